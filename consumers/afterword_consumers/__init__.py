@@ -1,0 +1,1 @@
+"""What reads feedback: the worker, the ClickHouse sink and the analytics queries."""

@@ -1,0 +1,1 @@
+"""What emits feedback: the SDK that services import."""

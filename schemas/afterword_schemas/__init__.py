@@ -1,0 +1,1 @@
+"""What both sides of Afterword agree on: the event, its limits, flattening, errors and tables."""
