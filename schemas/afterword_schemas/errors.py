@@ -1,0 +1,133 @@
+"""Every error the project raises on purpose.
+
+    AfterwordError
+    ├── EventError   this one event is wrong: refuse it, never retry
+    ├── StoreError   the store or the broker said no for now: retry the whole batch
+    │   └── BatchRefusedError   the store understood and refused the rows: find the row
+    └── SetupError   a person must change something: stop and say what
+
+The tree follows what the catcher does next, not where the error came from. No message quotes a
+value of the user's: it may be private. A path does show the event's keys.
+"""
+
+from enum import StrEnum
+
+
+class RejectCode(StrEnum):
+    """Why an event was refused: the closed list that metrics and dashboards group by."""
+
+    EMPTY_MESSAGE = "empty_message"
+    """The message has no payload at all."""
+
+    TOO_LARGE = "too_large"
+    """The event is longer than `limits.MAX_EVENT_BYTES`."""
+
+    INVALID_UTF8 = "invalid_utf8"
+    """The bytes are no UTF-8 text."""
+
+    INVALID_JSON = "invalid_json"
+    """The text is no JSON."""
+
+    INVALID_UNICODE = "invalid_unicode"
+    """A string holds half of a surrogate pair, which no UTF-8 text can hold."""
+
+    NOT_AN_OBJECT = "not_an_object"
+    """The JSON is not an object."""
+
+    DUPLICATE_KEY = "duplicate_key"
+    """An object names the same key twice, so one of the two values would vanish."""
+
+    UNKNOWN_FIELD = "unknown_field"
+    """The event has no such field; most likely a typo."""
+
+    MISSING_FIELD = "missing_field"
+    """A field that the event must have is absent."""
+
+    WRONG_TYPE = "wrong_type"
+    """The value is of another JSON type than the field."""
+
+    INVALID_FORMAT = "invalid_format"
+    """The type is right but the text is not of the field's form."""
+
+    OUT_OF_RANGE = "out_of_range"
+    """A number, date or text length is outside its limits."""
+
+    NOT_FINITE = "not_finite"
+    """NaN or an infinity, which no average survives."""
+
+    TOO_DEEP = "too_deep"
+    """More nested objects or arrays than `limits` allow."""
+
+    TOO_MANY_LEAVES = "too_many_leaves"
+    """More values in one event than `limits.MAX_LEAVES`."""
+
+    PATH_TOO_LONG = "path_too_long"
+    """A dotted path longer than `limits.MAX_PATH_BYTES`."""
+
+    EMPTY_EVENT = "empty_event"
+    """The event says nothing: no value, and no leaf in feedback or metrics."""
+
+    NO_TARGET = "no_target"
+    """A `set` names neither trace nor session nor span."""
+
+    NOT_ALLOWED = "not_allowed"
+    """A `clear` carries content, which could only be ignored."""
+
+    STORE_REFUSED = "store_refused"
+    """The event is valid, but ClickHouse refused its row, for instance by a constraint."""
+
+
+class AfterwordError(Exception):
+    """The root: catch it to catch everything that Afterword raises on purpose."""
+
+
+class EventError(AfterwordError):
+    """One event cannot become a row, now or ever: refuse it, never retry.
+
+    Attributes:
+        code: The reason, from the closed list that metrics and dashboards group by.
+        path: Where in the event, as `$.feedback.tags[3]`; `$` is the event itself.
+        detail: A sentence for a person, without the event's own values.
+    """
+
+    def __init__(self, code: RejectCode, path: str, detail: str) -> None:
+        super().__init__(code, path, detail)  # all three: it must survive pickling
+        self.code, self.path, self.detail = code, path, detail
+
+    def __str__(self) -> str:
+        return f"{self.detail} [{self.code} at {self.path}]"
+
+
+class StoreError(AfterwordError):
+    """The store or the broker could not do it now: retry, for ever if need be.
+
+    Attributes:
+        detail: What it said, in one line.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class BatchRefusedError(StoreError):
+    """The store read the rows and refused them: another try would end alike."""
+
+
+class SetupError(AfterwordError):
+    """A person must change something before it can go on: stop and say what.
+
+    Attributes:
+        detail: What is wrong.
+        next_step: What to do about it: a command, a setting, a page to read.
+    """
+
+    def __init__(self, detail: str, next_step: str = "") -> None:
+        super().__init__(detail, next_step)
+        self.detail, self.next_step = detail, next_step
+
+    def __str__(self) -> str:
+        return f"{self.detail} {self.next_step}".strip()

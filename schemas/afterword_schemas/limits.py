@@ -1,0 +1,26 @@
+"""What one event may hold; past a limit it is refused with code and path, never truncated."""
+
+from typing import Final
+
+MAX_EVENT_BYTES: Final = 1_000_000
+"""Of the JSON text; below Kafka's default `message.max.bytes` of 1,048,588 with room for headers."""
+
+MAX_OBJECT_LEVELS: Final = 5
+"""Objects nested below `feedback`, `metadata` or `metrics`: HoneyHive's limit."""
+
+MAX_ARRAY_LEVELS: Final = 2
+"""Arrays on the way from the root to a leaf: HoneyHive's limit."""
+
+MAX_LEAVES: Final = 1_000
+"""Booleans, numbers and strings of one event, over all three roots."""
+
+MAX_PATH_BYTES: Final = 512
+"""Of a dotted path in UTF-8, the root's name and escapes included."""
+
+MIN_INTEGER: Final = -(2**63)
+MAX_INTEGER: Final = 2**64 - 1
+"""What JSON libraries of other languages read as an integer. Stored as Float64, so exact to 2**53."""
+
+MIN_TIME_MS: Final = 0
+MAX_TIME_MS: Final = 4_102_444_800_000
+"""Milliseconds since 1970; from 1970-01-01 and before 2100-01-01, both UTC."""

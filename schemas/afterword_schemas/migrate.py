@@ -1,0 +1,112 @@
+"""Bring a database to this version's tables and views: numbered SQL, each once, in order.
+
+    migrate(connection)        # ["0001_tables", "0002_current"], and [] the second time
+
+A file that was applied is recorded with its checksum and never edited afterwards: a change is a
+new file. Every statement can be run twice, so a migration that was cut off is simply run again.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from typing import Protocol
+
+from afterword_schemas.errors import SetupError
+
+_RECORD = """
+CREATE TABLE IF NOT EXISTS schema_migrations
+(
+    name       String,
+    checksum   String,
+    applied_at DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = ReplacingMergeTree ORDER BY name
+"""
+
+
+class SqlConnection(Protocol):
+    """A ClickHouse database that runs one statement at a time."""
+
+    def command(self, sql: str) -> None:
+        """Run a statement that answers nothing."""
+
+    def select(self, sql: str) -> Sequence[Sequence[object]]:
+        """Run a query and return its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file.
+
+    Attributes:
+        name: `0001_tables`; the number gives the order.
+        sql: Its statements, in the order in which they are run.
+        checksum: SHA-256 of the file, in hexadecimal.
+    """
+
+    name: str
+    sql: tuple[str, ...]
+    checksum: str
+
+
+def migrations() -> list[Migration]:
+    """Read the migrations of this version, in order."""
+    folder = files("afterword_schemas") / "sql"
+    sources = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    return [_parse(f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in sources]
+
+
+def pending(connection: SqlConnection) -> list[Migration]:
+    """List what `migrate` would run; changes nothing but the table that records migrations.
+
+    Raises:
+        SetupError: A file that was applied has been changed since, or the database was migrated
+            by a later version.
+    """
+    connection.command(_RECORD)
+    rows = connection.select("SELECT name, checksum FROM schema_migrations FINAL")
+    applied = {str(name): str(checksum) for name, checksum in rows}
+    known = migrations()
+    _check_history(applied, known)
+    return [migration for migration in known if migration.name not in applied]
+
+
+def migrate(connection: SqlConnection) -> list[str]:
+    """Run the migrations that the database lacks; errors as for `pending`.
+
+    Returns:
+        The names of those that were run, in order.
+    """
+    todo = pending(connection)
+    for migration in todo:
+        for statement in migration.sql:
+            connection.command(statement)
+        connection.command(
+            "INSERT INTO schema_migrations (name, checksum) "
+            f"VALUES ('{migration.name}', '{migration.checksum}')"
+        )
+    return [migration.name for migration in todo]
+
+
+def _parse(name: str, text: str) -> Migration:
+    bare = re.sub(r"^\s*--.*$", "", text, flags=re.MULTILINE)
+    statements = tuple(part.strip() for part in bare.split(";\n") if part.strip())
+    return Migration(name, statements, sha256(text.encode()).hexdigest())
+
+
+def _check_history(applied: dict[str, str], known: list[Migration]) -> None:
+    checksums = {migration.name: migration.checksum for migration in known}
+    later = sorted(applied.keys() - checksums.keys())
+    if later:
+        raise SetupError(
+            f"The database was migrated by a later version of Afterword ({', '.join(later)}).",
+            "Upgrade this one, or use another database.",
+        )
+    changed = [name for name, checksum in applied.items() if checksums[name] != checksum]
+    if changed:
+        raise SetupError(
+            f"Migration {changed[0]} differs from the one that was applied to the database.",
+            "Restore the file: a change to the tables is a new migration.",
+        )
