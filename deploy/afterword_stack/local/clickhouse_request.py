@@ -1,0 +1,148 @@
+"""From an HTTP request to what the engine must run: ClickHouse's rules for URL and body.
+
+    parse_request("query=SELECT+{n:UInt8}&param_n=7&max_threads=1", b"", read_only=True)
+
+The query is the URL's, then the body's; data to insert follows it and is never copied or decoded here.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl
+
+from afterword_stack.local.clickhouse_error import BAD_ARGUMENTS, NOT_IMPLEMENTED, ClickHouseError
+from afterword_stack.local.http_form import form_fields, is_form
+
+# What ClickHouse's HTTP handler keeps for itself; everything else in the URL is a setting.
+_RESERVED: Final = frozenset(
+    {"query", "database", "default_format", "query_id", "user", "password", "quota_key", "role"}
+    | {"session_id", "session_timeout", "session_check", "close_session", "stacktrace"}
+    | {"wait_end_of_query", "buffer_size", "compress", "decompress", "client_protocol_version"}
+)
+_SETTING_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
+_HEADER_UNSAFE: Final = re.compile(r"[^\x20-\x7e]")
+_MAX_HEADER_BYTES: Final = 65_536
+
+# Quoted parts are taken whole, so that a FORMAT inside one is not the clause. No two alternatives
+# can match the same text, so that no input makes the search slow.
+_QUOTED: Final = rb"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`"""
+_COMMENTS: Final = rb"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+_INSERT_HEADER: Final = re.compile(
+    rb"(?P<sql>" + _COMMENTS + rb"INSERT\s+INTO\s(?:[^'\"`]|" + _QUOTED + rb")*?)"
+    rb"\b(?:FORMAT\s+(?P<format>\w+)[ \t]*;?[ \t]*(?:\r?\n|\Z)|VALUES\s*\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
+_READS_ELSEWHERE: Final = re.compile(rb"\b(?:SELECT|WITH|INFILE|VALUES)\b", re.IGNORECASE)
+_FORMAT_AT_END: Final = re.compile(rb"\bFORMAT\s+(\w+)\s*;?\s*\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Data for an INSERT statement.
+
+    Attributes:
+        format: The input format of the data.
+        data: The bytes as they came.
+    """
+
+    format: str
+    data: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One statement and all that bears on it.
+
+    Attributes:
+        sql: The statement; without its FORMAT clause if there is `insert`.
+        insert: The data, if it is an INSERT that brings some.
+        output_format: How to write the result, unless the statement says.
+        params: Values of `{name:Type}`, in ClickHouse's escaped text form.
+        settings: For this statement alone.
+        database: The current database; empty for the default one.
+        query_id: The client's, printable ASCII; empty if it gave none.
+    """
+
+    sql: bytes
+    insert: Insert | None
+    output_format: str
+    params: Mapping[str, str]
+    settings: Mapping[str, str]
+    database: str
+    query_id: str
+
+
+def parse_request(
+    url_query: str, body: bytes | bytearray, *, form_type: str = "", read_only: bool = False
+) -> Request:
+    """Read the URL's query string and the body.
+
+    Args:
+        url_query: What follows the `?`.
+        body: Uncompressed and complete.
+        form_type: The body's content type: a multipart form holds more of the URL's fields.
+        read_only: Whether it may only read: a GET.
+
+    Raises:
+        ClickHouseError: It asks for what this server does not do.
+    """
+    fields = dict(parse_qsl(url_query, keep_blank_values=True, errors="surrogateescape"))
+    if is_form(form_type):
+        fields |= form_fields(form_type, body)
+        body = b""
+    for name in ("compress", "decompress"):
+        if fields.get(name, "0") not in {"", "0"}:
+            raise ClickHouseError.of(
+                NOT_IMPLEMENTED,
+                "NOT_IMPLEMENTED",
+                f"{name}=1 is not supported here, use HTTP's own",
+            )
+    sql, insert = split_insert(fields.get("query", "").encode(errors="surrogateescape"), body)
+    named = _FORMAT_AT_END.search(sql, max(0, len(sql) - 200))
+    form = named[1].decode() if named else fields.get("default_format", "TabSeparated")
+    return Request(
+        sql=sql,
+        insert=insert,
+        output_format=_HEADER_UNSAFE.sub("", form),
+        params={k.removeprefix("param_"): v for k, v in fields.items() if k.startswith("param_")},
+        settings=_settings(fields) | ({"readonly": "2"} if read_only else {}),
+        database=fields.get("database", ""),
+        query_id=_HEADER_UNSAFE.sub("", fields.get("query_id", "")),
+    )
+
+
+def split_insert(url_sql: bytes, body: bytes | bytearray) -> tuple[bytes, Insert | None]:
+    """Return the statement and the data that it inserts, if the request brings data.
+
+    Whatever is not plainly `INSERT ... FORMAT name` and data is left whole for the engine's parser.
+    """
+    if not body:
+        return url_sql, None
+    head = url_sql or bytes(memoryview(body)[:_MAX_HEADER_BYTES])
+    header = _INSERT_HEADER.match(head)
+    if header and (not url_sql or header.end() == len(url_sql)) and not _reads_elsewhere(header):
+        data = memoryview(body) if url_sql else memoryview(body)[header.end() :]
+        form = (header["format"] or b"Values").decode()
+        # VALUES without a FORMAT belongs to the URL's statement; in a body its rows follow at once.
+        if data and (header["format"] or url_sql):
+            return header["sql"], Insert(form, data)
+    return (url_sql + b"\n" + body if url_sql else bytes(body)), None
+
+
+def _reads_elsewhere(header: re.Match[bytes]) -> bool:
+    return bool(_READS_ELSEWHERE.search(re.sub(_QUOTED, b"''", header["sql"], flags=re.DOTALL)))
+
+
+def _settings(fields: Mapping[str, str]) -> dict[str, str]:
+    settings = {
+        name: value
+        for name, value in fields.items()
+        if name not in _RESERVED and not name.startswith("param_")
+    }
+    for name in settings:
+        if not _SETTING_NAME.match(name):
+            raise ClickHouseError.of(
+                BAD_ARGUMENTS, "BAD_ARGUMENTS", "A URL parameter is no setting"
+            )
+    return settings
