@@ -1,1 +1,42 @@
-"""What both sides of Afterword agree on: the event, its limits, flattening, errors and tables."""
+"""What both sides of Afterword agree on: the event, its limits, flattening, errors and tables.
+
+event, leaves = read_event(raw)       # or an EventError with code, path and sentence
+"""
+
+from afterword_schemas.errors import (
+    AfterwordError,
+    BatchRefusedError,
+    EventError,
+    RejectCode,
+    SetupError,
+    StoreError,
+)
+from afterword_schemas.event import (
+    RESERVED_METADATA,
+    SCHEMA_HEADER,
+    Event,
+    read_event,
+    to_ms,
+    uuid7_ms,
+)
+from afterword_schemas.flatten import Leaves, array_paths, escape_key, flatten, json_path
+
+__all__ = [
+    "RESERVED_METADATA",
+    "SCHEMA_HEADER",
+    "AfterwordError",
+    "BatchRefusedError",
+    "Event",
+    "EventError",
+    "Leaves",
+    "RejectCode",
+    "SetupError",
+    "StoreError",
+    "array_paths",
+    "escape_key",
+    "flatten",
+    "json_path",
+    "read_event",
+    "to_ms",
+    "uuid7_ms",
+]

@@ -50,7 +50,10 @@ def _judge(fault: ErrorDetails, raw: bytes, fields: Sequence[str]) -> tuple[Reje
         case "string_too_short":
             return RejectCode.OUT_OF_RANGE, f"{field} is empty; leave it out instead"
         case "string_too_long":
-            return RejectCode.OUT_OF_RANGE, f"{field} has more than {bounds['max_length']} characters"
+            return (
+                RejectCode.OUT_OF_RANGE,
+                f"{field} has more than {bounds['max_length']} characters",
+            )
         case "string_pattern_mismatch":
             return RejectCode.INVALID_FORMAT, _FORMS[field]
         case "timezone_aware":

@@ -76,6 +76,9 @@ class RejectCode(StrEnum):
     STORE_REFUSED = "store_refused"
     """The event is valid, but ClickHouse refused its row, for instance by a constraint."""
 
+    INTERNAL_ERROR = "internal_error"
+    """Judging the event failed by a fault of Afterword's own. Please report it; replay it then."""
+
 
 class AfterwordError(Exception):
     """The root: catch it to catch everything that Afterword raises on purpose."""

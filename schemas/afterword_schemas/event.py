@@ -47,6 +47,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 _Identifier = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
+
 class _Rfc3339:
     """A time as text: pydantic alone would also take `"1769851800"`, and only sometimes a date."""
 

@@ -1,0 +1,178 @@
+"""What becomes one insert: the rows of many messages, and up to where they cover each partition.
+
+    batch.take(messages)           # judge and encode; refused messages are set aside
+    resolve_patches(batch, sink)   # before the insert: patches need what is stored
+    batch.lines, batch.rejections, batch.next_offsets
+
+A message is in a batch exactly once: as a line, or as a rejection.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from afterword_consumers.catalogue import Catalogue, Sighting
+from afterword_consumers.merge import merge
+from afterword_consumers.messages import Message
+from afterword_consumers.rejections import Rejection
+from afterword_consumers.rows import (
+    FEEDBACK_ID,
+    PROJECT,
+    UPDATED_AT,
+    Key,
+    Row,
+    decode,
+    encode,
+    to_row,
+)
+from afterword_consumers.sink import Sink
+from afterword_schemas import Event, EventError, RejectCode, array_paths, read_event
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A patch that waits for the row it merges into.
+
+    Attributes:
+        row: The patch as `to_row` makes it.
+        arrays: Where the patch holds arrays.
+        given: The fields it names.
+    """
+
+    row: Row
+    arrays: tuple[str, ...]
+    given: frozenset[str]
+
+    @property
+    def key(self) -> Key:
+        """Project and feedback_id."""
+        return self.row[PROJECT], self.row[FEEDBACK_ID]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Messages on their way into the store.
+
+    Attributes:
+        topic_id: Of the topic they are from.
+        token: The same for every try to insert this batch.
+        messages: Those with a line, in the order in which they came.
+        lines: One encoded row each; empty where a patch waits or had nothing to add.
+        ids: The feedback_id of each.
+        patches: By position in `lines`.
+        next_offsets: By partition, the offset after the last message taken.
+        raw_bytes: Of all payloads.
+        count: Messages taken, the refused ones included.
+    """
+
+    topic_id: str
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    messages: list[Message] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    patches: dict[int, Patch] = field(default_factory=dict)
+    rejections: list[Rejection] = field(default_factory=list)
+    sightings: list[Sighting] = field(default_factory=list)
+    next_offsets: dict[int, int] = field(default_factory=dict)
+    raw_bytes: int = 0
+    count: int = 0
+
+    def take(self, messages: Sequence[Message], catalogue: Catalogue) -> None:
+        """Judge messages and add each as a line or as a rejection."""
+        now_ms = time.time_ns() // 1_000_000
+        for message in messages:
+            raw = message.value() or b""
+            self.raw_bytes += len(raw)
+            try:
+                event, leaves = read_event(raw)
+            except EventError as error:
+                self.reject(message, error, now_ms)
+                continue
+            except Exception:  # one message must never stop all that follow it
+                _log.exception("a fault of Afterword's own; the message is kept as rejected")
+                fault = EventError(
+                    RejectCode.INTERNAL_ERROR, "$", "judging it failed; please report"
+                )
+                self.reject(message, fault, now_ms)
+                continue
+            self.sightings += catalogue.observe(event.project, leaves, now_ms)
+            row = to_row(event, leaves, message, now_ms)
+            if event.op == "patch":
+                self.patches[len(self.lines)] = _patch(event, row)
+                self.lines.append(b"")
+            else:
+                self.lines.append(encode(row))
+            self.ids.append(row[FEEDBACK_ID])
+            self.messages.append(message)
+        self.count += len(messages)
+        self._cover(messages)
+
+    def reject(self, message: Message, error: EventError, now_ms: int) -> None:
+        """Set a refused message aside, whole."""
+        self.rejections.append(Rejection.of(message, self.topic_id, error, now_ms))
+
+    def _cover(self, messages: Sequence[Message]) -> None:
+        # Within a partition messages come in order: going backwards, the first met is the last.
+        seen: set[int] = set()
+        for message in reversed(messages):
+            partition = message.partition() or 0
+            if partition not in seen:
+                seen.add(partition)
+                self.next_offsets[partition] = (message.offset() or 0) + 1
+
+
+def resolve_patches(batch: Batch, sink: Sink) -> None:
+    """Merge each patch of a batch into the newest row of its id, stored or earlier in the batch.
+
+    Safe to call again after an error: nothing is changed before the stored rows are there.
+
+    Raises:
+        StoreError: The stored rows could not be read.
+    """
+    if not batch.patches:
+        return
+    newest = sink.stored({patch.key for patch in batch.patches.values()})
+    wanted = {patch.row[FEEDBACK_ID] for patch in batch.patches.values()}
+    now_ms = time.time_ns() // 1_000_000
+    for position, feedback_id in enumerate(batch.ids):
+        if feedback_id not in wanted:
+            continue
+        try:
+            row = _state_after(batch, position, newest)
+        except EventError as error:
+            batch.reject(batch.messages[position], error, now_ms)
+            row = None
+        if row is not None:
+            newest[row[PROJECT], row[FEEDBACK_ID]] = row
+    batch.patches.clear()
+
+
+def _state_after(batch: Batch, position: int, newest: dict[Key, Row]) -> Row | None:
+    """Return the newest row of an id after the event at a position, None if that left it alone."""
+    patch = batch.patches.get(position)
+    if patch is None:
+        row = decode(batch.lines[position])
+        before = newest.get((row[PROJECT], row[FEEDBACK_ID]))
+        return row if before is None or row[UPDATED_AT] >= before[UPDATED_AT] else None
+    base = newest.get(patch.key)
+    merged = patch.row if base is None else merge(base, patch.row, patch.arrays, patch.given)
+    if merged is not None:
+        batch.lines[position] = encode(merged)
+    return merged
+
+
+def _patch(event: Event, row: Row) -> Patch:
+    arrays = [
+        path
+        for name, root in (
+            ("feedback", event.feedback),
+            ("metadata", event.metadata),
+            ("metrics", event.metrics),
+        )
+        for path in array_paths(name, root)
+    ]
+    return Patch(row, tuple(arrays), frozenset(event.model_fields_set))

@@ -1,0 +1,84 @@
+"""The catalogue of paths: what can be asked about, kept up by the worker as events pass.
+
+    for sighting in catalogue.observe("acme", leaves, now_ms): ...
+
+A path is written when it is first seen, and again every `REFRESH_MS` while it is in use, which
+moves `last_seen` on. Nothing ever scans the events for it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from afterword_schemas import Leaves
+
+REFRESH_MS: Final = 600_000
+"""How stale `last_seen` may be."""
+
+_MAX_REMEMBERED: Final = 200_000
+_MAX_EXAMPLE_LETTERS: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One row of `feedback_paths`.
+
+    Attributes:
+        type: `boolean`, `number` or `string`.
+        seen_ms: Milliseconds since 1970.
+        example: A value as text; long ones are cut.
+    """
+
+    project: str
+    path: str
+    type: str
+    seen_ms: int
+    example: str
+
+
+class Catalogue:
+    """Remembers which paths were written lately; bounded, and only ever a reason to write again."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], set[str]] = {}
+        self._remembered = 0
+        self._since_ms = 0
+
+    def observe(self, project: str, leaves: Leaves, now_ms: int) -> list[Sighting]:
+        """Return what the leaves of an event show that was not written lately."""
+        if now_ms - self._since_ms > REFRESH_MS or self._remembered > _MAX_REMEMBERED:
+            self.forget(now_ms)
+        fresh: list[Sighting] = []
+        for kind, found in (
+            ("boolean", leaves.booleans),
+            ("number", leaves.numbers),
+            ("string", leaves.strings),
+        ):
+            seen = self._seen.get((project, kind))
+            if seen is None:
+                seen = self._seen[project, kind] = set()
+            # In C for the whole map: nearly always, nothing is new.
+            if not found.keys() <= seen:
+                fresh += _sightings(project, kind, found, found.keys() - seen, now_ms)
+                self._remembered += len(found.keys() - seen)
+                seen.update(found)
+        return fresh
+
+    def forget(self, now_ms: int) -> None:
+        """Forget all, so that every path in use is written again."""
+        self._seen.clear()
+        self._remembered = 0
+        self._since_ms = now_ms
+
+
+def _sightings(
+    project: str, kind: str, found: Mapping[str, object], new: Iterable[str], now_ms: int
+) -> list[Sighting]:
+    return [Sighting(project, path, kind, now_ms, _example(found[path])) for path in sorted(new)]
+
+
+def _example(leaf: object) -> str:
+    if isinstance(leaf, bool):
+        return "true" if leaf else "false"
+    text = str(leaf)
+    return text if len(text) <= _MAX_EXAMPLE_LETTERS else text[: _MAX_EXAMPLE_LETTERS - 1] + "…"

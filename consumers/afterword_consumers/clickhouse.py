@@ -1,0 +1,175 @@
+"""The connection to ClickHouse: the one module that knows the client library.
+
+    clickhouse = ClickHouse(ClickHouseAddress(host="127.0.0.1", port=8123, database="afterword"))
+    clickhouse.query("SELECT {x:UInt8} AS x", {"x": 1})
+
+Every failure comes out as `StoreError`, or as `BatchRefusedError` where the rows themselves were
+read and refused; nothing of the client library's crosses this module.
+"""
+
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, Error
+from urllib3.exceptions import HTTPError
+
+from afterword_consumers.query.database import Table
+from afterword_schemas import BatchRefusedError, StoreError
+
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+
+_ROW_ERRORS: Final = frozenset(
+    {
+        6,  # CANNOT_PARSE_TEXT
+        26,  # CANNOT_PARSE_QUOTED_STRING
+        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+        33,  # CANNOT_READ_ALL_DATA
+        38,  # CANNOT_PARSE_DATE
+        41,  # CANNOT_PARSE_DATETIME
+        53,  # TYPE_MISMATCH
+        69,  # ARGUMENT_OUT_OF_BOUND
+        70,  # CANNOT_CONVERT_TYPE
+        72,  # CANNOT_PARSE_NUMBER
+        117,  # INCORRECT_DATA
+        131,  # TOO_LARGE_STRING_SIZE
+        321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+        349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+        376,  # CANNOT_PARSE_UUID
+        467,  # CANNOT_PARSE_BOOL
+        469,  # VIOLATED_CONSTRAINT
+    }
+)
+"""Codes of ClickHouse that speak of the rows. Every other one, an unknown one too, is retried."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClickHouseAddress:
+    """Where a database is, and how to enter it.
+
+    Attributes:
+        port: Of the HTTP interface.
+        password: Never shown.
+        timeout_s: For one request, the server's work included.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8123
+    database: str = "default"
+    user: str = "default"
+    password: str = field(default="", repr=False)
+    secure: bool = False
+    timeout_s: int = 300
+
+    def __str__(self) -> str:
+        return f"{'https' if self.secure else 'http'}://{self.host}:{self.port}/{self.database}"
+
+
+class ClickHouse:
+    """A database on a ClickHouse server, connected at first use; safe across threads."""
+
+    def __init__(self, address: ClickHouseAddress) -> None:
+        self.address = address
+
+    def command(self, sql: str) -> None:
+        """Run a statement that answers nothing."""
+        with _translated():
+            self._client.command(sql)
+
+    def select(self, sql: str) -> Sequence[Sequence[object]]:
+        """Run a query and return its rows."""
+        return self.query(sql).rows
+
+    def query(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Table:
+        """Run a query with parameters that the server binds, as in `{name:String}`."""
+        with _translated():
+            result = self._client.query(
+                sql, parameters=dict(parameters or {}), settings=dict(settings or {})
+            )
+        return Table(columns=tuple(result.column_names), rows=tuple(map(tuple, result.result_rows)))
+
+    def query_lines(self, sql: str, settings: Mapping[str, Any] | None = None) -> list[bytes]:
+        """Run a query and return each row as a line of JSONCompactEachRow."""
+        with _translated():
+            answer = self._client.raw_query(
+                sql, settings=dict(settings or {}), fmt="JSONCompactEachRow"
+            )
+        return bytes(answer).splitlines()
+
+    def insert_lines(
+        self,
+        table: str,
+        columns: Sequence[str],
+        lines: Collection[bytes],
+        settings: Mapping[str, Any],
+    ) -> None:
+        """Insert rows that are lines of JSONCompactEachRow, newline included, in one request."""
+        with _translated():
+            self._client.raw_insert(
+                table,
+                column_names=list(columns),
+                insert_block=b"".join(lines),
+                settings=dict(settings),
+                fmt="JSONCompactEachRow",
+            )
+
+    def insert_rows(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        settings: Mapping[str, Any],
+    ) -> None:
+        """Insert rows of Python values in one request; bytes go into a String as they are."""
+        with _translated():
+            self._client.insert(table, rows, column_names=list(columns), settings=dict(settings))
+
+    def close(self) -> None:
+        """Close the connections, if any were opened."""
+        client = self.__dict__.pop("_client", None)
+        if client is not None:
+            client.close()
+
+    @cached_property
+    def _client(self) -> Client:
+        address = self.address
+        return clickhouse_connect.get_client(
+            host=address.host,
+            port=address.port,
+            database=address.database,
+            username=address.user,
+            password=address.password,
+            secure=address.secure,
+            send_receive_timeout=address.timeout_s,
+            autogenerate_session_id=False,
+            query_retries=0,
+            compress=False,
+        )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except ClickHouseError as error:
+        code = error.code if isinstance(error, Error) else None
+        refused = code in _ROW_ERRORS
+        raise (BatchRefusedError if refused else StoreError)(_first_line(error)) from error
+    except (HTTPError, OSError) as error:
+        raise StoreError(_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    """Say what happened in one line: ClickHouse appends the rows it was reading, which stay private."""
+    text = str(error).strip()
+    return text.splitlines()[0][:500] if text else type(error).__name__

@@ -1,0 +1,221 @@
+"""The consumer group member on Kafka: the one module that knows the consumer client.
+
+    source = KafkaSource("127.0.0.1:9092", topic="feedback.events", group="afterword")
+
+Nothing is committed or stored behind the worker's back, a partition with a committed offset goes on
+from there or stops loudly, and an error while fetching never skips what was fetched already.
+"""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+
+from afterword_consumers.source import RebalanceListener
+from afterword_schemas import SetupError, StoreError
+
+_log = logging.getLogger(__name__)
+
+_REQUEST_TIMEOUT_S: Final = 10.0
+
+_OWN_SETTINGS: Final = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    # A group's offset that the broker no longer has means lost messages: never skip in silence.
+    "auto.offset.reset": "error",
+    "isolation.level": "read_committed",
+}
+_GROUP_PROTOCOLS: Final[Mapping[str, Mapping[str, str]]] = {
+    "consumer": {"group.protocol": "consumer"},  # KIP-848, brokers from 4.0
+    "classic": {
+        "group.protocol": "classic",
+        "partition.assignment.strategy": "cooperative-sticky",
+    },
+}
+
+
+class KafkaSource:
+    """A `Source` on a Kafka topic.
+
+    Args:
+        bootstrap_servers: `host:port`, several with commas.
+        group_protocol: `consumer` for brokers from 4.0, `classic` for older ones.
+        settings: librdkafka's own, by their dotted names; they cannot weaken delivery.
+
+    Raises:
+        SetupError: The topic does not exist, or no broker answers.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        *,
+        topic: str,
+        group: str,
+        group_protocol: str = "consumer",
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._topic = topic
+        self._positions: dict[int, int] = {}
+        self._listener: RebalanceListener | None = None
+        common = {**(settings or {}), "bootstrap.servers": bootstrap_servers}
+        self.topic_id = _topic_id(common, topic)
+        self._consumer = Consumer(
+            {
+                "group.id": group,
+                "client.id": "afterword-worker",
+                "fetch.queue.backoff.ms": 50,
+                **common,
+                **_OWN_SETTINGS,
+                **_GROUP_PROTOCOLS[group_protocol],
+            },
+            logger=_log,
+        )
+
+    def subscribe(self, listener: RebalanceListener) -> None:
+        """Join the group."""
+        self._listener = listener
+        self._consumer.subscribe(
+            [self._topic],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+
+    def poll(self, max_messages: int, timeout_s: float) -> Sequence[Message]:
+        """Return the messages that follow."""
+        try:
+            fetched = self._consumer.consume(max_messages, timeout_s)
+        except KafkaException as error:
+            self._rewind()
+            raise StoreError(_text(error)) from error
+        except BaseException:
+            # A callback or a signal handler raised: the client has thrown the messages away, but
+            # stands behind them.
+            self._rewind()
+            raise
+        messages = [message for message in fetched if message.error() is None]
+        self._advance(messages)
+        if len(messages) < len(fetched):
+            for message in fetched:
+                if message.error() is not None:
+                    self._judge(message)
+        return messages
+
+    def commit(self, next_offsets: Mapping[int, int]) -> None:
+        """Record for each partition the offset to go on from."""
+        offsets = [
+            TopicPartition(self._topic, partition, offset)
+            for partition, offset in next_offsets.items()
+        ]
+        try:
+            committed = self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            raise StoreError(_text(error)) from error
+        for partition in committed or ():
+            if partition.error is not None:
+                raise StoreError(str(partition.error))
+
+    def pause(self) -> None:
+        """Hand out nothing until `resume`."""
+        self._consumer.pause(self._consumer.assignment())
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._consumer.resume(self._consumer.assignment())
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        committed = consumer.committed(partitions, timeout=_REQUEST_TIMEOUT_S)
+        for partition in committed:
+            if partition.offset < 0:
+                partition.offset = OFFSET_BEGINNING  # this group has not read it yet
+            else:
+                self._positions[partition.partition] = partition.offset
+        _log.info("assigned partitions %s", [(p.partition, p.offset) for p in committed])
+        consumer.incremental_assign(committed)
+
+    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        _log.info("revoked partitions %s", [p.partition for p in partitions])
+        if self._listener is not None:
+            self._listener.on_revoked(self._forget(partitions))
+
+    def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        _log.warning("lost partitions %s", [p.partition for p in partitions])
+        if self._listener is not None:
+            self._listener.on_lost(self._forget(partitions))
+
+    def _forget(self, partitions: list[TopicPartition]) -> Collection[int]:
+        numbers = [partition.partition for partition in partitions]
+        for number in numbers:
+            self._positions.pop(number, None)
+        return numbers
+
+    def _advance(self, messages: Sequence[Message]) -> None:
+        seen: set[int] = set()
+        for message in reversed(messages):
+            partition = message.partition()
+            if partition is not None and partition not in seen:
+                seen.add(partition)
+                self._positions[partition] = (message.offset() or 0) + 1
+
+    def _rewind(self) -> None:
+        for partition in self._consumer.assignment():
+            offset = self._positions.get(partition.partition, OFFSET_BEGINNING)
+            self._consumer.seek(TopicPartition(self._topic, partition.partition, offset))
+
+    def _judge(self, message: Message) -> None:
+        """Raise for an error that the client hands out in place of a message."""
+        error = message.error()
+        if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
+            return
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  # its public name
+            raise SetupError(
+                f"Partition {message.partition()} no longer has offset {message.offset()}, where "
+                f"this group stopped: messages were deleted before they were read ({error.str()}).",
+                "Look at the topic's retention.ms. To go on from what is left, reset the group's "
+                "offsets with kafka-consumer-groups.sh --reset-offsets --to-earliest.",
+            )
+        if error.fatal():
+            raise SetupError(f"Kafka refused this consumer: {error.str()}.")
+        _log.warning("Kafka: %s", error.str())
+
+
+def _topic_id(settings: Mapping[str, Any], topic: str) -> str:
+    """Ask the broker for the topic's id; its name where the broker is too old to have one."""
+    admin = AdminClient({**settings, "client.id": "afterword-worker"}, logger=_log)
+    try:
+        metadata = admin.list_topics(topic, timeout=_REQUEST_TIMEOUT_S)
+    except KafkaException as error:
+        raise SetupError(
+            f"No Kafka broker answers at {settings['bootstrap.servers']}: {_text(error)}.",
+            "Start one with `afterword up`, or set AFTERWORD_KAFKA_BOOTSTRAP_SERVERS.",
+        ) from error
+    if metadata.topics[topic].error is not None:
+        raise SetupError(
+            f"Topic {topic} does not exist on {settings['bootstrap.servers']}.",
+            f"Create it, for instance: kafka-topics.sh --create --topic {topic} --partitions 12.",
+        )
+    try:
+        described = admin.describe_topics(TopicCollection([topic]), request_timeout=5.0)
+        return str(described[topic].result().topic_id)
+    except KafkaException:
+        return topic
+
+
+def _text(error: KafkaException) -> str:
+    cause = error.args[0]
+    return cause.str() if isinstance(cause, KafkaError) else str(cause)

@@ -1,0 +1,137 @@
+"""Merge a patch into the row that is stored, path by path.
+
+    merge(base, patch, arrays)      # the newer of the two wins where both speak
+
+A patch that is newer than the row, or as new, writes its paths: a value replaces whatever stood at
+or below its path, and an array replaces the whole array, so that no old element survives beside
+new ones. An older patch, come late or delivered again, only fills gaps. Either way merging the same
+patch again changes nothing, and no late patch undoes what a newer event said.
+"""
+
+from collections.abc import Callable, Iterable
+
+from afterword_consumers.rows import (
+    BOOLEANS,
+    CREATED_AT,
+    ENVIRONMENT,
+    IS_DELETED,
+    KAFKA_TOPIC,
+    NUMBERS,
+    SOURCE,
+    STRINGS,
+    TRACE_ID,
+    UPDATED_AT,
+    USER_ID,
+    VALUE,
+    WEIGHT,
+    Row,
+)
+from afterword_schemas import EventError, RejectCode
+from afterword_schemas.limits import MAX_LEAVES
+
+_MAPS = (NUMBERS, BOOLEANS, STRINGS)
+_TEXTS = (*range(TRACE_ID, SOURCE), *range(USER_ID, ENVIRONMENT + 1))
+
+
+def merge(base: Row, patch: Row, arrays: Iterable[str], given: frozenset[str]) -> Row | None:
+    """Merge a patch into its base.
+
+    Args:
+        base: The row that is stored, a tombstone perhaps. Not changed.
+        patch: The patch as `to_row` makes it.
+        arrays: The dotted paths at which the patch holds arrays.
+        given: The fields that the patch names: its row alone cannot tell a default from a value.
+
+    Returns:
+        The row to write; None if the patch has nothing to add.
+
+    Raises:
+        EventError: `TOO_MANY_LEAVES` if row and patch together exceed the limit of one event.
+    """
+    newer = patch[UPDATED_AT] >= base[UPDATED_AT]
+    if base[IS_DELETED]:
+        return patch if newer else None
+    merged = list(base)
+    merged[KAFKA_TOPIC:] = patch[KAFKA_TOPIC:]
+    merged[UPDATED_AT] = max(base[UPDATED_AT], patch[UPDATED_AT])
+    merged[CREATED_AT] = (
+        patch[CREATED_AT]
+        if newer and "created_at" in given
+        else min(base[CREATED_AT], patch[CREATED_AT])
+    )
+    _merge_columns(merged, patch, given, newer=newer)
+    keep = _overwrite if newer else _fill
+    merged[NUMBERS], merged[BOOLEANS], merged[STRINGS] = keep(base, patch, frozenset(arrays))
+    if sum(len(merged[column]) for column in _MAPS) > MAX_LEAVES:
+        detail = f"with what is stored, more than {MAX_LEAVES} values in one event"
+        raise EventError(RejectCode.TOO_MANY_LEAVES, "$", detail)
+    return merged
+
+
+def _merge_columns(merged: Row, patch: Row, given: frozenset[str], *, newer: bool) -> None:
+    for column in _TEXTS:
+        if patch[column] and (newer or not merged[column]):
+            merged[column] = patch[column]
+    if newer and "source" in given:
+        merged[SOURCE] = patch[SOURCE]
+    if newer and "weight" in given:
+        merged[WEIGHT] = patch[WEIGHT]
+    if patch[VALUE] is not None and (newer or merged[VALUE] is None):
+        # A weight belongs to the value it came with.
+        if not newer and "weight" in given:
+            merged[WEIGHT] = patch[WEIGHT]
+        merged[VALUE] = patch[VALUE]
+
+
+_Test = Callable[[str], bool]
+_Maps = tuple[dict[str, object], dict[str, object], dict[str, object]]
+
+
+def _overwrite(base: Row, patch: Row, arrays: frozenset[str]) -> _Maps:
+    leaves = _paths(patch)
+    above = _ancestors(leaves)
+    # An array of no leaf leaves no path; as in a whole event, it says nothing.
+    replaced = leaves | (arrays & above)
+    return _union(
+        base,
+        patch,
+        lambda path: (
+            path not in replaced and path not in above and replaced.isdisjoint(_prefixes(path))
+        ),
+        lambda _: True,
+    )
+
+
+def _fill(base: Row, patch: Row, arrays: frozenset[str]) -> _Maps:
+    leaves = _paths(base)
+    above = _ancestors(leaves)
+    taken = leaves | (arrays & above)
+    return _union(
+        base,
+        patch,
+        lambda _: True,
+        lambda path: path not in taken and path not in above and taken.isdisjoint(_prefixes(path)),
+    )
+
+
+def _union(base: Row, patch: Row, keep: _Test, add: _Test) -> _Maps:
+    numbers, booleans, strings = (
+        {path: leaf for path, leaf in base[column].items() if keep(path)}
+        | {path: leaf for path, leaf in patch[column].items() if add(path)}
+        for column in _MAPS
+    )
+    return numbers, booleans, strings
+
+
+def _paths(row: Row) -> frozenset[str]:
+    return frozenset(path for column in _MAPS for path in row[column])
+
+
+def _ancestors(paths: frozenset[str]) -> frozenset[str]:
+    return frozenset(prefix for path in paths for prefix in _prefixes(path))
+
+
+def _prefixes(path: str) -> list[str]:
+    """List the paths of the containers that a path goes through."""
+    ends = [at for at, letter in enumerate(path) if letter == "."]
+    return [path[:end] for end in ends]

@@ -1,0 +1,122 @@
+"""From an event to its row in the table `feedback`, and back to the state that a patch merges into.
+
+    line = encode(to_row(event, leaves, message, now_ms))
+
+A row is a list in the order of `COLUMNS`; on the wire it is one line of JSONCompactEachRow. It is a
+function of the message alone, so that a message delivered twice makes the same row twice.
+"""
+
+from typing import Any, Final
+
+import orjson
+
+from afterword_consumers.messages import Message
+from afterword_schemas import Event, Leaves, to_ms, uuid7_ms
+from afterword_schemas.limits import MAX_TIME_MS, MIN_TIME_MS
+
+Row = list[Any]
+"""The values of `COLUMNS`, as JSON has them; times are seconds since 1970 with milliseconds."""
+
+Key = tuple[str, str]
+"""Project and feedback_id: the identity of a row."""
+
+COLUMNS: Final = (
+    "project",
+    "feedback_id",
+    "trace_id",
+    "session_id",
+    "span_id",
+    "source",
+    "user_id",
+    "organisation",
+    "prompt",
+    "environment",
+    "value",
+    "weight",
+    "numbers",
+    "booleans",
+    "strings",
+    "created_at",
+    "updated_at",
+    "is_deleted",
+    "kafka_topic",
+    "kafka_partition",
+    "kafka_offset",
+)
+"""The columns that the worker writes; the others have defaults made of these."""
+
+PROJECT, FEEDBACK_ID, TRACE_ID, SESSION_ID, SPAN_ID, SOURCE = range(6)
+USER_ID, ORGANISATION, PROMPT, ENVIRONMENT = range(6, 10)
+VALUE, WEIGHT, NUMBERS, BOOLEANS, STRINGS = range(10, 15)
+CREATED_AT, UPDATED_AT, IS_DELETED = range(15, 18)
+KAFKA_TOPIC, KAFKA_PARTITION, KAFKA_OFFSET = range(18, 21)
+
+
+def to_row(event: Event, leaves: Leaves, message: Message, now_ms: int) -> Row:
+    """Make the row of an event as if nothing were stored under its id.
+
+    Args:
+        event: Of any `op`; a `clear` makes a tombstone.
+        leaves: The event's; the reserved metadata are moved out of it into columns.
+        message: Where the event came from. Its timestamp is the default of the event's times.
+        now_ms: Milliseconds since 1970, for a message without a timestamp.
+    """
+    published_ms = published(message, now_ms)
+    feedback_id = event.feedback_id.lower()
+    if event.created_at is not None:
+        created_ms = to_ms(event.created_at)
+    else:
+        id_ms = uuid7_ms(feedback_id)
+        in_range = id_ms is not None and MIN_TIME_MS <= id_ms < MAX_TIME_MS
+        created_ms = id_ms if in_range and id_ms is not None else published_ms
+    updated_ms = published_ms if event.updated_at is None else to_ms(event.updated_at)
+    strings = leaves.strings
+    return [
+        event.project,
+        feedback_id,
+        event.trace_id or "",
+        event.session_id or "",
+        event.span_id or "",
+        event.source,
+        strings.pop("metadata._user", None) or _integer(leaves, "metadata._user"),
+        strings.pop("metadata._organisation", None) or _integer(leaves, "metadata._organisation"),
+        strings.pop("metadata._prompt", None) or _integer(leaves, "metadata._prompt"),
+        strings.pop("metadata._environment", None) or _integer(leaves, "metadata._environment"),
+        None if event.value is None else int(event.value),
+        1.0 if event.weight is None else event.weight,
+        leaves.numbers,
+        leaves.booleans,
+        strings,
+        created_ms / 1000,
+        updated_ms / 1000,
+        1 if event.op == "clear" else 0,
+        message.topic(),
+        message.partition(),
+        message.offset(),
+    ]
+
+
+def published(message: Message, now_ms: int) -> int:
+    """Return when a message was published, in milliseconds since 1970.
+
+    A message without a timestamp, or with one that no event may carry, counts as published now.
+    """
+    kind, published_ms = message.timestamp()
+    return published_ms if kind and MIN_TIME_MS <= published_ms < MAX_TIME_MS else now_ms
+
+
+def encode(row: Row) -> bytes:
+    """Return a row as one line of JSONCompactEachRow."""
+    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def decode(line: bytes) -> Row:
+    """Return the row of a line made by `encode`."""
+    row: Row = orjson.loads(line)
+    return row
+
+
+def _integer(leaves: Leaves, path: str) -> str:
+    """Move an integer that stands in a reserved place out of the leaves, as text."""
+    number = leaves.numbers.pop(path, None) if leaves.numbers else None
+    return "" if number is None else str(number)

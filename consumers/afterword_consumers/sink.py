@@ -1,0 +1,141 @@
+"""Where the worker writes: four operations, and their ClickHouse form.
+
+Every insert can be repeated: rows replace themselves by their key, so a batch that arrived although
+its answer was lost is simply sent again.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from afterword_consumers.catalogue import Sighting
+from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.rejections import Rejection
+from afterword_consumers.rows import COLUMNS, FEEDBACK_ID, PROJECT, Key, Row, decode
+
+
+class Sink(Protocol):
+    """What a worker needs of a store.
+
+    Every method raises `StoreError` to be called again, and `BatchRefusedError` where the rows
+    themselves are at fault.
+    """
+
+    def stored(self, keys: Collection[Key]) -> dict[Key, Row]:
+        """Return the newest row of each key that has one, tombstones included."""
+
+    def insert_feedback(self, lines: Sequence[bytes], token: str) -> None:
+        """Insert encoded rows.
+
+        Args:
+            lines: As `rows.encode` makes them.
+            token: The same for every try of the same lines, and for nothing else.
+        """
+
+    def insert_rejections(self, rejections: Sequence[Rejection]) -> None:
+        """Insert refused messages."""
+
+    def insert_sightings(self, sightings: Sequence[Sighting]) -> None:
+        """Insert paths into the catalogue."""
+
+
+INSERT_SETTINGS: Final = {
+    # The server's default is 1 since 26.2: an answer before the rows are safe.
+    "async_insert": 0,
+    # With progress headers the status line is sent before the outcome is known.
+    "send_progress_in_http_headers": 0,
+    "wait_end_of_query": 1,
+    # Strings stay strings, also those that look like dates.
+    "input_format_try_infer_dates": 0,
+    "input_format_try_infer_datetimes": 0,
+    # A back-fill spans many months; ids of odd times fall into one partition, so this is bounded.
+    "max_partitions_per_insert_block": 0,
+}
+
+_LOOKUP_KEYS: Final = 5_000
+_LOOKUP: Final = """
+SELECT project, toString(feedback_id), trace_id, session_id, span_id, source, user_id,
+       organisation, prompt, environment, value, weight, numbers, booleans, strings,
+       toUnixTimestamp64Milli(created_at) / 1000, toUnixTimestamp64Milli(updated_at) / 1000,
+       is_deleted, kafka_topic, kafka_partition, kafka_offset
+FROM feedback
+WHERE (project, toUInt128(feedback_id)) IN ({keys})
+ORDER BY version DESC, kafka_offset DESC
+LIMIT 1 BY project, feedback_id
+"""
+
+
+class ClickHouseSink:
+    """The sink on the tables of `afterword_schemas/sql`."""
+
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
+
+    def stored(self, keys: Collection[Key]) -> dict[Key, Row]:
+        """Return the newest row of each key that has one, tombstones included."""
+        ordered = sorted(keys)
+        return {
+            (row[PROJECT], row[FEEDBACK_ID]): row
+            for start in range(0, len(ordered), _LOOKUP_KEYS)
+            for row in self._lookup(ordered[start : start + _LOOKUP_KEYS])
+        }
+
+    def insert_feedback(self, lines: Sequence[bytes], token: str) -> None:
+        """Insert encoded rows in one request."""
+        settings = INSERT_SETTINGS | {"insert_deduplication_token": token}
+        self._clickhouse.insert_lines("feedback", COLUMNS, lines, settings)
+
+    def insert_rejections(self, rejections: Sequence[Rejection]) -> None:
+        """Insert refused messages in one request."""
+        columns = (
+            "kafka_topic",
+            "topic_id",
+            "kafka_partition",
+            "kafka_offset",
+            "published_at",
+            "rejected_at",
+            "code",
+            "path",
+            "detail",
+            "message_key",
+            "headers",
+            "payload",
+        )
+        rows = [_rejected_row(rejection) for rejection in rejections]
+        self._clickhouse.insert_rows("feedback_rejected", columns, rows, INSERT_SETTINGS)
+
+    def insert_sightings(self, sightings: Sequence[Sighting]) -> None:
+        """Insert paths into the catalogue in one request."""
+        columns = ("project", "path", "type", "first_seen", "last_seen", "example")
+        rows = [
+            (s.project, s.path, s.type, _time(s.seen_ms), _time(s.seen_ms), s.example)
+            for s in sightings
+        ]
+        self._clickhouse.insert_rows("feedback_paths", columns, rows, INSERT_SETTINGS)
+
+    def _lookup(self, keys: Iterable[Key]) -> Iterator[Row]:
+        # Both parts were validated: neither can hold a quote.
+        tuples = ",".join(f"('{project}',toUInt128(toUUID('{id_}')))" for project, id_ in keys)
+        settings = {"select_sequential_consistency": 1, "max_query_size": 10_000_000}
+        return map(decode, self._clickhouse.query_lines(_LOOKUP.format(keys=tuples), settings))
+
+
+def _rejected_row(rejection: Rejection) -> tuple[object, ...]:
+    return (
+        rejection.topic,
+        rejection.topic_id,
+        rejection.partition,
+        rejection.offset,
+        _time(rejection.published_ms),
+        _time(rejection.rejected_ms),
+        str(rejection.code),
+        rejection.path,
+        rejection.detail,
+        rejection.key,
+        rejection.headers,
+        rejection.payload,
+    )
+
+
+def _time(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -1,0 +1,227 @@
+"""In-memory twins of Kafka and ClickHouse, for tests without either; held to the same contracts.
+
+broker, store = MemoryBroker(partitions=2), MemoryStore()
+broker.publish(b'{"feedback_id": …}', key=b"…")
+worker = Worker(broker.member("afterword"), store, WorkerOptions())
+"""
+
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from afterword_consumers.catalogue import Sighting
+from afterword_consumers.rejections import Rejection
+from afterword_consumers.rows import FEEDBACK_ID, IS_DELETED, PROJECT, UPDATED_AT, Key, Row, decode
+from afterword_consumers.source import RebalanceListener
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryMessage:
+    """A message of a `MemoryBroker`, with the methods of Kafka's."""
+
+    _topic: str
+    _partition: int
+    _offset: int
+    _key: bytes | None
+    _value: bytes | None
+    _headers: tuple[tuple[str, bytes | None], ...]
+    _timestamp_ms: int
+
+    def topic(self) -> str:
+        """Name of its topic."""
+        return self._topic
+
+    def partition(self) -> int:
+        """Number of its partition."""
+        return self._partition
+
+    def offset(self) -> int:
+        """Its place in the partition."""
+        return self._offset
+
+    def key(self) -> bytes | None:
+        """Key bytes as published."""
+        return self._key
+
+    def value(self) -> bytes | None:
+        """Payload bytes as published."""
+        return self._value
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        """Headers in order, None for none."""
+        return list(self._headers) or None
+
+    def timestamp(self) -> tuple[int, int]:
+        """Kind 1 (set by the producer), and milliseconds since 1970."""
+        return 1, self._timestamp_ms
+
+
+class MemoryBroker:
+    """One topic and its consumer groups. Rebalances are stop-the-world: all are revoked first."""
+
+    def __init__(self, *, partitions: int = 4, topic: str = "feedback.events") -> None:
+        self.topic = topic
+        self.log: list[list[MemoryMessage]] = [[] for _ in range(partitions)]
+        self.committed: dict[str, dict[int, int]] = defaultdict(dict)
+        self._members: dict[str, list[MemorySource]] = defaultdict(list)
+
+    def publish(
+        self,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+    ) -> None:
+        """Append a message; like Kafka, to the partition that the key decides if none is named."""
+        number = zlib.crc32(key or b"") % len(self.log) if partition is None else partition
+        at_ms = time.time_ns() // 1_000_000 if timestamp_ms is None else timestamp_ms
+        log = self.log[number]
+        log.append(MemoryMessage(self.topic, number, len(log), key, value, tuple(headers), at_ms))
+
+    def member(self, group: str) -> "MemorySource":
+        """Return a source that joins the group once it is subscribed."""
+        return MemorySource(self, group)
+
+    def lag(self, group: str) -> int:
+        """Return how many messages the group has not committed."""
+        done = self.committed[group]
+        return sum(len(log) - done.get(number, 0) for number, log in enumerate(self.log))
+
+    def join(self, source: "MemorySource") -> None:
+        """Take a member in and share the partitions anew."""
+        self._share(source.group, [*self._members[source.group], source])
+
+    def leave(self, source: "MemorySource") -> None:
+        """Let a member go, after it was asked to finish; harmless for one that is gone."""
+        self._share(source.group, [m for m in self._members[source.group] if m is not source])
+
+    def expel(self, source: "MemorySource") -> None:
+        """Take a member's partitions away without asking, as after a missed session timeout."""
+        self._members[source.group].remove(source)
+        source.lose()
+        self._share(source.group, self._members[source.group])
+
+    def _share(self, group: str, members: list["MemorySource"]) -> None:
+        for member in self._members[group]:
+            member.revoke()
+        self._members[group] = members
+        for at, member in enumerate(members):
+            member.assign(range(at, len(self.log), len(members)))
+
+
+class MemorySource:
+    """A `Source` on a `MemoryBroker`."""
+
+    def __init__(self, broker: MemoryBroker, group: str) -> None:
+        self.topic_id = f"{broker.topic}-id"
+        self.group = group
+        self._broker = broker
+        self._listener: RebalanceListener | None = None
+        self._positions: dict[int, int] = {}
+        self._paused = False
+
+    @property
+    def partitions(self) -> list[int]:
+        """The partitions that it owns."""
+        return sorted(self._positions)
+
+    def subscribe(self, listener: RebalanceListener) -> None:
+        """Join the group."""
+        self._listener = listener
+        self._broker.join(self)
+
+    def poll(self, max_messages: int, timeout_s: float) -> Sequence[MemoryMessage]:  # never waits
+        """Return the messages that follow."""
+        messages: list[MemoryMessage] = []
+        if self._paused:
+            return messages
+        for partition, position in self._positions.items():
+            found = self._broker.log[partition][position:][: max_messages - len(messages)]
+            self._positions[partition] = position + len(found)
+            messages += found
+        return messages
+
+    def commit(self, next_offsets: Mapping[int, int]) -> None:
+        """Record for each partition the offset to go on from."""
+        self._broker.committed[self.group].update(next_offsets)
+
+    def pause(self) -> None:
+        """Hand out nothing until `resume`."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._paused = False
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._broker.leave(self)
+
+    def assign(self, partitions: Collection[int]) -> None:
+        """Own partitions from now on, each from its committed offset."""
+        done = self._broker.committed[self.group]
+        self._positions = {partition: done.get(partition, 0) for partition in partitions}
+
+    def revoke(self) -> None:
+        """Give all partitions back, after the listener has finished with them."""
+        if self._listener is not None and self._positions:
+            self._listener.on_revoked(self.partitions)
+        self._positions = {}
+
+    def lose(self) -> None:
+        """Learn that all partitions are another's already."""
+        if self._listener is not None:
+            self._listener.on_lost(self.partitions)
+        self._positions = {}
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """A `Sink` that replaces rows by their key as ClickHouse does.
+
+    Attributes:
+        rows: The newest row of each key, tombstones included.
+        inserts: How many lines each `insert_feedback` that succeeded held.
+        rejections: By topic id, partition and offset.
+        sightings: All, in order.
+        before_insert: Called with the lines before they are stored; what it raises is raised.
+    """
+
+    rows: dict[Key, Row] = field(default_factory=dict)
+    inserts: list[int] = field(default_factory=list)
+    rejections: dict[tuple[str, int, int], Rejection] = field(default_factory=dict)
+    sightings: list[Sighting] = field(default_factory=list)
+    before_insert: Callable[[Sequence[bytes]], None] | None = None
+
+    @property
+    def current(self) -> list[Row]:
+        """The rows that were not cleared."""
+        return [row for row in self.rows.values() if not row[IS_DELETED]]
+
+    def stored(self, keys: Collection[Key]) -> dict[Key, Row]:
+        """Return the newest row of each key that has one, tombstones included."""
+        return {key: list(self.rows[key]) for key in keys if key in self.rows}
+
+    def insert_feedback(self, lines: Sequence[bytes], token: str) -> None:  # replaces by key anyway
+        """Insert encoded rows."""
+        if self.before_insert is not None:
+            self.before_insert(lines)
+        for row in map(decode, lines):
+            key = row[PROJECT], row[FEEDBACK_ID]
+            if key not in self.rows or self.rows[key][UPDATED_AT] <= row[UPDATED_AT]:
+                self.rows[key] = row
+        self.inserts.append(len(lines))
+
+    def insert_rejections(self, rejections: Sequence[Rejection]) -> None:
+        """Insert refused messages."""
+        for rejection in rejections:
+            place = rejection.topic_id, rejection.partition, rejection.offset
+            self.rejections[place] = rejection
+
+    def insert_sightings(self, sightings: Sequence[Sighting]) -> None:
+        """Insert paths into the catalogue."""
+        self.sightings += sightings

@@ -1,0 +1,217 @@
+"""The worker: fetch, judge, flatten, batch, insert, commit.
+
+    Worker(source, sink, WorkerOptions()).run()        # until `stop`, from a signal handler perhaps
+
+An offset is committed only after the store has acknowledged every row that the messages before it
+made. So a message is read again after a crash, never skipped; and a row written twice replaces
+itself, so the result is exact. At most two batches are in memory: one being filled, one in flight.
+"""
+
+import gc
+import logging
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from afterword_consumers.batch import Batch
+from afterword_consumers.catalogue import Catalogue
+from afterword_consumers.inserter import Backoff, Inserter
+from afterword_consumers.sink import Sink
+from afterword_consumers.source import Source
+from afterword_schemas import StoreError
+
+_log = logging.getLogger(__name__)
+
+_FETCH_ROWS: Final = 10_000
+_FETCH_TIMEOUT_S: Final = 0.05
+"""A fetch that finds fewer messages than it asked for lasts this long, whatever it found."""
+
+_FULL_WAIT_S: Final = 1.0
+"""How long a full batch waits for the insert before fetching is paused: pausing throws away what
+the client has fetched ahead."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """When a batch closes, and how long an end may take.
+
+    Attributes:
+        batch_max_rows: A batch closes at this many messages,
+        batch_max_bytes: at this many bytes of payload,
+        batch_max_age_s: or when its first message has waited this long.
+        drain_timeout_s: How long a stop or a revoke waits for inserts; then they are left to the
+            partition's next owner.
+    """
+
+    batch_max_rows: int = 100_000
+    batch_max_bytes: int = 64 * 1024 * 1024
+    batch_max_age_s: float = 1.0
+    drain_timeout_s: float = 20.0
+    backoff: Backoff = Backoff()
+
+
+@dataclass(slots=True)
+class WorkerStats:
+    """What this worker has done so far; every message it finished is stored or rejected.
+
+    Attributes:
+        stored: Messages whose row is in the store, patches that added nothing included.
+        rejected: Messages kept in `feedback_rejected`.
+        batches: Batches committed.
+        retries: Tries to write that failed.
+    """
+
+    stored: int = 0
+    rejected: int = 0
+    batches: int = 0
+    retries: int = 0
+
+
+class Worker:
+    """One member of the consumer group; run it in the thread that may take signals."""
+
+    def __init__(self, source: Source, sink: Sink, options: WorkerOptions) -> None:
+        self.stats = WorkerStats()
+        self._source, self._sink, self._options = source, sink, options
+        self._catalogue = Catalogue()
+        self._stopping, self._aborting = threading.Event(), threading.Event()
+
+    def run(self) -> None:
+        """Work until stopped, then write and commit what was fetched, and leave the group.
+
+        Raises:
+            SetupError: A person must act before any worker can go on.
+        """
+        self._inserter = Inserter(self._sink, self._options.backoff)
+        self._batch, self._opened_s = Batch(self._source.topic_id), 0.0
+        self._in_flight: Batch | None = None
+        self._paused = False
+        # Nothing made in the loop refers back to itself, so the collector would only walk over
+        # 100,000 rows again and again: it is a third of the time.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        try:
+            self._source.subscribe(self)
+            while not self._stopping.is_set():
+                self._step()
+            self._drain()
+        finally:
+            gc.enable()
+            gc.unfreeze()
+            self._inserter.abandon()
+            self._source.close()
+
+    def stop(self) -> None:
+        """End after what was fetched is written; safe in a signal handler."""
+        self._stopping.set()
+
+    def abort(self) -> None:
+        """End now, without writing: what is not committed is read again by the next owner."""
+        self._aborting.set()
+        self._stopping.set()
+
+    def on_revoked(self, partitions: Collection[int]) -> None:
+        """Finish and commit within the time allowed, or leave it to the next owner."""
+        if not self._stopping.is_set():
+            self._drain()
+        self.on_lost(partitions)
+
+    def on_lost(self, partitions: Collection[int]) -> None:
+        """Forget the offsets: rows still on their way are written, and again by the next owner."""
+        for batch in (self._batch, self._in_flight):
+            if batch is not None:
+                for partition in partitions:
+                    batch.next_offsets.pop(partition, None)
+
+    def _step(self) -> None:
+        self._settle()
+        if self._is_full() and not self._inserter.wait(_FULL_WAIT_S):
+            self._keep_alive()
+            return
+        if self._is_due() and self._inserter.wait(0):
+            self._settle()
+            self._hand_over()
+        self._fetch()
+
+    def _fetch(self) -> None:
+        if self._paused:
+            self._source.resume()
+            self._paused = False
+        room = self._options.batch_max_rows - self._batch.count
+        if room <= 0:
+            return
+        try:
+            messages = self._source.poll(min(room, _FETCH_ROWS), _FETCH_TIMEOUT_S)
+        except StoreError as error:
+            _log.warning("fetching failed, nothing is skipped: %s", error)
+            self._stopping.wait(_FETCH_TIMEOUT_S)
+            return
+        if messages:
+            if not self._batch.count:
+                self._opened_s = time.monotonic()
+            self._batch.take(messages, self._catalogue)
+
+    def _keep_alive(self) -> None:
+        """Stay in the group while the store is slow or away: paused, but polling."""
+        if not self._paused:
+            self._source.pause()
+            self._paused = True
+        try:
+            messages = self._source.poll(1, _FETCH_TIMEOUT_S)
+        except StoreError as error:
+            _log.warning("the broker does not answer either: %s", error)
+            return
+        # A partition that was assigned since the pause may still hand out something.
+        self._batch.take(messages, self._catalogue)
+
+    def _is_full(self) -> bool:
+        return (
+            self._batch.count >= self._options.batch_max_rows
+            or self._batch.raw_bytes >= self._options.batch_max_bytes
+        )
+
+    def _is_due(self) -> bool:
+        if not self._batch.count:
+            return False
+        age_s = time.monotonic() - self._opened_s
+        return self._is_full() or age_s >= self._options.batch_max_age_s
+
+    def _hand_over(self) -> None:
+        self._in_flight = self._batch
+        self._batch = Batch(self._source.topic_id)
+        self._inserter.submit(self._in_flight)
+
+    def _settle(self) -> None:
+        """Commit what has been written since the last time."""
+        self.stats.retries = self._inserter.retries
+        for batch in self._inserter.finished():
+            self._in_flight = None
+            self.stats.batches += 1
+            self.stats.rejected += len(batch.rejections)
+            self.stats.stored += batch.count - len(batch.rejections)
+            if batch.next_offsets:
+                self._commit(batch)
+        gc.collect(0)
+
+    def _commit(self, batch: Batch) -> None:
+        try:
+            self._source.commit(batch.next_offsets)
+        except StoreError as error:
+            # The rows are safe. A later commit covers them, or the next owner writes them again.
+            _log.warning("committing failed, the rows are stored: %s", error)
+
+    def _drain(self) -> None:
+        """Write and commit what was fetched, as far as the time allows."""
+        deadline_s = time.monotonic() + self._options.drain_timeout_s
+        while not self._aborting.is_set():
+            if self._inserter.wait(0.05):
+                self._settle()
+                if not self._batch.count:
+                    return
+                self._hand_over()
+            if time.monotonic() > deadline_s:
+                _log.warning("the store did not answer in time; the next owner writes it again")
+                return
