@@ -116,8 +116,6 @@ class _Connection(BaseHTTPRequestHandler):
     """One client's connection, request after request."""
 
     protocol_version = "HTTP/1.1"
-    server_version = "ClickHouse-chdb"
-    sys_version = ""
     disable_nagle_algorithm = True
     rbufsize = 1 << 17
     wbufsize = -1
@@ -128,6 +126,10 @@ class _Connection(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self._serve(read_only=False)
+
+    def version_string(self) -> str:
+        """Return what the `Server` header says."""
+        return "ClickHouse-chDB"
 
     def log_message(self, *_: object) -> None:
         """Keep the log for what goes wrong."""

@@ -43,7 +43,8 @@ class ChildProcess:
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
-        return self._process is not None and self._process.poll() is None
+        process = self._process  # another thread may be ending it
+        return process is not None and process.poll() is None
 
     @property
     def pid(self) -> int:

@@ -117,21 +117,22 @@ def split_insert(url_sql: bytes, body: bytes | bytearray) -> tuple[bytes, Insert
 
     Whatever is not plainly `INSERT ... FORMAT name` and data is left whole for the engine's parser.
     """
-    if not body:
-        return url_sql, None
     head = url_sql or bytes(memoryview(body)[:_MAX_HEADER_BYTES])
     header = _INSERT_HEADER.match(head)
-    if header and (not url_sql or header.end() == len(url_sql)) and not _reads_elsewhere(header):
-        data = memoryview(body) if url_sql else memoryview(body)[header.end() :]
-        form = (header["format"] or b"Values").decode()
-        # VALUES without a FORMAT belongs to the URL's statement; in a body its rows follow at once.
-        if data and (header["format"] or url_sql):
-            return header["sql"], Insert(form, data)
-    return (url_sql + b"\n" + body if url_sql else bytes(body)), None
+    if header and _brings_data(header, in_url=bool(url_sql)):
+        data = memoryview(body)[0 if url_sql else header.end() :]
+        return header["sql"], Insert((header["format"] or b"Values").decode(), data)
+    return (url_sql + b"\n" + body if url_sql and body else url_sql or bytes(body)), None
 
 
-def _reads_elsewhere(header: re.Match[bytes]) -> bool:
-    return bool(_READS_ELSEWHERE.search(re.sub(_QUOTED, b"''", header["sql"], flags=re.DOTALL)))
+def _brings_data(header: re.Match[bytes], *, in_url: bool) -> bool:
+    """Whether exactly the bytes after this header are the data."""
+    unquoted = re.sub(_QUOTED, b"''", header["sql"], flags=re.DOTALL)
+    if _READS_ELSEWHERE.search(unquoted):
+        return False
+    # In a URL nothing may follow the header; VALUES in a body is left to the engine, as it needs
+    # no FORMAT and its rows begin on the same line.
+    return header.end() == len(header.string) if in_url else header["format"] is not None
 
 
 def _settings(fields: Mapping[str, str]) -> dict[str, str]:

@@ -36,6 +36,10 @@ _NEXT_STEP: Final = (
 )
 
 
+class FetchError(SetupError):
+    """The jars are out of reach: no network, or nothing that could fetch them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Jar:
     """One jar of the lock file.
@@ -74,7 +78,8 @@ def resolve_kafka_jars(root: Path | None = None, progress: Progress = print_prog
         progress: Is told what takes long.
 
     Raises:
-        SetupError: They cannot be fetched, or a jar is not the one that was locked.
+        FetchError: They cannot be fetched.
+        SetupError: A jar is not the one that was locked.
     """
     root = root or cache_dir()
     folder = root / f"kafka-{KAFKA_VERSION}"
@@ -149,10 +154,10 @@ def _fetch_by_maven(maven: str, folder: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise SetupError("Maven did not fetch Kafka in 15 minutes.", _NEXT_STEP) from error
+        raise FetchError("Maven did not fetch Kafka in 15 minutes.", _NEXT_STEP) from error
     if run.returncode != 0:
         said = "\n".join((run.stdout + run.stderr).strip().splitlines()[:12])
-        raise SetupError(f"Maven could not fetch Kafka:\n{said}\n", _NEXT_STEP)
+        raise FetchError(f"Maven could not fetch Kafka:\n{said}\n", _NEXT_STEP)
 
 
 def _fetch_by_jgo(folder: Path, progress: Progress) -> None:
@@ -173,7 +178,7 @@ def _fetch_one_by_jgo(jar: Jar, repository: Path, folder: Path) -> str:
     try:
         from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415 - optional
     except ImportError as error:
-        raise SetupError(
+        raise FetchError(
             "There is neither Maven (mvn) nor the Python package jgo to fetch Kafka.",
             "Install one of them: pip install 'afterword[local]' brings jgo.",
         ) from error
@@ -183,7 +188,7 @@ def _fetch_one_by_jgo(jar: Jar, repository: Path, folder: Path) -> str:
     try:
         path = context.project(group, artifact).at_version(version).artifact().resolve()
     except Exception as error:  # jgo lets requests' and urllib's errors through
-        raise SetupError(
+        raise FetchError(
             f"Kafka's {jar.file_name} could not be fetched: {error}.", _NEXT_STEP
         ) from error
     shutil.copyfile(path, folder / jar.file_name)

@@ -1,0 +1,251 @@
+"""Kafka and ClickHouse together, for `afterword up`, `afterword demo` and tests.
+
+    with LocalStack.temporary() as stack:
+        stack.addresses.bootstrap_servers, stack.addresses.clickhouse_url
+
+Both start at the same time and stop together; when one cannot start, the other is stopped. One stack
+a folder: the lock on it is the kernel's and ends with the process.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, Self
+
+from afterword_schemas.errors import SetupError
+from afterword_stack.local.clickhouse import ClickHouseNode
+from afterword_stack.local.folders import data_dir as default_data_dir
+from afterword_stack.local.folders import state_dir
+from afterword_stack.local.jars import FetchError, Progress, print_progress, resolve_kafka_jars
+from afterword_stack.local.java import find_java
+from afterword_stack.local.kafka import KafkaNode
+from afterword_stack.local.lock import FileLock, is_locked
+from afterword_stack.local.mock_kafka import MockKafkaNode
+
+Broker = Literal["auto", "kafka", "mock"]
+"""Kafka where it can run and the mock elsewhere; or the one of the two."""
+
+# A look at who runs holds the lock for an instant.
+_LOCK_WAIT_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a running stack is.
+
+    Attributes:
+        bootstrap_servers: Kafka's, `host:port`.
+        clickhouse_url: Of ClickHouse's HTTP interface.
+        kafka: What runs as Kafka, with its version.
+        clickhouse: What runs as ClickHouse, with its version.
+        volatile: Whether Kafka is the mock, which forgets.
+        data_dir: The stack's folder.
+        pid: The process that keeps it up.
+    """
+
+    bootstrap_servers: str
+    clickhouse_url: str
+    kafka: str
+    clickhouse: str
+    volatile: bool
+    data_dir: str
+    pid: int
+
+
+class LocalStack:
+    """Kafka and ClickHouse on one data folder.
+
+    Args:
+        data_dir: By default the user's, `~/.local/share/afterword`.
+        broker: Which broker.
+        kafka_properties: For the broker, when it is Kafka.
+        progress: Is told what takes long, and that a mock stands in for Kafka.
+        announce: Whether `running_stack` finds it.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | None = None,
+        *,
+        broker: Broker = "auto",
+        kafka_properties: Mapping[str, str] | None = None,
+        progress: Progress = print_progress,
+        announce: bool = True,
+    ) -> None:
+        self.data_dir = (data_dir or default_data_dir()).absolute()
+        self.clickhouse = ClickHouseNode(self.data_dir / "clickhouse")
+        self.kafka: KafkaNode | MockKafkaNode = MockKafkaNode()
+        if broker != "mock":
+            self.kafka = KafkaNode(
+                self.data_dir / "kafka", extra_properties=kafka_properties, progress=progress
+            )
+        self._broker, self._progress, self._announce = broker, progress, announce
+        self._cleanup = contextlib.ExitStack()
+        self._addresses: Addresses | None = None
+
+    @classmethod
+    def temporary(
+        cls,
+        *,
+        broker: Broker = "auto",
+        kafka_properties: Mapping[str, str] | None = None,
+        progress: Progress = print_progress,
+    ) -> Self:
+        """Make a stack that leaves nothing behind and that `running_stack` does not find."""
+        folder = Path(tempfile.mkdtemp(prefix="afterword-"))
+        stack = cls(
+            folder,
+            broker=broker,
+            kafka_properties=kafka_properties,
+            progress=progress,
+            announce=False,
+        )
+        stack._cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+        return stack
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where the running stack is."""
+        if self._addresses is None:
+            raise SetupError("The local stack is not running.", "Start it first.")
+        return self._addresses
+
+    def start(self) -> Addresses:
+        """Start both parts and return when both serve; does nothing if they run.
+
+        Raises:
+            SetupError: The folder is in use, or a part cannot start; nothing is left running.
+        """
+        if self._addresses is not None:
+            return self._addresses
+        try:
+            self._lock()
+            self._fall_back()
+            _start_together(self.kafka, self.clickhouse)
+            self._addresses = self._describe()
+            if self._announce:
+                self._publish(self._addresses)
+        except BaseException:
+            self.stop()
+            raise
+        return self._addresses
+
+    def stop(self) -> None:
+        """Stop both parts, and remove a temporary stack's data."""
+        self._addresses = None
+        try:
+            with ThreadPoolExecutor(2) as pool:
+                stopping = [pool.submit(part.stop) for part in (self.kafka, self.clickhouse)]
+            for one in stopping:
+                one.result()
+        finally:
+            self._cleanup.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _lock(self) -> None:
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        busy = SetupError(
+            f"A local stack is already running on {self.data_dir}.",
+            "Use that one, stop it, or choose another data folder.",
+        )
+        lock = FileLock(self.data_dir / "lock", busy=busy, wait_s=_LOCK_WAIT_S)
+        self._cleanup.enter_context(lock)
+
+    def _fall_back(self) -> None:
+        """Let the mock stand in for a Kafka that cannot run here, and say so."""
+        if self._broker != "auto" or self.kafka.volatile:
+            return
+        try:
+            if find_java() is None:
+                raise FetchError("There is no Java 17 or later.")  # noqa: TRY301 - one way down
+            resolve_kafka_jars(progress=self._progress)
+        except FetchError as error:
+            self.kafka = MockKafkaNode()
+            self._progress(
+                f"{error.detail} A mock broker in memory stands in for Kafka: "
+                "it forgets what is not read soon, and everything when it stops."
+            )
+
+    def _describe(self) -> Addresses:
+        return Addresses(
+            bootstrap_servers=self.kafka.bootstrap_servers,
+            clickhouse_url=self.clickhouse.url,
+            kafka=self.kafka.version,
+            clickhouse=self.clickhouse.engine,
+            volatile=self.kafka.volatile,
+            data_dir=str(self.data_dir),
+            pid=os.getpid(),
+        )
+
+    def _publish(self, addresses: Addresses) -> None:
+        path = _state_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{os.getpid()}.tmp")
+        fresh.write_text(json.dumps(asdict(addresses), indent=2) + "\n")
+        fresh.replace(path)
+        self._cleanup.callback(_retract, addresses)
+
+
+def running_stack() -> Addresses | None:
+    """Return where this user's running stack is; None if none runs.
+
+    The file that says so may be left over from a crash, so the lock on the stack's folder decides.
+    """
+    addresses = _read_state()
+    if addresses is None or not is_locked(Path(addresses.data_dir) / "lock"):
+        return None
+    return addresses
+
+
+def _state_file() -> Path:
+    return state_dir() / "running.json"
+
+
+def _read_state() -> Addresses | None:
+    try:
+        return Addresses(**json.loads(_state_file().read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _retract(addresses: Addresses) -> None:
+    if _read_state() == addresses:  # another stack may have taken the place since
+        _state_file().unlink(missing_ok=True)
+
+
+def _start_together(kafka: KafkaNode | MockKafkaNode, clickhouse: ClickHouseNode) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        starting = [pool.submit(part.start) for part in (kafka, clickhouse)]
+        try:
+            for one in starting:
+                one.result()
+        except BaseException:
+            _end_starts(starting, kafka, clickhouse)
+            raise
+
+
+def _end_starts(
+    starting: list[Future[None]], kafka: KafkaNode | MockKafkaNode, clickhouse: ClickHouseNode
+) -> None:
+    # Again and again: a part may be about to start its process just now.
+    while wait(starting, timeout=0.05).not_done:
+        kafka.kill()
+        clickhouse.kill()
