@@ -1,8 +1,8 @@
 """What becomes one insert: the rows of many messages, and up to where they cover each partition.
 
-    batch.take(messages)           # judge and encode; refused messages are set aside
-    resolve_patches(batch, sink)   # before the insert: patches need what is stored
-    batch.lines, batch.rejections, batch.next_offsets
+    batch.take(messages, catalogue)    # judge and encode; refused messages are set aside
+    resolve_patches(batch, sink)       # before the insert: patches need what is stored
+    batch.body(0, len(batch)), batch.rejections, batch.next_offsets
 
 A message is in a batch exactly once: as a line, or as a rejection.
 """
@@ -10,7 +10,8 @@ A message is in a batch exactly once: as a line, or as a rejection.
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from afterword_consumers.catalogue import Catalogue, Sighting
@@ -31,6 +32,7 @@ from afterword_consumers.sink import Sink
 from afterword_schemas import Event, EventError, RejectCode, array_paths, read_event
 
 _log = logging.getLogger(__name__)
+_OWN_FAULT = EventError(RejectCode.INTERNAL_ERROR, "$", "judging it failed; please report this")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,8 @@ class Batch:
         topic_id: Of the topic they are from.
         token: The same for every try to insert this batch.
         messages: Those with a line, in the order in which they came.
-        lines: One encoded row each; empty where a patch waits or had nothing to add.
         ids: The feedback_id of each.
-        patches: By position in `lines`.
+        patches: Those whose line is not made yet, by position in `messages`.
         next_offsets: By partition, the offset after the last message taken.
         raw_bytes: Of all payloads.
         count: Messages taken, the refused ones included.
@@ -72,7 +73,6 @@ class Batch:
     topic_id: str
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     messages: list[Message] = field(default_factory=list)
-    lines: list[bytes] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     patches: dict[int, Patch] = field(default_factory=dict)
     rejections: list[Rejection] = field(default_factory=list)
@@ -80,6 +80,24 @@ class Batch:
     next_offsets: dict[int, int] = field(default_factory=dict)
     raw_bytes: int = 0
     count: int = 0
+    # One buffer for all lines: orjson allocates a page for each, and 100,000 kept ones are 400 MB.
+    _lines: bytearray = field(default_factory=bytearray)
+    _ends: "array[int]" = field(default_factory=lambda: array("Q"))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def body(self, start: int, stop: int) -> bytes:
+        """Return the lines of the messages from a position to before another."""
+        first = self._ends[start - 1] if start else 0
+        return bytes(self._lines[first : self._ends[stop - 1]]) if stop > start else b""
+
+    def replace(self, lines: Mapping[int, bytes]) -> None:
+        """Put other lines at some positions."""
+        old = [lines.get(at, self.body(at, at + 1)) for at in range(len(self))]
+        self._lines, self._ends = bytearray(), array("Q")
+        for line in old:
+            self._add(line)
 
     def take(self, messages: Sequence[Message], catalogue: Catalogue) -> None:
         """Judge messages and add each as a line or as a rejection."""
@@ -92,24 +110,25 @@ class Batch:
             except EventError as error:
                 self.reject(message, error, now_ms)
                 continue
-            except Exception:  # one message must never stop all that follow it
+            except Exception:  # noqa: BLE001  # one message must never stop all that follow it
                 _log.exception("a fault of Afterword's own; the message is kept as rejected")
-                fault = EventError(
-                    RejectCode.INTERNAL_ERROR, "$", "judging it failed; please report"
-                )
-                self.reject(message, fault, now_ms)
+                self.reject(message, _OWN_FAULT, now_ms)
                 continue
             self.sightings += catalogue.observe(event.project, leaves, now_ms)
             row = to_row(event, leaves, message, now_ms)
             if event.op == "patch":
-                self.patches[len(self.lines)] = _patch(event, row)
-                self.lines.append(b"")
+                self.patches[len(self)] = _patch(event, row)
+                self._add(b"")
             else:
-                self.lines.append(encode(row))
+                self._add(encode(row))
             self.ids.append(row[FEEDBACK_ID])
             self.messages.append(message)
         self.count += len(messages)
         self._cover(messages)
+
+    def _add(self, line: bytes) -> None:
+        self._lines += line
+        self._ends.append(len(self._lines))
 
     def reject(self, message: Message, error: EventError, now_ms: int) -> None:
         """Set a refused message aside, whole."""
@@ -137,32 +156,34 @@ def resolve_patches(batch: Batch, sink: Sink) -> None:
         return
     newest = sink.stored({patch.key for patch in batch.patches.values()})
     wanted = {patch.row[FEEDBACK_ID] for patch in batch.patches.values()}
-    now_ms = time.time_ns() // 1_000_000
+    merged: dict[int, bytes] = {}
     for position, feedback_id in enumerate(batch.ids):
-        if feedback_id not in wanted:
-            continue
-        try:
-            row = _state_after(batch, position, newest)
-        except EventError as error:
-            batch.reject(batch.messages[position], error, now_ms)
-            row = None
-        if row is not None:
-            newest[row[PROJECT], row[FEEDBACK_ID]] = row
+        if feedback_id in wanted:
+            row = _state_after(batch, position, newest, merged)
+            if row is not None:
+                newest[row[PROJECT], row[FEEDBACK_ID]] = row
+    batch.replace(merged)
     batch.patches.clear()
 
 
-def _state_after(batch: Batch, position: int, newest: dict[Key, Row]) -> Row | None:
+def _state_after(
+    batch: Batch, position: int, newest: Mapping[Key, Row], merged: dict[int, bytes]
+) -> Row | None:
     """Return the newest row of an id after the event at a position, None if that left it alone."""
     patch = batch.patches.get(position)
     if patch is None:
-        row = decode(batch.lines[position])
-        before = newest.get((row[PROJECT], row[FEEDBACK_ID]))
-        return row if before is None or row[UPDATED_AT] >= before[UPDATED_AT] else None
+        whole = decode(batch.body(position, position + 1))
+        before = newest.get((whole[PROJECT], whole[FEEDBACK_ID]))
+        return whole if before is None or whole[UPDATED_AT] >= before[UPDATED_AT] else None
     base = newest.get(patch.key)
-    merged = patch.row if base is None else merge(base, patch.row, patch.arrays, patch.given)
-    if merged is not None:
-        batch.lines[position] = encode(merged)
-    return merged
+    try:
+        row = patch.row if base is None else merge(base, patch.row, patch.arrays, patch.given)
+    except EventError as error:
+        batch.reject(batch.messages[position], error, time.time_ns() // 1_000_000)
+        return None
+    if row is not None:
+        merged[position] = encode(row)
+    return row
 
 
 def _patch(event: Event, row: Row) -> Patch:

@@ -8,7 +8,7 @@ read and refused; nothing of the client library's crosses this module.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -110,7 +110,7 @@ class ClickHouse:
         self,
         table: str,
         columns: Sequence[str],
-        lines: Collection[bytes],
+        lines: bytes,
         settings: Mapping[str, Any],
     ) -> None:
         """Insert rows that are lines of JSONCompactEachRow, newline included, in one request."""
@@ -118,7 +118,7 @@ class ClickHouse:
             self._client.raw_insert(
                 table,
                 column_names=list(columns),
-                insert_block=b"".join(lines),
+                insert_block=lines,
                 settings=dict(settings),
                 fmt="JSONCompactEachRow",
             )

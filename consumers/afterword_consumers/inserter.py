@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import compress
 from queue import SimpleQueue
 
 from afterword_consumers.batch import Batch, resolve_patches
@@ -101,29 +100,28 @@ class Inserter:
 
     def _write(self, batch: Batch) -> None:
         self._insist(lambda: resolve_patches(batch, self._sink))
-        positions = list(compress(range(len(batch.lines)), batch.lines))
-        self._insert(batch, positions)
+        self._insert(batch, 0, len(batch))
         if batch.rejections:
             self._insist(lambda: self._sink.insert_rejections(batch.rejections))
         if batch.sightings:
             self._insist(lambda: self._sink.insert_sightings(batch.sightings))
         self._done.put(batch)
 
-    def _insert(self, batch: Batch, positions: list[int]) -> None:
-        """Insert the lines at some positions; halve them until a refused one stands alone."""
-        if not positions:
+    def _insert(self, batch: Batch, start: int, stop: int) -> None:
+        """Insert the lines from a position to before another; halve them until a refused one stands alone."""
+        body = batch.body(start, stop)
+        if not body:
             return
-        lines = [batch.lines[position] for position in positions]
-        token = f"{batch.token}:{positions[0]}-{positions[-1]}"
+        token = f"{batch.token}:{start}-{stop}"
         try:
-            self._insist(lambda: self._sink.insert_feedback(lines, token), refusable=True)
+            self._insist(lambda: self._sink.insert_feedback(body, token), refusable=True)
         except BatchRefusedError as error:
-            if len(positions) == 1:
-                self._reject(batch, positions[0], error)
+            if stop - start == 1:
+                self._reject(batch, start, error)
                 return
-            middle = len(positions) // 2
-            self._insert(batch, positions[:middle])
-            self._insert(batch, positions[middle:])
+            middle = (start + stop) // 2
+            self._insert(batch, start, middle)
+            self._insert(batch, middle, stop)
 
     def _reject(self, batch: Batch, position: int, error: BatchRefusedError) -> None:
         _log.error("ClickHouse refused a row, it is kept in feedback_rejected: %s", error)

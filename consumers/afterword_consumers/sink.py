@@ -24,11 +24,11 @@ class Sink(Protocol):
     def stored(self, keys: Collection[Key]) -> dict[Key, Row]:
         """Return the newest row of each key that has one, tombstones included."""
 
-    def insert_feedback(self, lines: Sequence[bytes], token: str) -> None:
+    def insert_feedback(self, lines: bytes, token: str) -> None:
         """Insert encoded rows.
 
         Args:
-            lines: As `rows.encode` makes them.
+            lines: As `rows.encode` makes them, one after another.
             token: The same for every try of the same lines, and for nothing else.
         """
 
@@ -80,7 +80,7 @@ class ClickHouseSink:
             for row in self._lookup(ordered[start : start + _LOOKUP_KEYS])
         }
 
-    def insert_feedback(self, lines: Sequence[bytes], token: str) -> None:
+    def insert_feedback(self, lines: bytes, token: str) -> None:
         """Insert encoded rows in one request."""
         settings = INSERT_SETTINGS | {"insert_deduplication_token": token}
         self._clickhouse.insert_lines("feedback", COLUMNS, lines, settings)

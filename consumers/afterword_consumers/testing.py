@@ -195,7 +195,7 @@ class MemoryStore:
     inserts: list[int] = field(default_factory=list)
     rejections: dict[tuple[str, int, int], Rejection] = field(default_factory=dict)
     sightings: list[Sighting] = field(default_factory=list)
-    before_insert: Callable[[Sequence[bytes]], None] | None = None
+    before_insert: Callable[[bytes], None] | None = None
 
     @property
     def current(self) -> list[Row]:
@@ -206,15 +206,16 @@ class MemoryStore:
         """Return the newest row of each key that has one, tombstones included."""
         return {key: list(self.rows[key]) for key in keys if key in self.rows}
 
-    def insert_feedback(self, lines: Sequence[bytes], token: str) -> None:  # replaces by key anyway
+    def insert_feedback(self, lines: bytes, token: str) -> None:  # replaces by key anyway
         """Insert encoded rows."""
         if self.before_insert is not None:
             self.before_insert(lines)
-        for row in map(decode, lines):
+        rows = [decode(line) for line in lines.splitlines()]
+        for row in rows:
             key = row[PROJECT], row[FEEDBACK_ID]
             if key not in self.rows or self.rows[key][UPDATED_AT] <= row[UPDATED_AT]:
                 self.rows[key] = row
-        self.inserts.append(len(lines))
+        self.inserts.append(len(rows))
 
     def insert_rejections(self, rejections: Sequence[Rejection]) -> None:
         """Insert refused messages."""

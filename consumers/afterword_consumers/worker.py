@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from afterword_consumers.batch import Batch
@@ -49,7 +49,7 @@ class WorkerOptions:
     batch_max_bytes: int = 64 * 1024 * 1024
     batch_max_age_s: float = 1.0
     drain_timeout_s: float = 20.0
-    backoff: Backoff = Backoff()
+    backoff: Backoff = field(default_factory=Backoff)
 
 
 @dataclass(slots=True)
