@@ -1,0 +1,42 @@
+"""Ask ClickHouse about feedback: percentiles, shares and counts of any path, grouped by any other.
+
+    from afterword_consumers.query import Question, answer, build, to_sql
+
+    question = Question("feedback.score", project="acme", group_by=("metadata.model",), since="7d")
+    found = answer(question, database, now)
+    print(to_sql(build(question, now)[0]))
+
+What users write never becomes SQL: column names come from a closed list, all else is a parameter.
+Filters and groups see each feedback once, in its latest state, and never what was taken back.
+"""
+
+from afterword_consumers.query.answers import Answer, Series, answer
+from afterword_consumers.query.columns import Column, Kind
+from afterword_consumers.query.database import Cell, Database, Parameter, Table
+from afterword_consumers.query.errors import QuestionError
+from afterword_consumers.query.measures import SeriesType
+from afterword_consumers.query.pasting import to_sql
+from afterword_consumers.query.question import Bucket, Question
+from afterword_consumers.query.statements import Budget, Statement, build
+from afterword_consumers.query.suggestions import suggest
+
+__all__ = [
+    "Answer",
+    "Bucket",
+    "Budget",
+    "Cell",
+    "Column",
+    "Database",
+    "Kind",
+    "Parameter",
+    "Question",
+    "QuestionError",
+    "Series",
+    "SeriesType",
+    "Statement",
+    "Table",
+    "answer",
+    "build",
+    "suggest",
+    "to_sql",
+]

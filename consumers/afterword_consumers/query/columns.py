@@ -1,0 +1,41 @@
+"""The columns of an answer: what each one is called, means and is written like."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How the cells of a column are to be read and written."""
+
+    COUNT = "count"
+    """A whole number of something."""
+
+    NUMBER = "number"
+    """A number in the measure's own unit."""
+
+    PERCENT = "percent"
+    """0 to 100."""
+
+    INTERVAL = "interval"
+    """One end of the 95 % confidence interval of the column before it, in that column's unit."""
+
+    TEXT = "text"
+    """Text; None is feedback that lacks the path."""
+
+    TIME = "time"
+    """The start of a bucket: a date, or for minutes and hours a time with its offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: As in the SQL.
+        kind: How to read the cells.
+        label: What a person calls it.
+    """
+
+    name: str
+    kind: Kind
+    label: str

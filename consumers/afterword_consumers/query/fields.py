@@ -1,0 +1,151 @@
+"""What a question may name: paths of the event, and columns from a closed list.
+
+    resolve("feedback.score")       a path: three typed maps, looked up with a bound parameter
+    resolve("metadata._user")       the column user_id
+    resolve("trace_id")             the column of that name
+    resolve("score")                QuestionError: write feedback.score
+
+Column names in the SQL come from the list here; a path is only ever a parameter.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from afterword_consumers.query.errors import QuestionError
+from afterword_consumers.query.parameters import Parameters
+from afterword_schemas.event import RESERVED_METADATA
+from afterword_schemas.limits import MAX_PATH_BYTES
+
+ROOTS: Final = ("feedback", "metadata", "metrics")
+
+
+class Type(StrEnum):
+    """The type of a value; one path may hold several."""
+
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    TEXT = "text"
+    TIME = "time"
+    UUID = "uuid"
+
+
+COLUMNS: Final[Mapping[str, Type]] = {
+    "project": Type.TEXT,
+    "trace_id": Type.TEXT,
+    "session_id": Type.TEXT,
+    "span_id": Type.TEXT,
+    "source": Type.TEXT,
+    "user_id": Type.TEXT,
+    "organisation": Type.TEXT,
+    "prompt": Type.TEXT,
+    "environment": Type.TEXT,
+    "value": Type.NUMBER,
+    "weight": Type.NUMBER,
+    "feedback_id": Type.UUID,
+    "created_at": Type.TIME,
+    "updated_at": Type.TIME,
+    "ingested_at": Type.TIME,
+}
+"""The columns of `feedback_current` that a question may name; in text ones '' means missing."""
+
+MAPS: Final[Mapping[Type, str]] = {
+    Type.NUMBER: "numbers",
+    Type.BOOLEAN: "booleans",
+    Type.TEXT: "strings",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Something that a question names.
+
+    Attributes:
+        name: As the user wrote it.
+        column: The column that holds it; None for a path in the typed maps.
+    """
+
+    name: str
+    column: str | None
+
+    @property
+    def types(self) -> tuple[Type, ...]:
+        """Every type it may have."""
+        return tuple(MAPS) if self.column is None else (COLUMNS[self.column],)
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it stands for all positions of an array, as in `feedback.edits.*.value`."""
+        return self.column is None and "*" in self.name.split(".")
+
+    @property
+    def pattern(self) -> str:
+        """The regular expression, for RE2 and Python, of the paths it stands for."""
+        steps = ("[0-9]+" if step == "*" else re.escape(step) for step in self.name.split("."))
+        return "^" + r"\.".join(steps) + "$"
+
+    def sql(self, kind: Type, parameters: Parameters) -> str:
+        """Return the expression for its value of one of `types`, NULL where it is missing."""
+        if self.column is None:
+            return f"{MAPS[kind]}[{parameters.text(self.name)}]"
+        return _COLUMN_SQL[kind].format(self.column)
+
+    def as_text(self, parameters: Parameters) -> str:
+        """Return the expression for its value of whatever type as text, NULL where missing."""
+        if self.column is not None:
+            value = self.sql(COLUMNS[self.column], parameters)
+            return f"toString({value})"
+        number, boolean, text = (self.sql(kind, parameters) for kind in MAPS)
+        return f"coalesce({text}, toString({boolean}), toString({number}))"
+
+    def elements_sql(self, kind: Type, parameters: Parameters) -> str:
+        """Return the expression for the values under a wildcard path, as an array."""
+        pattern = parameters.text(self.pattern)
+        return f"mapValues(mapFilter((path, leaf) -> match(path, {pattern}), {MAPS[kind]}))"
+
+
+_COLUMN_SQL: Final = {
+    Type.NUMBER: "toFloat64({})",
+    Type.TEXT: "nullIf({}, '')",
+    Type.TIME: "{}",
+    Type.UUID: "{}",
+}
+
+
+def resolve(name: str) -> Field:
+    """Return what a user's text names.
+
+    Raises:
+        QuestionError: It names neither a column nor a path.
+    """
+    name = name.strip()
+    if column := RESERVED_METADATA.get(name):
+        return Field(name, column)
+    if name in COLUMNS:
+        return Field(name, name)
+    root, dot, rest = name.partition(".")
+    if root not in ROOTS or not dot:
+        raise QuestionError(f"{name!r} is neither a path nor a column.", _advice(name))
+    if not all(rest.split(".")):
+        raise QuestionError(f"{name!r} has an empty step.", "Write a path such as feedback.score.")
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        size = MAX_PATH_BYTES + 1
+    if size > MAX_PATH_BYTES:
+        raise QuestionError(
+            f"No path is longer than {MAX_PATH_BYTES} bytes of UTF-8.", "Write the path of a value."
+        )
+    return Field(name, None)
+
+
+def _advice(name: str) -> str:
+    known = f"Columns: {', '.join(COLUMNS)}."
+    if name in ROOTS:
+        return f"Write a path below it, such as {name}.score. {known}"
+    step = name if re.fullmatch(r"[\w.-]{1,64}", name) else "score"
+    return (
+        f"Write {', '.join(f'{root}.{step}' for root in ROOTS[:-1])} or {ROOTS[-1]}.{step}. {known}"
+    )

@@ -1,0 +1,180 @@
+"""What is measured of each type of value: the aggregates, and the columns made of them.
+
+    boolean   n, true %, false %
+    number    n, sum, avg, median, min, max, p95, p98, p99
+    text      each value with its count and share
+    weighted  the sum of value times weight by the sum of weights, and the count of each pair
+
+Beside every share and mean stands its 95 % interval. Percentiles are those of `numpy.percentile`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from afterword_consumers.query.columns import Column, Kind
+from afterword_consumers.query.intervals import student, wilson
+
+
+class SeriesType(StrEnum):
+    """What one series of an answer is about."""
+
+    BOOLEAN = "boolean"
+    NUMBER = "number"
+    TEXT = "text"
+    WEIGHTED = "weighted"
+    PAIRS = "pairs"
+    COUNT = "count"
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """An aggregate function over the rows of a group, in ClickHouse's terms.
+
+    Attributes:
+        name: What later steps call its result.
+        function: `quantilesExactInclusive`.
+        argument: What it runs over; empty for `count`.
+        parameters: `(0.5, 0.95)`, or empty.
+    """
+
+    name: str
+    function: str
+    argument: str = "measure"
+    parameters: str = ""
+
+    def whole(self) -> str:
+        """Return the SQL that computes it in one step."""
+        return f"{self.function}{self.parameters}({self.argument}) AS {self.name}"
+
+    def state(self) -> str:
+        """Return the SQL of a state that `merge` joins with others without loss."""
+        return f"{self.function}State{self.parameters}({self.argument}) AS {self.name}_state"
+
+    def merge(self) -> str:
+        """Return the SQL that joins states."""
+        return f"{self.function}Merge{self.parameters}({self.name}_state) AS {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A column of the answer and the SQL that makes it from the aggregates."""
+
+    column: Column
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the series of one type is computed.
+
+    Attributes:
+        aggregates: Over the rows of each group.
+        columns: From the aggregates.
+    """
+
+    aggregates: tuple[Aggregate, ...]
+    columns: tuple[Measured, ...]
+
+
+_N: Final = Aggregate("n", "count", argument="")
+_LEVELS: Final = "0.5, 0.95, 0.98, 0.99"
+
+
+def recipe(kind: SeriesType, *, approximate: bool = False) -> Recipe:
+    """Return how a type is measured; of a text, each value is a group by itself."""
+    match kind:
+        case SeriesType.NUMBER:
+            return _number(approximate=approximate)
+        case SeriesType.BOOLEAN:
+            return _boolean()
+        case SeriesType.WEIGHTED:
+            return _weighted()
+        case SeriesType.TEXT | SeriesType.PAIRS:
+            return _values()
+        case SeriesType.COUNT:
+            return Recipe((_N,), (_measured("n", Kind.COUNT, "n"),))
+
+
+def _number(*, approximate: bool) -> Recipe:
+    exact = "quantilesExactInclusive", f"({_LEVELS})"
+    sketch = "quantilesGK", f"(1000, {_LEVELS})"  # 1000: a rank error of 0.1 %, before merging
+    function, parameters = sketch if approximate else exact
+    aggregates = (
+        _N,
+        Aggregate("total", "sum"),
+        Aggregate("deviation", "stddevSampStable"),
+        Aggregate("lowest", "min"),
+        Aggregate("highest", "max"),
+        Aggregate("quantiles", function, parameters=parameters),
+    )
+    low, high = student("total / n", "deviation / sqrt(n)", "n")
+    columns = (
+        _measured("n", Kind.COUNT, "n"),
+        _measured("sum", Kind.NUMBER, "total"),
+        _measured("avg", Kind.NUMBER, "total / n"),
+        _measured("avg_low", Kind.INTERVAL, low),
+        _measured("avg_high", Kind.INTERVAL, high),
+        _measured("median", Kind.NUMBER, "quantiles[1]"),
+        _measured("min", Kind.NUMBER, "lowest"),
+        _measured("max", Kind.NUMBER, "highest"),
+        _measured("p95", Kind.NUMBER, "quantiles[2]"),
+        _measured("p98", Kind.NUMBER, "quantiles[3]"),
+        _measured("p99", Kind.NUMBER, "quantiles[4]"),
+    )
+    return Recipe(aggregates, columns)
+
+
+def _boolean() -> Recipe:
+    low, high = wilson("trues", "n")
+    columns = (
+        _measured("n", Kind.COUNT, "n"),
+        _measured("true_percent", Kind.PERCENT, "100 * trues / n", "true %"),
+        _measured("true_percent_low", Kind.INTERVAL, low, "low"),
+        _measured("true_percent_high", Kind.INTERVAL, high, "high"),
+        _measured("false_percent", Kind.PERCENT, "100 * (n - trues) / n", "false %"),
+    )
+    return Recipe((_N, Aggregate("trues", "countIf")), columns)
+
+
+def _weighted() -> Recipe:
+    """Return the weighted mean and its interval, that of a ratio of two sums.
+
+    Its variance is n / (n - 1) * sum(w^2 (x - mean)^2) / sum(w)^2 over the n values of a weight
+    above 0; with equal weights it is that of the plain mean.
+    """
+    aggregates = (
+        _N,
+        Aggregate("counted", "countIf", "measure_weight > 0"),
+        Aggregate("w", "sum", "measure_weight"),
+        Aggregate("wx", "sum", "measure_weight * measure"),
+        Aggregate("ww", "sum", "pow(measure_weight, 2)"),
+        Aggregate("wwx", "sum", "pow(measure_weight, 2) * measure"),
+        Aggregate("wwxx", "sum", "pow(measure_weight * measure, 2)"),
+    )
+    mean = "wx / w"
+    squares = f"greatest(wwxx - 2 * {mean} * wwx + pow({mean}, 2) * ww, 0)"
+    low, high = student(mean, f"sqrt(counted / (counted - 1) * {squares}) / w", "counted")
+    columns = (
+        _measured("n", Kind.COUNT, "n"),
+        _measured("weight_sum", Kind.NUMBER, "w", "sum of weights"),
+        _measured("weighted_avg", Kind.NUMBER, "if(w > 0, wx / w, NULL)", "weighted avg"),
+        _measured("weighted_avg_low", Kind.INTERVAL, low, "low"),
+        _measured("weighted_avg_high", Kind.INTERVAL, high, "high"),
+    )
+    return Recipe(aggregates, columns)
+
+
+def _values() -> Recipe:
+    low, high = wilson("n", "of")
+    columns = (
+        _measured("n", Kind.COUNT, "n"),
+        _measured("percent", Kind.PERCENT, "100 * n / of", "%"),
+        _measured("percent_low", Kind.INTERVAL, low, "low"),
+        _measured("percent_high", Kind.INTERVAL, high, "high"),
+    )
+    return Recipe((_N,), columns)
+
+
+def _measured(name: str, kind: Kind, sql: str, label: str = "") -> Measured:
+    return Measured(Column(name, kind, label or name.replace("_", " ")), sql)

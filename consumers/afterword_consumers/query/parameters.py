@@ -1,0 +1,42 @@
+"""Collects what users wrote, so that SQL carries only a placeholder for it.
+
+    parameters = Parameters()
+    parameters.text("gpt-5")     # "{p0:String}"
+    parameters.values            # {"p0": "gpt-5"}
+
+No text of a user's reaches the SQL in any other way.
+"""
+
+from afterword_consumers.query.database import Parameter
+
+
+class Parameters:
+    """The parameters of one statement; the same value of the same type is bound once."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, Parameter], str] = {}
+
+    @property
+    def values(self) -> dict[str, Parameter]:
+        """Each parameter's value by name."""
+        return {name: value for (_, value), name in self._names.items()}
+
+    def text(self, value: str) -> str:
+        """Bind text and return its placeholder."""
+        return self._bind("String", value)
+
+    def number(self, value: float) -> str:
+        """Bind a finite number and return its placeholder."""
+        return self._bind("Float64", value)
+
+    def count(self, value: int) -> str:
+        """Bind a whole number in [0, 2**32) and return its placeholder."""
+        return self._bind("UInt32", value)
+
+    def uuid(self, value: str) -> str:
+        """Bind a UUID in its usual form and return its placeholder."""
+        return self._bind("UUID", value)
+
+    def _bind(self, kind: str, value: Parameter) -> str:
+        name = self._names.setdefault((kind, value), f"p{len(self._names)}")
+        return f"{{{name}:{kind}}}"

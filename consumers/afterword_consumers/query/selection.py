@@ -1,0 +1,110 @@
+"""The innermost part of a statement: which feedback is read, and what of each row.
+
+    SELECT numbers[{p0:String}] AS measure, nullIf(prompt, '') AS group_1
+    FROM feedback_current
+    WHERE project = {p1:String} AND created_at >= … AND measure IS NOT NULL
+
+`feedback_current` has collapsed each feedback to its latest state before these conditions apply;
+ClickHouse moves only the one on the primary key (`project`) ahead of that.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from afterword_consumers.query.conditions import Scope, condition, since_until
+from afterword_consumers.query.errors import QuestionError
+from afterword_consumers.query.fields import Type, resolve
+from afterword_consumers.query.filters import parse_filter
+from afterword_consumers.query.measures import SeriesType
+from afterword_consumers.query.parameters import Parameters
+from afterword_consumers.query.question import Bucket, Question
+from afterword_consumers.query.times import to_clickhouse
+
+_TYPES: Final = {
+    SeriesType.NUMBER: Type.NUMBER,
+    SeriesType.BOOLEAN: Type.BOOLEAN,
+    SeriesType.TEXT: Type.TEXT,
+}
+_BUCKETS: Final = {
+    Bucket.MINUTE: "toStartOfMinute(created_at, {zone})",
+    Bucket.HOUR: "toStartOfHour(created_at, {zone})",
+    Bucket.DAY: "toDate(toTimeZone(created_at, {zone}))",
+    Bucket.WEEK: "toMonday(created_at, {zone})",
+    Bucket.MONTH: "toStartOfMonth(created_at, {zone})",
+}
+
+
+def select(question: Question, series: SeriesType, parameters: Parameters, *, now: datetime) -> str:
+    """Return the query whose rows are aggregated.
+
+    Its columns are `bucket_start`, `group_1` and `group_2` where asked for, and `measure`, which is
+    never NULL; of weighted feedback also `measure_weight`.
+
+    Raises:
+        QuestionError: A filter compares a column with what it cannot be, or `since` is not before
+            `until`.
+    """
+    measure, source = _measure(question, series, parameters)
+    columns = [*_bucket(question, parameters), *_groups(question, parameters), *measure]
+    return "\n".join(
+        [
+            "SELECT\n    " + ",\n    ".join(columns),
+            f"FROM {source}",
+            "WHERE " + "\n  AND ".join(_conditions(question, series, parameters, now)),
+        ]
+    )
+
+
+def _measure(
+    question: Question, series: SeriesType, parameters: Parameters
+) -> tuple[list[str], str]:
+    """Return the columns of the measure, and what they are read from."""
+    source = "feedback_current"
+    if series == SeriesType.COUNT:
+        return ["1 AS measure"], source
+    if series == SeriesType.WEIGHTED:
+        return ["toFloat64(value) AS measure", "weight AS measure_weight"], source
+    if series == SeriesType.PAIRS:
+        return ["concat(toString(value), ':', toString(weight)) AS measure"], source
+    field = resolve(question.measure)
+    kind = _TYPES[series]
+    if field.is_wildcard:
+        elements = field.elements_sql(kind, parameters)
+        return ["measure"], f"{source}\nARRAY JOIN {elements} AS measure"
+    if field.types == (Type.UUID,):
+        return [f"{field.as_text(parameters)} AS measure"], source
+    return [f"{field.sql(kind, parameters)} AS measure"], source
+
+
+def _bucket(question: Question, parameters: Parameters) -> list[str]:
+    if question.bucket is None:
+        return []
+    start = _BUCKETS[Bucket(question.bucket)].format(zone=parameters.text(question.timezone))
+    return [f"{start} AS bucket_start"]
+
+
+def _groups(question: Question, parameters: Parameters) -> list[str]:
+    return [
+        f"{field.as_text(parameters)} AS group_{number}"
+        for number, field in enumerate(question.groups, start=1)
+    ]
+
+
+def _conditions(
+    question: Question, series: SeriesType, parameters: Parameters, now: datetime
+) -> list[str]:
+    since, until = question.period(now)
+    if since is not None and until is not None and since >= until:
+        raise QuestionError(
+            f"since ({to_clickhouse(since)}) is not before until ({to_clickhouse(until)}).",
+            "Exchange them, or leave one out.",
+        )
+    project = [] if question.project is None else [f"project = {parameters.text(question.project)}"]
+    scope = Scope(parameters, now, question.zone)
+    filters = (parse_filter(text) for text in question.where)
+    return [
+        *project,
+        *since_until(since, until, parameters),
+        *(condition(each, scope) for each in filters),
+        "measure IS NOT NULL",
+    ]
