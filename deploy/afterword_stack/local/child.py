@@ -23,6 +23,7 @@ from afterword_schemas.errors import SetupError
 
 _GUARD: Final = Path(__file__).with_name("guard.py")
 _POLL_S: Final = 0.02
+_KILL_TIMEOUT_S: Final = 10.0
 
 
 class ChildProcess:
@@ -80,11 +81,22 @@ class ChildProcess:
 
     def stop(self, timeout_s: float) -> None:
         """Ask the process to end, and kill it if it has not done so in time."""
-        self._end(signal.SIGTERM, timeout_s)
+        process, self._process = self._process, None
+        if process is None:
+            return
+        try:
+            _signal_group(process.pid, signal.SIGTERM)
+            process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            pass  # the guard kills it now
+        finally:
+            _finish(process)
 
     def kill(self) -> None:
-        """End the process at once, as a crash would."""
-        self._end(signal.SIGKILL, timeout_s=10)
+        """End the process at once, as a crash would, and wait until it is gone."""
+        process, self._process = self._process, None
+        if process is not None:
+            _finish(process)
 
     def last_lines(self, count: int = 20) -> str:
         """Return the end of the log; empty if there is none."""
@@ -108,21 +120,21 @@ class ChildProcess:
             f"The whole log is {self.log_path}.",
         )
 
-    def _end(self, signal_number: signal.Signals, timeout_s: float) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        try:
-            _signal_group(process.pid, signal_number)
-            process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            _signal_group(process.pid, signal.SIGKILL)
-            process.wait()
-        finally:
-            # A group killed whole leaves no member; this is for a guard that died before its child.
-            _signal_group(process.pid, signal.SIGKILL)
-            if process.stdin is not None:
-                process.stdin.close()
+
+def _finish(guard: subprocess.Popen[bytes]) -> None:
+    """Have the guard kill what still runs, and wait for it: then port, files and locks are free.
+
+    Signalling the group alone would end the guard first, and nobody could wait for its child.
+    """
+    if guard.stdin is not None:
+        guard.stdin.close()
+    try:
+        guard.wait(_KILL_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        _signal_group(guard.pid, signal.SIGKILL)
+        guard.wait()
+    # Empty by now, unless somebody killed the guard before its child.
+    _signal_group(guard.pid, signal.SIGKILL)
 
 
 def _signal_group(group: int, signal_number: signal.Signals) -> None:

@@ -34,6 +34,7 @@ _INSERT_HEADER: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _READS_ELSEWHERE: Final = re.compile(rb"\b(?:SELECT|WITH|INFILE|VALUES)\b", re.IGNORECASE)
+_INPUT: Final = re.compile(rb"\binput\s*\(", re.IGNORECASE)
 _FORMAT_AT_END: Final = re.compile(rb"\bFORMAT\s+(\w+)\s*;?\s*\Z", re.IGNORECASE)
 
 
@@ -116,6 +117,9 @@ def split_insert(url_sql: bytes, body: bytes | bytearray) -> tuple[bytes, Insert
     """Return the statement and the data that it inserts, if the request brings data.
 
     Whatever is not plainly `INSERT ... FORMAT name` and data is left whole for the engine's parser.
+
+    Raises:
+        ClickHouseError: The statement selects from the data, by `input()`.
     """
     head = url_sql or bytes(memoryview(body)[:_MAX_HEADER_BYTES])
     header = _INSERT_HEADER.match(head)
@@ -128,6 +132,10 @@ def split_insert(url_sql: bytes, body: bytes | bytearray) -> tuple[bytes, Insert
 def _brings_data(header: re.Match[bytes], *, in_url: bool) -> bool:
     """Whether exactly the bytes after this header are the data."""
     unquoted = re.sub(_QUOTED, b"''", header["sql"], flags=re.DOTALL)
+    if _INPUT.search(unquoted):  # chDB would read no row of it and call that a success
+        raise ClickHouseError.of(
+            NOT_IMPLEMENTED, "NOT_IMPLEMENTED", "The input table function is not supported here"
+        )
     if _READS_ELSEWHERE.search(unquoted):
         return False
     # In a URL nothing may follow the header; VALUES in a body is left to the engine, as it needs

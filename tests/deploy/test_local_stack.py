@@ -1,0 +1,191 @@
+"""The local stack: both parts together, found by others, gone afterwards."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]  # published without types
+import pytest
+
+from afterword_schemas.errors import SetupError
+from afterword_stack.local import stack as stack_module
+from afterword_stack.local.clickhouse import ClickHouseNode, _get
+from afterword_stack.local.jars import FetchError
+from afterword_stack.local.kafka_admin import new_admin, serves
+from afterword_stack.local.lock import FileLock, is_locked
+from afterword_stack.local.stack import Addresses, LocalStack, running_stack
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's own running stack out of the tests."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def nothing(_: str) -> None:
+    """Take a line of progress and forget it."""
+
+
+def serve(addresses: Addresses) -> tuple[bool, bool]:
+    """Return whether Kafka and ClickHouse answer."""
+    ping = _get(addresses.clickhouse_url, "/ping")
+    return serves(new_admin(addresses.bootstrap_servers)), ping == "Ok.\n"
+
+
+def test_a_temporary_stack_serves_and_leaves_nothing() -> None:
+    """Both parts answer inside, and afterwards neither process nor file is left."""
+    with LocalStack.temporary() as stack:
+        addresses = stack.addresses
+        assert serve(addresses) == (True, True)
+        assert (addresses.volatile, addresses.kafka) == (False, "4.3.1")
+        assert running_stack() is None
+    assert serve(addresses) == (False, False)
+    assert not Path(addresses.data_dir).exists()
+
+
+def test_a_running_stack_is_found_by_others(tmp_path: Path) -> None:
+    """Another process reads the addresses while it runs, and nothing afterwards."""
+    code = "from afterword_stack.local.stack import running_stack; print(running_stack())"
+    with LocalStack(tmp_path / "data", broker="mock") as stack:
+        found = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert found.stdout.strip() == str(stack.addresses)
+    assert running_stack() is None
+
+
+def test_a_second_stack_on_the_folder_is_refused_and_harms_nothing(tmp_path: Path) -> None:
+    """The error says that one runs already, and that one goes on."""
+    with LocalStack(tmp_path / "data", broker="mock") as first:
+        with pytest.raises(SetupError, match="already running"):
+            LocalStack(tmp_path / "data", broker="mock").start()
+        assert first.start() == first.addresses
+        assert serve(first.addresses) == (True, True)
+        assert running_stack() == first.addresses
+
+
+def test_a_stack_keeps_address_and_data(tmp_path: Path) -> None:
+    """Started again on its folder, it is what it was."""
+    with LocalStack(tmp_path / "data") as stack:
+        before = stack.addresses
+        stack.kafka.create_topic("t", partitions=2)
+    with LocalStack(tmp_path / "data") as stack:
+        assert stack.addresses == before
+        topics = new_admin(before.bootstrap_servers).list_topics(timeout=10).topics
+        assert len(topics["t"].partitions) == 2
+
+
+def test_when_one_part_fails_the_other_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ClickHouse that cannot start takes Kafka down with it, and the folder is free again."""
+
+    def fail(_: ClickHouseNode) -> None:
+        raise SetupError("no disk", "buy one")
+
+    monkeypatch.setattr(ClickHouseNode, "start", fail)
+    stack = LocalStack(tmp_path / "data")
+    with pytest.raises(SetupError, match="no disk"):
+        stack.start()
+    assert not stack.kafka.alive
+    assert not is_locked(tmp_path / "data" / "lock")
+    assert running_stack() is None
+
+
+def test_ctrl_c_while_starting_leaves_nothing(tmp_path: Path) -> None:
+    """An interrupt in the middle of the start ends both parts."""
+    code = (
+        "import sys, pathlib; from afterword_stack.local.stack import LocalStack\n"
+        "print('go', flush=True)\n"
+        "LocalStack(pathlib.Path(sys.argv[1]), progress=print).start()\n"
+    )
+    log = tmp_path / "data" / "kafka" / "kafka.log"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "data")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as starter:
+        while not log.exists():  # the broker's process has begun, and needs a second
+            assert starter.poll() is None
+        family = psutil.Process(starter.pid).children(recursive=True)
+        starter.send_signal(signal.SIGINT)
+        assert starter.wait(30) != 0
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert alive == []
+    assert not is_locked(tmp_path / "data" / "lock")
+
+
+def test_a_stack_killed_by_sigkill_is_not_found_and_can_start_again(tmp_path: Path) -> None:
+    """The state it left says nothing, as the kernel freed its lock."""
+    code = (
+        "import sys, pathlib; from afterword_stack.local.stack import LocalStack\n"
+        "print(LocalStack(pathlib.Path(sys.argv[1]), broker='mock').start().pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "data")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as starter:
+        assert starter.stdout is not None
+        pid = int(starter.stdout.readline())
+        found = running_stack()
+        assert found is not None
+        assert found.pid == pid == starter.pid
+        family = psutil.Process(pid).children(recursive=True)
+        starter.kill()
+    psutil.wait_procs(family, timeout=20)
+    assert running_stack() is None
+    with LocalStack(tmp_path / "data", broker="mock") as stack:
+        assert serve(stack.addresses) == (True, True)
+
+
+def test_without_java_the_mock_stands_in_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stack runs all the same, marked volatile, with a notice."""
+    said: list[str] = []
+    monkeypatch.setattr(stack_module, "find_java", lambda: None)
+    with LocalStack(tmp_path / "data", progress=said.append) as stack:
+        assert stack.addresses.volatile
+        assert serve(stack.addresses) == (True, True)
+    assert ["forgets" in line for line in said] == [True]
+
+
+def test_changed_jars_do_not_fall_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of reach is one thing, tampered with another: that stops."""
+
+    def tampered(**_: object) -> Path:
+        raise SetupError("not those that were locked", "")
+
+    monkeypatch.setattr(stack_module, "resolve_kafka_jars", tampered)
+    assert not issubclass(SetupError, FetchError)
+    with pytest.raises(SetupError, match="not those that were locked"):
+        LocalStack(tmp_path / "data", progress=nothing).start()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"pid": 1}'])
+def test_a_damaged_state_file_is_no_stack(tmp_path: Path, content: str) -> None:
+    """What cannot be read says nothing."""
+    path = tmp_path / "state" / "afterword" / "running.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    assert running_stack() is None
+
+
+def test_a_stale_state_file_is_no_stack(tmp_path: Path) -> None:
+    """Even with a living process id, nothing runs where nobody holds the lock."""
+    path = tmp_path / "state" / "afterword" / "running.json"
+    path.parent.mkdir(parents=True)
+    stale = Addresses(
+        "a:1", "http://a:2", "k", "c", volatile=False, data_dir=str(tmp_path), pid=os.getpid()
+    )
+    path.write_text(json.dumps({name: getattr(stale, name) for name in stale.__slots__}))
+    assert running_stack() is None
+    with FileLock(tmp_path / "lock", busy=AssertionError()):
+        assert running_stack() == stale
