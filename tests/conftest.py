@@ -78,9 +78,13 @@ def _describe_clickhouse() -> str:
 
 def _describe_docker() -> str:
     docker = shutil.which("docker")
-    if (
-        docker
-        and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
-    ):
+    if docker and _succeeds([docker, "info"]):
         return "docker: daemon at hand"
     return "docker: no daemon, Docker variant not run"
+
+
+def _succeeds(command: list[str]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False

@@ -29,8 +29,6 @@ from afterword_schemas.errors import SetupError
 from afterword_stack.local.chdb_server import require_loopback
 from afterword_stack.local.child import ChildProcess
 from afterword_stack.local.clickhouse import ClickHouseNode, _get
-from afterword_stack.local.clickhouse_error import ClickHouseError
-from afterword_stack.local.clickhouse_request import parse_request, split_insert
 from afterword_stack.local.ports import persisted_ports
 
 pytestmark = pytest.mark.services
@@ -236,6 +234,7 @@ def test_a_truncated_body_inserts_nothing(
         ("SELECT * FROM no_such_database.t", 404, "81"),
         ("SELECT no_such_function()", 404, "46"),
         ("SELEC 1", 400, "62"),
+        ("SELECT 1; SELECT 2", 400, "62"),
         ("1 + 1", 400, "62"),
         ("SELECT toUInt8('x')", 400, "6"),
         ("SELECT throwIf(1)", 500, "395"),
@@ -330,7 +329,15 @@ def test_web_pages_and_strangers_are_refused(server: Server) -> None:
     assert server.ask(b"SELECT 1", headers={"Origin": "http://example.com"}).status == 403
     assert server.ask(b"SELECT 1", password="wrong").headers["X-ClickHouse-Exception-Code"] == "516"
     assert server.ask(b"SELECT 1", headers={"X-ClickHouse-User": "root"}).status == 403
-    assert server.ask(b"SELECT 1", headers={"Authorization": "Basic !"}).status == 403
+    for value in ("Basic !", "Basic abc", "Basic /w=="):
+        assert server.ask(b"SELECT 1", headers={"Authorization": value}).status == 403
+
+
+def test_other_paths_are_not_found(server: Server) -> None:
+    """A query sent to a path that a server does not know is not run."""
+    url = f"http://127.0.0.1:{server.port}"
+    assert _get(url, "/nowhere?query=SELECT+1") == ""
+    assert _get(url, "/?query=SELECT+1") == "1\n"
 
 
 def test_twenty_queries_run_side_by_side(server: Server) -> None:
@@ -433,71 +440,3 @@ def test_killing_the_starter_ends_the_server(tmp_path: Path) -> None:
         os.kill(parent.pid, signal.SIGKILL)
     _, alive = psutil.wait_procs(family, timeout=20)
     assert alive == []
-
-
-@pytest.mark.parametrize(
-    ("url_sql", "body", "sql", "format_", "data"),
-    [
-        (b"", b"INSERT INTO t FORMAT CSV\n1\n", b"INSERT INTO t ", "CSV", b"1\n"),
-        (
-            b"",
-            b"-- x\n/* FORMAT y */ insert into t format CSV\r\n1\n",
-            b"-- x\n/* FORMAT y */ insert into t ",
-            "CSV",
-            b"1\n",
-        ),
-        (b"INSERT INTO t VALUES", b"(1)", b"INSERT INTO t ", "Values", b"(1)"),
-        (
-            b"INSERT INTO t SETTINGS a='FORMAT x' FORMAT CSV;",
-            b"1",
-            b"INSERT INTO t SETTINGS a='FORMAT x' ",
-            "CSV",
-            b"1",
-        ),
-    ],
-)
-def test_the_data_begins_behind_the_format(
-    url_sql: bytes, body: bytes, sql: bytes, format_: str, data: bytes
-) -> None:
-    """Statement, format and data are told apart, also with quotes and comments."""
-    statement, insert = split_insert(url_sql, body)
-    assert insert is not None
-    assert (statement, insert.format, bytes(insert.data)) == (sql, format_, data)
-
-
-@pytest.mark.parametrize(
-    ("url_sql", "body", "whole"),
-    [
-        (b"SELECT 1", b"", b"SELECT 1"),
-        (b"", b"SELECT 1 FORMAT CSV", b"SELECT 1 FORMAT CSV"),
-        (
-            b"",
-            b"INSERT INTO t VALUES ('a FORMAT CSV\n')",
-            b"INSERT INTO t VALUES ('a FORMAT CSV\n')",
-        ),
-        (b"INSERT INTO t SELECT 1 FORMAT CSV", b"1", b"INSERT INTO t SELECT 1 FORMAT CSV\n1"),
-        (b"INSERT INTO t FORMAT CSV 1", b"2", b"INSERT INTO t FORMAT CSV 1\n2"),
-    ],
-)
-def test_other_statements_stay_whole(url_sql: bytes, body: bytes, whole: bytes) -> None:
-    """What is not plainly a statement and its data is left to the engine."""
-    assert split_insert(url_sql, body) == (whole, None)
-
-
-@given(st.binary(), st.binary())
-def test_splitting_never_fails(url_sql: bytes, body: bytes) -> None:
-    """Any bytes are a statement to pass on; the engine judges them."""
-    split_insert(b"INSERT INTO " + url_sql, body)
-
-
-def test_a_form_that_is_cut_short_is_refused() -> None:
-    """A form without its end may lack a parameter, so it is no form."""
-    body = b'--b\r\nContent-Disposition: form-data; name="query"\r\n\r\nSELECT 1'
-    with pytest.raises(ClickHouseError, match="not complete"):
-        parse_request("", body, form_type="multipart/form-data; boundary=b")
-    with pytest.raises(ClickHouseError, match="External tables"):
-        parse_request(
-            "",
-            body.replace(b'"query"', b'"x"; filename="x"') + b"\r\n--b--\r\n",
-            form_type="multipart/form-data; boundary=b",
-        )

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
 
-from afterword_stack.local.clickhouse_error import BAD_ARGUMENTS, NOT_IMPLEMENTED, ClickHouseError
+from afterword_stack.local.clickhouse_error import (
+    BAD_ARGUMENTS,
+    NOT_IMPLEMENTED,
+    SYNTAX_ERROR,
+    ClickHouseError,
+)
 from afterword_stack.local.http_form import form_fields, is_form
 
 # What ClickHouse's HTTP handler keeps for itself; everything else in the URL is a setting.
@@ -34,6 +39,9 @@ _INSERT_HEADER: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _READS_ELSEWHERE: Final = re.compile(rb"\b(?:SELECT|WITH|INFILE|VALUES)\b", re.IGNORECASE)
+_SKIPPED: Final = re.compile(_QUOTED + rb"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_SECOND_STATEMENT: Final = re.compile(rb";\s*[^\s;]")
+_INSERT: Final = re.compile(_COMMENTS + rb"INSERT\s", re.IGNORECASE | re.DOTALL)
 _INPUT: Final = re.compile(rb"\binput\s*\(", re.IGNORECASE)
 _FORMAT_AT_END: Final = re.compile(rb"\bFORMAT\s+(\w+)\s*;?\s*\Z", re.IGNORECASE)
 
@@ -100,6 +108,7 @@ def parse_request(
                 f"{name}=1 is not supported here, use HTTP's own",
             )
     sql, insert = split_insert(fields.get("query", "").encode(errors="surrogateescape"), body)
+    _require_one_statement(sql)
     named = _FORMAT_AT_END.search(sql, max(0, len(sql) - 200))
     form = named[1].decode() if named else fields.get("default_format", "TabSeparated")
     return Request(
@@ -141,6 +150,16 @@ def _brings_data(header: re.Match[bytes], *, in_url: bool) -> bool:
     # In a URL nothing may follow the header; VALUES in a body is left to the engine, as it needs
     # no FORMAT and its rows begin on the same line.
     return header.end() == len(header.string) if in_url else header["format"] is not None
+
+
+def _require_one_statement(sql: bytes) -> None:
+    """Refuse several statements, as a server does: chDB would run them all."""
+    if _INSERT.match(sql):  # its data may hold anything
+        return
+    if _SECOND_STATEMENT.search(_SKIPPED.sub(b"''", sql)):
+        raise ClickHouseError.of(
+            SYNTAX_ERROR, "SYNTAX_ERROR", "Syntax error (Multi-statements are not allowed)"
+        )
 
 
 def _settings(fields: Mapping[str, str]) -> dict[str, str]:
