@@ -1,1 +1,57 @@
-"""What emits feedback: the SDK that services import."""
+"""What emits feedback: the SDK that services import.
+
+    from afterword import Client
+
+    with Client("localhost:9092", project="support-bot") as client:
+        client.feedback(trace_id="tr-7f3", value=1, feedback={"rating": True})
+
+Everything public is named here; modules that begin with an underscore may change.
+"""
+
+from afterword._client import DEFAULT_TOPIC, Client
+from afterword._counters import Stats
+from afterword._errors import ClosedError, DeliveryError, QueueFullError
+from afterword._fields import ChangeFields, EventFields, Fields
+from afterword._identity import enrichment_id
+from afterword._kafka import KAFKA_DEFAULTS, KafkaTransport
+from afterword._memory import MemoryTransport, Message
+from afterword._sender import Delivery
+from afterword._signals import COPIED, EDITED, REGENERATED, Signal
+from afterword._transport import DeliveryCallback, Headers, Transport
+from afterword_schemas.errors import (
+    AfterwordError,
+    EventError,
+    RejectCode,
+    SetupError,
+    StoreError,
+)
+
+__all__ = [
+    "COPIED",
+    "DEFAULT_TOPIC",
+    "EDITED",
+    "KAFKA_DEFAULTS",
+    "REGENERATED",
+    "AfterwordError",
+    "ChangeFields",
+    "Client",
+    "ClosedError",
+    "Delivery",
+    "DeliveryCallback",
+    "DeliveryError",
+    "EventError",
+    "EventFields",
+    "Fields",
+    "Headers",
+    "KafkaTransport",
+    "MemoryTransport",
+    "Message",
+    "QueueFullError",
+    "RejectCode",
+    "SetupError",
+    "Signal",
+    "Stats",
+    "StoreError",
+    "Transport",
+    "enrichment_id",
+]

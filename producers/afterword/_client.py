@@ -1,0 +1,255 @@
+"""The client that services hold: it judges an event, hands it over, and returns its id.
+
+    with Client("localhost:9092", project="support-bot") as client:
+        client.feedback(trace_id="tr-7f3", value=1, feedback={"rating": True})
+
+No call waits for the network. What was taken is delivered by `close()`, or at the end of the
+process, or is counted and reported as failed.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Final, Literal, Self, Unpack
+from uuid import UUID
+
+from afterword._counters import Stats
+from afterword._encode import encode
+from afterword._errors import DeliveryError
+from afterword._fields import ChangeFields, EventFields, Fields
+from afterword._identity import enrichment_id, new_id, now
+from afterword._kafka import KafkaTransport
+from afterword._sender import Delivery, Sender
+from afterword._signals import COPIED, EDITED, REGENERATED, build_signal, without_none
+from afterword._transport import Transport
+from afterword_schemas.errors import EventError, RejectCode, SetupError
+from afterword_schemas.event import SCHEMA_HEADER, read_event
+
+DEFAULT_TOPIC: Final = "feedback.events"
+
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Client:
+    """Emits the feedback of one project; make one a process, and share it between threads.
+
+    Every method that emits validates first, returns the event's id, and raises
+
+    - `EventError` for a field that is wrong: its `path` names the field;
+    - `QueueFullError` when Kafka is away for so long that memory is full;
+    - `ClosedError` after `close()`.
+
+    Args:
+        bootstrap_servers: Kafka's `host:port`, several separated by commas or in a list.
+        project: The tenant of the events.
+        topic: Where they go.
+        transport: What carries them, in place of Kafka: `MemoryTransport` in tests.
+        on_delivery: Told of each event's end, from a background thread. It must be quick, and may
+            not call `flush` or `close`. Without it, the first failure is logged.
+        kafka: librdkafka settings by their dotted names, before the defaults.
+        close_timeout_s: How long `close()`, and so the end of the process, waits for Kafka.
+
+    Raises:
+        SetupError: An argument or a setting is wrong.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str | Sequence[str] | None = None,
+        *,
+        project: str,
+        topic: str = DEFAULT_TOPIC,
+        transport: Transport | None = None,
+        on_delivery: Callable[[Delivery], None] | None = None,
+        kafka: Mapping[str, object] | None = None,
+        close_timeout_s: float = 10.0,
+    ) -> None:
+        self._project = _check_project(project)
+        if (transport is None) == (bootstrap_servers is None):
+            raise SetupError("Pass either bootstrap_servers or a transport.")
+        carrier = transport or KafkaTransport(bootstrap_servers or "", topic=topic, kafka=kafka)
+        self._sender = Sender(carrier, on_delivery, close_timeout_s)
+
+    @property
+    def stats(self) -> Stats:
+        """The counters of this moment."""
+        return self._sender.stats
+
+    def feedback(self, **fields: Unpack[EventFields]) -> str:
+        """Emit what a person said of an answer.
+
+        Args:
+            **fields: See `EventFields`: at least one of `trace_id`, `session_id` and `span_id`,
+                and something in `value`, `feedback` or `metrics`.
+        """
+        feedback_id = fields.pop("feedback_id", None)
+        return self._emit("set", new_id() if feedback_id is None else feedback_id, fields)
+
+    def copied(self, *, text: str | None = None, **fields: Unpack[EventFields]) -> str:
+        """Emit that an answer was copied, as `feedback.copied`.
+
+        Args:
+            text: The part that was copied, as `feedback.copy.text`.
+            **fields: As for `feedback`; `value` 1 and `weight` 0.3 where left out.
+        """
+        said: dict[str, object] = {"copied": True}
+        if text is not None:
+            said["copy"] = {"text": text}
+        return self.feedback(**build_signal(COPIED, said, fields))
+
+    def regenerated(self, *, reason: str | None = None, **fields: Unpack[EventFields]) -> str:
+        """Emit that another answer was asked for, as `feedback.regenerated`.
+
+        Args:
+            reason: Why, if the person said so, as `feedback.regeneration.reason`.
+            **fields: As for `feedback`; `value` -1 and `weight` 0.2 where left out.
+        """
+        said: dict[str, object] = {"regenerated": True}
+        if reason is not None:
+            said["regeneration"] = {"reason": reason}
+        return self.feedback(**build_signal(REGENERATED, said, fields))
+
+    def edited(
+        self,
+        *,
+        text: str | None = None,
+        original: str | None = None,
+        similarity: float | None = None,
+        **fields: Unpack[EventFields],
+    ) -> str:
+        """Emit that an answer was corrected by hand, as `feedback.edited`.
+
+        Args:
+            text: What it became, as `feedback.edits.0.value`.
+            original: What it was, as `feedback.edits.0.original`.
+            similarity: How much was kept, from 0 to 1, by a measure of the caller's, as
+                `feedback.edits.0.similarity`.
+            **fields: As for `feedback`; `value` 0 and `weight` 0.3 where left out.
+        """
+        said: dict[str, object] = {"edited": True}
+        if edit := without_none(value=text, original=original, similarity=similarity):
+            said["edits"] = [edit]
+        return self.feedback(**build_signal(EDITED, said, fields))
+
+    def enrich_session(self, session_id: str | UUID, **fields: Unpack[Fields]) -> str:
+        """Merge into what is known of a session; all calls for one session make one row.
+
+        Args:
+            session_id: The conversation.
+            **fields: `feedback`, `metadata`, `metrics` and whatever else `Fields` names.
+        """
+        target = _require("session_id", session_id)
+        identity = enrichment_id(self._project, "session", target)
+        return self.update(identity, session_id=target, **fields)
+
+    def enrich_span(
+        self,
+        span_id: str | UUID,
+        *,
+        trace_id: str | UUID | None = None,
+        session_id: str | UUID | None = None,
+        **fields: Unpack[Fields],
+    ) -> str:
+        """Merge into what is known of a span; all calls for one span make one row.
+
+        Args:
+            span_id: The step of a request.
+            trace_id: The request it belongs to.
+            session_id: The conversation it belongs to.
+            **fields: As for `enrich_session`.
+        """
+        target = _require("span_id", span_id)
+        identity = enrichment_id(self._project, "span", target)
+        return self.update(
+            identity, span_id=target, trace_id=trace_id, session_id=session_id, **fields
+        )
+
+    def update(self, feedback_id: str | UUID, /, **fields: Unpack[ChangeFields]) -> str:
+        """Merge into an event that was sent before; what is left out stays as it is."""
+        return self._emit("patch", feedback_id, fields)
+
+    def clear(self, feedback_id: str | UUID, /, *, traceparent: str | None = None) -> str:
+        """Take an event back."""
+        return self._emit("clear", feedback_id, {"traceparent": traceparent})
+
+    def publish(
+        self, event: Mapping[str, object] | bytes, *, traceparent: str | None = None
+    ) -> str:
+        """Send a whole event as it stands, of whatever project; nothing is filled in.
+
+        Args:
+            event: Its fields, or its JSON in UTF-8, which is sent byte for byte.
+            traceparent: As in `ChangeFields`.
+        """
+        if isinstance(event, bytes):
+            raw, judged = event, read_event(event)[0]
+        else:
+            raw, judged = encode(dict(event))
+        feedback_id = judged.feedback_id.lower()
+        self._sender.send(feedback_id, raw, _headers(traceparent))
+        return feedback_id
+
+    def flush(self, timeout_s: float = 10.0) -> int:
+        """Wait until all events that were taken are delivered or given up.
+
+        Returns:
+            How many are still on the way after `timeout_s`.
+        """
+        return self._sender.flush(timeout_s)
+
+    def close(self) -> None:
+        """Deliver what is held, and end; a second call does nothing.
+
+        Raises:
+            DeliveryError: Events that were taken, since the client was made, did not arrive.
+        """
+        self._sender.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except DeliveryError as lost:
+            if error is None:
+                raise
+            error.add_note(str(lost))  # the error that ended the block is the one to see first
+
+    def _emit(
+        self, op: Literal["set", "patch", "clear"], feedback_id: str | UUID, fields: ChangeFields
+    ) -> str:
+        identity = str(feedback_id).lower()
+        given = {name: entry for name, entry in fields.items() if entry is not None}
+        headers = _headers(given.pop("traceparent", None))
+        given.setdefault("updated_at", now())
+        # dict() rather than a literal: a second `op` or `project` is a TypeError, not an override.
+        event = dict(feedback_id=identity, project=self._project, op=op, **given)
+        self._sender.send(identity, encode(event)[0], headers)
+        return identity
+
+
+def _check_project(project: str) -> str:
+    try:
+        encode({"feedback_id": new_id(), "project": project, "op": "clear"})
+    except EventError as error:
+        raise SetupError(f"{error.detail}.") from None
+    return project
+
+
+def _require(name: str, target: object) -> str:
+    if not target:  # or all enrichments without a target would meet in one row
+        raise EventError(RejectCode.MISSING_FIELD, f"$.{name}", f"{name} is required")
+    return str(target)
+
+
+def _headers(traceparent: object) -> list[tuple[str, bytes]]:
+    schema = ("schema", SCHEMA_HEADER.encode())
+    if traceparent is None:
+        return [schema]
+    if not isinstance(traceparent, str) or not _TRACEPARENT.fullmatch(traceparent):
+        detail = "traceparent takes W3C trace context: 00-<32 hex>-<16 hex>-<2 hex>"
+        raise EventError(RejectCode.INVALID_FORMAT, "$.traceparent", detail)
+    return [schema, ("traceparent", traceparent.encode())]

@@ -1,0 +1,63 @@
+"""Count what was sent and what became of it, so that nothing gets lost unnoticed."""
+
+import threading
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """One moment of a client's counters, since it was made or its process was forked.
+
+    Attributes:
+        sent: Valid events handed over; always `delivered + failed + waiting`.
+        delivered: Acknowledged by Kafka.
+        failed: Refused by a full queue, or given up on.
+        waiting: In memory, on the way.
+    """
+
+    sent: int
+    delivered: int
+    failed: int
+    waiting: int
+
+
+class Counters:
+    """Thread-safe counters of one client."""
+
+    def __init__(self) -> None:
+        # Re-entrant: a signal handler may send while its own thread is in here.
+        self._lock = threading.RLock()
+        self._sent = self._delivered = self._refused = self._undelivered = 0
+        self._reason = ""
+
+    def count_sent(self) -> None:
+        """One more was handed over."""
+        with self._lock:
+            self._sent += 1
+
+    def count_refused(self) -> None:
+        """One that was handed over was not taken; its caller got the error."""
+        with self._lock:
+            self._refused += 1
+
+    def count_settled(self, error: Exception | None) -> bool:
+        """One that was taken arrived, or did not for this reason; True for the first that did not."""
+        with self._lock:
+            if error is None:
+                self._delivered += 1
+                return False
+            self._undelivered += 1
+            self._reason = str(error)
+            return self._undelivered == 1
+
+    def snapshot(self) -> Stats:
+        """Return all counters at one moment."""
+        with self._lock:
+            failed = self._refused + self._undelivered
+            waiting = self._sent - self._delivered - failed
+            return Stats(self._sent, self._delivered, failed, waiting)
+
+    def undelivered(self) -> tuple[int, str]:
+        """Return how many were taken and did not arrive, and why the last of them."""
+        with self._lock:
+            return self._undelivered, self._reason

@@ -1,0 +1,40 @@
+"""The errors that only a sender meets; they hang in the tree of `afterword_schemas.errors`.
+
+    AfterwordError
+    ├── EventError           the event is wrong: fix the call, nothing was sent
+    ├── StoreError           Kafka did not take it now
+    │   ├── QueueFullError   nothing was taken: drop the event knowingly, or try later
+    │   └── DeliveryError    at `close()`: this many events that were taken never arrived
+    ├── ClosedError          the call came after `close()`: fix the program
+    └── SetupError           an argument or setting is wrong: stop and say what
+
+`feedback()` and its siblings raise EventError, QueueFullError and ClosedError; StoreError itself
+says in a `Delivery` why one event did not arrive.
+"""
+
+from afterword_schemas.errors import AfterwordError, StoreError
+
+
+class QueueFullError(StoreError):
+    """The queue in memory is at its limit, so this event was not taken; it counts as failed."""
+
+
+class DeliveryError(StoreError):
+    """Events that were taken were not delivered; raised once, by `close()`.
+
+    Attributes:
+        undelivered: How many. Kafka may still hold some of them, if its answer was what got lost.
+        reason: Why the last of them was not.
+    """
+
+    def __init__(self, undelivered: int, reason: str) -> None:
+        super().__init__(f"{undelivered} events were not delivered; the last because: {reason}")
+        self.args = (undelivered, reason)  # what unpickling calls the class with
+        self.undelivered, self.reason = undelivered, reason
+
+
+class ClosedError(AfterwordError):
+    """The client or its transport was closed before; nothing was sent."""
+
+    def __str__(self) -> str:
+        return "closed: an event can be sent only before close()"

@@ -1,0 +1,116 @@
+"""Hand judged events to a transport, and keep account of each until its end is known."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from afterword import _process
+from afterword._counters import Counters, Stats
+from afterword._errors import ClosedError, DeliveryError
+from afterword._transport import Headers, Transport
+from afterword_schemas.errors import AfterwordError, SetupError, StoreError
+
+_log = logging.getLogger("afterword")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of one event that was taken.
+
+    Attributes:
+        feedback_id: The id that the call returned.
+        error: None when Kafka acknowledged the event; else why it was given up.
+    """
+
+    feedback_id: str
+    error: StoreError | None
+
+
+class Sender:
+    """A transport with counters, for the life of one client, across forks and to the end."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        on_delivery: Callable[[Delivery], None] | None,
+        close_timeout_s: float,
+    ) -> None:
+        self._transport = transport
+        self._on_delivery = on_delivery
+        self._close_timeout_s = close_timeout_s
+        self._counters = Counters()
+        self._callback = threading.local()
+        self._closed = False
+        self._entered = True
+        _process.enter(self)
+
+    @property
+    def stats(self) -> Stats:
+        """The counters of this moment."""
+        return self._counters.snapshot()
+
+    def send(self, feedback_id: str, event: bytes, headers: Headers) -> None:
+        """Send one judged event; errors as for `Transport.send`."""
+        if self._closed:
+            raise ClosedError
+        if not self._entered:
+            self._entered = True
+            _process.enter(self)
+        self._counters.count_sent()
+        try:
+            self._transport.send(
+                feedback_id.encode(), event, headers, partial(self._settle, feedback_id)
+            )
+        except AfterwordError:
+            self._counters.count_refused()
+            raise
+
+    def flush(self, timeout_s: float) -> int:
+        """See `Client.flush`."""
+        self._refuse_in_callback("flush")
+        self._transport.flush(timeout_s)
+        return self.stats.waiting
+
+    def close(self) -> None:
+        """See `Client.close`."""
+        self._refuse_in_callback("close")
+        if self._closed:
+            return
+        self._closed = True
+        _process.leave(self)
+        self._transport.close(self._close_timeout_s)
+        undelivered, reason = self._counters.undelivered()
+        if undelivered:
+            raise DeliveryError(undelivered, reason)
+
+    def after_fork(self) -> None:
+        """Start afresh in a forked child."""
+        self._counters = Counters()
+        self._callback = threading.local()
+        self._entered = False  # what runs at this process's end is not inherited everywhere
+        self._transport.after_fork()
+
+    def _settle(self, feedback_id: str, error: StoreError | None) -> None:
+        first = self._counters.count_settled(error)
+        if self._on_delivery is not None:
+            self._report(self._on_delivery, Delivery(feedback_id, error))
+        elif first:
+            _log.warning("%s was not delivered: %s. The next are only counted.", feedback_id, error)
+
+    def _report(self, on_delivery: Callable[[Delivery], None], delivery: Delivery) -> None:
+        self._callback.runs = True
+        try:
+            on_delivery(delivery)
+        except Exception:  # noqa: BLE001  # the user's own code, and logged in full
+            _log.exception("The delivery callback raised for %s", delivery.feedback_id)
+        finally:
+            self._callback.runs = False
+
+    def _refuse_in_callback(self, name: str) -> None:
+        if getattr(self._callback, "runs", False):
+            raise SetupError(
+                f"{name}() was called from a delivery callback, where it would wait for itself.",
+                "Call it from another thread.",
+            )

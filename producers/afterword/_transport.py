@@ -1,0 +1,46 @@
+"""The seam to the network: what a `Client` asks of whatever carries its messages.
+
+`KafkaTransport` carries them to Kafka, `MemoryTransport` keeps them for a test. One contract
+suite, `tests/producers/test_transport_contract.py`, holds both to what is written here.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from afterword_schemas.errors import StoreError
+
+Headers = Sequence[tuple[str, bytes]]
+"""Names and values, in the order in which they are sent."""
+
+DeliveryCallback = Callable[[StoreError | None], None]
+"""Told once per message: None when it arrived, else why not. It must not raise."""
+
+
+class Transport(Protocol):
+    """Carries messages in the background; safe to call from any thread."""
+
+    def send(
+        self, key: bytes, value: bytes, headers: Headers, on_delivery: DeliveryCallback
+    ) -> None:
+        """Take one message without waiting; messages of one key stay in order.
+
+        Args:
+            key: What decides the partition.
+            value: The payload.
+            headers: Names and values.
+            on_delivery: Called once, from any thread, unless this call raises.
+
+        Raises:
+            QueueFullError: No room; nothing was taken.
+            ClosedError: Closed before; nothing was taken.
+            StoreError: Refused for another reason; nothing was taken.
+        """
+
+    def flush(self, timeout_s: float) -> int:
+        """Wait until all messages are reported, at most `timeout_s`; return how many are not."""
+
+    def close(self, timeout_s: float) -> None:
+        """Flush, then give up on the rest and report it failed. A second call does nothing."""
+
+    def after_fork(self) -> None:
+        """In a forked child: leave the parent's messages and connection to the parent."""
