@@ -402,8 +402,11 @@ def test_sigterm_lets_a_running_query_end(tmp_path: Path) -> None:
     busy = "/?query=SELECT+count()+FROM+system.processes+WHERE+query+LIKE+'%25sleep(1.5)%25'"
     while int(_get(url, busy) or 0) < 2:  # itself and the one that sleeps
         pass
-    server.child.stop(timeout_s=10)
+    guard = psutil.Process(server.child.pid)
+    os.killpg(guard.pid, signal.SIGTERM)
     running.join()
+    assert guard.wait(timeout=20) == 0  # by itself: nothing had to be killed
+    server.child.stop(timeout_s=1)
     idle.close()
     assert answers == [b"0\t7\n"]
 
