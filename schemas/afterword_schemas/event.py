@@ -42,6 +42,8 @@ RESERVED_METADATA: Final[Mapping[str, str]] = MappingProxyType(
 
 _RESERVED_NAMES: Final = tuple(path.removeprefix("metadata.") for path in RESERVED_METADATA)
 _UUID: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+_CLOCK: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
+_ZONE: Final = r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -55,8 +57,7 @@ class _Rfc3339:
     def __get_pydantic_core_schema__(*_: object) -> core_schema.CoreSchema:
         text = core_schema.str_schema(
             strict=True,
-            pattern=r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?$",
-            metadata={"pydantic_js_extra": {"format": "date-time"}},
+            pattern=f"^{_CLOCK}({_ZONE})?$",  # no zone is a fault of its own, with its own sentence
         )
         time = core_schema.datetime_schema(
             strict=False,
@@ -70,7 +71,10 @@ class _Rfc3339:
 _Time = Annotated[
     datetime,
     _Rfc3339,
-    Field(json_schema_extra={"format": "date-time"}, examples=["2026-01-31T09:30:00.125Z"]),
+    Field(
+        json_schema_extra={"format": "date-time", "pattern": f"^{_CLOCK}{_ZONE}$"},
+        examples=["2026-01-31T09:30:00.125Z"],
+    ),
 ]
 _Object = dict[str, Any]
 
@@ -79,7 +83,7 @@ class Event(BaseModel):
     """One feedback event, as it travels on the topic `feedback.events` in JSON.
 
     `set` writes the whole event, `patch` merges into what is stored, `clear` takes it back.
-    A field that is null counts as absent.
+    A field that is null, where it may be, counts as absent.
     """
 
     model_config = ConfigDict(
@@ -201,7 +205,7 @@ def uuid7_ms(feedback_id: str) -> int | None:
     """Return the time in a version 7 UUID, in milliseconds since 1970; None for other versions.
 
     >>> uuid7_ms("019c12e9-8b3d-7000-8000-000000000000")
-    1769851800381
+    1769843821373
     """
     if feedback_id[14] != "7":
         return None
