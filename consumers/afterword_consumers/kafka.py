@@ -8,19 +8,20 @@ from there or stops loudly, and an error while fetching never skips what was fet
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
     KafkaError,
     KafkaException,
-    Message,
     TopicCollection,
     TopicPartition,
 )
+from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import AdminClient
 
+from afterword_consumers.messages import Message
 from afterword_consumers.source import RebalanceListener
 from afterword_schemas import SetupError, StoreError
 
@@ -110,7 +111,8 @@ class KafkaSource:
             for message in fetched:
                 if message.error() is not None:
                     self._judge(message)
-        return messages
+        # Headers that were fetched are a list, whatever else the library's type allows.
+        return cast("list[Message]", messages)
 
     def commit(self, next_offsets: Mapping[int, int]) -> None:
         """Record for each partition the offset to go on from."""
@@ -164,7 +166,7 @@ class KafkaSource:
             self._positions.pop(number, None)
         return numbers
 
-    def _advance(self, messages: Sequence[Message]) -> None:
+    def _advance(self, messages: Sequence[KafkaMessage]) -> None:
         seen: set[int] = set()
         for message in reversed(messages):
             partition = message.partition()
@@ -177,7 +179,7 @@ class KafkaSource:
             offset = self._positions.get(partition.partition, OFFSET_BEGINNING)
             self._consumer.seek(TopicPartition(self._topic, partition.partition, offset))
 
-    def _judge(self, message: Message) -> None:
+    def _judge(self, message: KafkaMessage) -> None:
         """Raise for an error that the client hands out in place of a message."""
         error = message.error()
         if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,10 +33,18 @@ class ChildProcess:
         name: What to call it in errors.
         command: Program and arguments.
         log_path: Gets stdout and stderr; the log of the start before is kept beside it as `*.1`.
+        environment: Variables on top of this process's own; unlike arguments, others cannot see them.
     """
 
-    def __init__(self, name: str, command: Sequence[str], log_path: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log_path: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
+        self._environment = environment or {}
         self.log_path = log_path
         self._command = [str(part) for part in command]
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,6 +72,7 @@ class ChildProcess:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **self._environment},
                 start_new_session=True,
             )
 

@@ -1,0 +1,52 @@
+# Needs python3 (3.11 or later) with venv, and make; all else goes into .venv and the user's cache.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := schemas producers consumers deploy tests
+
+.PHONY: help demo test check format bench clean
+
+help:
+	@echo "make demo    run the whole pipeline on this machine once, with sample data"
+	@echo "make test    run every test, on a real Kafka and a real ClickHouse engine"
+	@echo "make check   lint, formatting and types"
+	@echo "make format  rewrite the sources in the project's format"
+	@echo "make bench   measure the worker's throughput and the SDK's latency"
+	@echo "make clean   remove .venv and caches of this folder"
+
+demo: .venv/.installed
+	@$(BIN)/afterword demo
+
+test: .venv/.installed-dev
+	@$(BIN)/pytest
+
+check: .venv/.installed-dev
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+format: .venv/.installed-dev
+	$(BIN)/ruff check --fix-only $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench: .venv/.installed-dev
+	$(BIN)/python consumers/benchmarks/worker_throughput.py
+	$(BIN)/python producers/benchmarks/sdk_latency.py
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# uv installs exactly what uv.lock names; pip fetches uv once.
+.venv/.uv:
+	@echo "making .venv and fetching about 300 MB of packages, once; see README" >&2
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.13'
+	@touch $@
+
+.venv/.installed: .venv/.uv pyproject.toml uv.lock
+	@VIRTUAL_ENV= $(BIN)/uv sync --quiet --locked --inexact --no-dev --extra server --extra local
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	@VIRTUAL_ENV= $(BIN)/uv sync --quiet --locked --inexact --extra server --extra local
+	@touch $@

@@ -1,0 +1,184 @@
+"""What was refused: counted, looked at, and published again once the reason is gone.
+
+    moved = replay(clickhouse, publish, code="unknown_field")
+
+A message that was replayed is marked, so that a second replay moves nothing. It goes through the
+topic again, byte for byte, and is judged anew: it is stored, or refused under its new offset.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from afterword_consumers.clickhouse import ClickHouse
+
+_PAGE_ROWS: Final = 200
+"""With payloads of a megabyte each, as much as one answer should hold."""
+
+_NEVER: Final = "toDateTime64(0, 3, 'UTC')"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A refused message as stored.
+
+    Attributes:
+        replayed_at: When it was published again; None if it was not.
+        payload: The bytes as they came.
+    """
+
+    topic: str
+    topic_id: str
+    partition: int
+    offset: int
+    rejected_at: datetime
+    replayed_at: datetime | None
+    code: str
+    path: str
+    detail: str
+    key: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    payload: bytes
+
+    @property
+    def place(self) -> str:
+        """Where it stood, as `partition:offset`: the name to show or replay it by."""
+        return f"{self.partition}:{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which refused messages; every part that is set must fit.
+
+    Attributes:
+        code: A `RejectCode`.
+        place: `partition:offset`.
+        waiting: Only those that were not replayed.
+    """
+
+    code: str | None = None
+    place: str | None = None
+    waiting: bool = False
+
+    def conditions(self) -> tuple[str, dict[str, str | int]]:
+        """Return the condition in SQL, and its parameters."""
+        parts, parameters = ["1"], dict[str, str | int]()
+        if self.code is not None:
+            parts.append("code = {code:String}")
+            parameters["code"] = self.code
+        if self.place is not None:
+            parts.append("concat(toString(kafka_partition), ':', toString(kafka_offset)) = {place:String}")
+            parameters["place"] = self.place
+        if self.waiting:
+            parts.append(f"replayed_at = {_NEVER}")
+        return " AND ".join(parts), parameters
+
+
+def counts(clickhouse: ClickHouse) -> list[tuple[str, int, int]]:
+    """Return for each code how many were refused and how many of them wait, the most first."""
+    rows = clickhouse.query(
+        f"SELECT code, count(), countIf(replayed_at = {_NEVER}) "
+        "FROM feedback_rejected FINAL GROUP BY code ORDER BY count() DESC, code"
+    ).rows
+    return [(str(code), int(total or 0), int(waiting or 0)) for code, total, waiting in rows]
+
+
+def find(clickhouse: ClickHouse, selection: Selection, limit: int) -> list[Rejected]:
+    """Return refused messages, the newest first."""
+    where, parameters = selection.conditions()
+    return _read(clickhouse, where, "rejected_at DESC, kafka_partition, kafka_offset DESC", parameters, limit)
+
+
+def replay(
+    clickhouse: ClickHouse,
+    publish: Callable[[Sequence[Rejected]], None],
+    selection: Selection,
+) -> Iterator[int]:
+    """Publish refused messages again, the oldest first, page by page.
+
+    Args:
+        clickhouse: Where they are.
+        publish: Publishes messages and returns once the broker has them all; what it raises ends
+            the replay, and its page stays unmarked.
+        selection: Which; those replayed already are left out in any case.
+
+    Yields:
+        After each page, how many were published so far.
+    """
+    where, parameters = selection.conditions()
+    # What the worker refuses again meanwhile is not taken along, or this would never end.
+    newest = clickhouse.query(
+        "SELECT toUnixTimestamp64Milli(max(rejected_at)) FROM feedback_rejected"
+    ).rows[0][0]
+    where += f" AND replayed_at = {_NEVER} AND toUnixTimestamp64Milli(rejected_at) <= {newest}"
+    moved = 0
+    while page := _read(clickhouse, where, "rejected_at, topic_id, kafka_partition, kafka_offset", parameters, _PAGE_ROWS):
+        publish(page)
+        _mark(clickhouse, page)
+        moved += len(page)
+        yield moved
+
+
+def _mark(clickhouse: ClickHouse, page: Sequence[Rejected]) -> None:
+    """Write the rows again with the time of replay, which is their version."""
+    places = ",".join(
+        f"('{_quote(message.topic_id)}',{message.partition},{message.offset})" for message in page
+    )
+    clickhouse.command(
+        "INSERT INTO feedback_rejected SELECT * REPLACE (now64(3, 'UTC') AS replayed_at) "
+        "FROM feedback_rejected FINAL "
+        f"WHERE (topic_id, kafka_partition, kafka_offset) IN ({places})"
+    )
+
+
+def _read(
+    clickhouse: ClickHouse,
+    where: str,
+    order: str,
+    parameters: dict[str, str | int],
+    limit: int,
+) -> list[Rejected]:
+    # As hexadecimal: the driver would decode bytes that are no UTF-8.
+    rows = clickhouse.query(
+        "SELECT kafka_topic, topic_id, kafka_partition, kafka_offset, "
+        "toUnixTimestamp64Milli(rejected_at), toUnixTimestamp64Milli(replayed_at), "
+        "code, path, detail, hex(message_key), "
+        "arrayStringConcat(arrayMap(h -> concat(hex(h.name), ':', hex(h.value)), headers), ','), "
+        f"hex(payload) FROM feedback_rejected FINAL WHERE {where} "
+        f"ORDER BY {order} LIMIT {limit}",
+        parameters,
+    ).rows
+    return [_message(row) for row in rows]
+
+
+def _message(row: Sequence[object]) -> Rejected:
+    topic, topic_id, partition, offset, rejected_ms, replayed_ms, code, path, detail = row[:9]
+    key, headers, payload = (str(cell) for cell in row[9:])
+    return Rejected(
+        topic=str(topic),
+        topic_id=str(topic_id),
+        partition=int(str(partition)),
+        offset=int(str(offset)),
+        rejected_at=_time(rejected_ms),
+        replayed_at=_time(replayed_ms) if replayed_ms else None,
+        code=str(code),
+        path=str(path),
+        detail=str(detail),
+        key=bytes.fromhex(key),
+        headers=tuple(_header(text) for text in headers.split(",") if text),
+        payload=bytes.fromhex(payload),
+    )
+
+
+def _header(text: str) -> tuple[str, bytes]:
+    name, _, value = text.partition(":")
+    return bytes.fromhex(name).decode(errors="replace"), bytes.fromhex(value)
+
+
+def _time(ms: object) -> datetime:
+    return datetime.fromtimestamp(int(str(ms)) / 1000, UTC)
+
+
+def _quote(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")

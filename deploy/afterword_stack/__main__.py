@@ -1,0 +1,23 @@
+"""The `afterword` command: says what is missing where the SDK alone is installed."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command line; the exit status is 0 done, 1 failed, 2 you must change something."""
+    try:
+        from afterword_stack.commands import run  # noqa: PLC0415  # its imports are the extra's
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0].startswith("afterword"):
+            raise
+        sys.stderr.write(
+            f"afterword: the command needs {error.name}, which the SDK alone does not install.\n"
+            "Install the server parts: pip install 'afterword[server]', "
+            "or 'afterword[server,local]' for `afterword demo` and `afterword up`.\n"
+        )
+        return 2
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Write an answer of the query builder as a table, JSON or CSV."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from afterword_consumers.query import Answer, Cell, Column, Kind, Series
+from afterword_stack.console import table_lines
+
+
+def as_table(answer: Answer) -> str:
+    """Return every series as an aligned table, for people."""
+    return "\n\n".join("\n".join(_series_lines(series)) for series in answer.series)
+
+
+def as_json(answer: Answer) -> str:
+    """Return the answer as one JSON object; missing numbers are null."""
+    return json.dumps(
+        {
+            "measure": answer.question.measure,
+            "fresh_until": answer.fresh_until,
+            "notice": answer.notice or None,
+            "suggestions": answer.suggestions,
+            "series": [
+                {
+                    "type": series.type,
+                    "columns": [{"name": c.name, "kind": c.kind} for c in series.columns],
+                    "rows": series.rows,
+                }
+                for series in answer.series
+            ],
+        },
+        ensure_ascii=False,
+        indent=2,
+    )
+
+
+def as_csv(answer: Answer) -> str:
+    """Return the series one below the other, each under its header, with its type first."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for series in answer.series:
+        writer.writerow(["type", *(column.name for column in series.columns)])
+        writer.writerows([series.type, *row] for row in series.rows)
+    return text.getvalue().rstrip("\n")
+
+
+def rows_of(series: Series) -> list[Mapping[str, object]]:
+    """Return the rows of a series as a person reads them: percent signs, one cell an interval.
+
+    How many groups "other" stands for is left out where nothing is "other".
+    """
+    idle = {
+        column.label
+        for at, column in enumerate(series.columns)
+        if column.name.startswith("other_") and not any(row[at] for row in series.rows)
+    }
+    return [
+        {label: cell for label, cell in _cells(series.columns, row) if label not in idle}
+        for row in series.rows
+    ]
+
+
+def _series_lines(series: Series) -> list[str]:
+    title = f"{series.type}" + (f" ({series.note})" if series.note else "")
+    return [title, *table_lines(rows_of(series))]
+
+
+def _cells(columns: Sequence[Column], row: Sequence[Cell]) -> Iterator[tuple[str, object]]:
+    cells = iter(zip(columns, row, strict=True))
+    for column, cell in cells:
+        if column.kind is Kind.INTERVAL:
+            # The two ends follow each other, right behind what they are the interval of.
+            high = next(cells)[1]
+            yield "95 %", None if cell is None else f"{_number(cell)} … {_number(high)}"
+        elif column.kind is Kind.PERCENT:
+            yield column.label, None if cell is None else f"{cell:.1f} %"
+        elif column.kind is Kind.TEXT:
+            yield column.label, "(missing)" if cell is None else cell
+        else:
+            yield column.label, cell
+
+
+def _number(cell: Cell) -> str:
+    return f"{cell:.4g}" if isinstance(cell, (int, float)) else "?"

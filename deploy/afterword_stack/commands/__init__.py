@@ -1,0 +1,35 @@
+"""The `afterword` command line, a module for each group of commands.
+
+Results go to stdout, notices and progress to stderr. Exit status: 0 done, 1 failed, 2 the user must
+change something.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from afterword_schemas import AfterwordError, SetupError
+
+# Each module adds its commands to `app`; --help lists them in this order.
+from afterword_stack.commands import ask, events, local, operate, rejected
+from afterword_stack.commands.app import app
+from afterword_stack.console import notice
+
+__all__ = ["ask", "events", "local", "operate", "rejected", "run"]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status."""
+    try:
+        app(arguments, prog_name="afterword")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except AfterwordError as error:
+        notice(f"afterword: {error}")
+        return 2 if isinstance(error, SetupError) else 1
+    except KeyboardInterrupt:
+        notice("afterword: interrupted")
+        return 130
+    except BrokenPipeError:  # `afterword … | head` has seen enough
+        sys.stdout = None  # nothing may be flushed into it at exit
+        return 1
+    return 0

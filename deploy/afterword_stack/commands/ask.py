@@ -1,0 +1,119 @@
+"""The commands that answer questions: query, paths."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from afterword_consumers.query import Answer, Bucket, Question, answer, build, to_sql
+from afterword_schemas import StoreError
+from afterword_stack.answers import as_csv, as_json, as_table
+from afterword_stack.commands.app import app
+from afterword_stack.console import notice, out, print_table
+from afterword_stack.database import open_database
+from afterword_stack.settings import load_settings
+
+
+class Format(StrEnum):
+    """How an answer is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+_WRITERS = {Format.TABLE: as_table, Format.JSON: as_json, Format.CSV: as_csv}
+
+
+@app.command()
+def query(  # noqa: PLR0917  # one for each option
+    path: Annotated[
+        str,
+        typer.Argument(help="A path such as feedback.score, or value, weighted, count."),
+    ],
+    group_by: Annotated[
+        list[str] | None,
+        typer.Option("--group-by", "-g", metavar="PATH", help="Path or column; up to two."),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where", "-w", metavar="EXPR", help="'metadata.model = gpt-5'; repeat for and."
+        ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="7d, 24h, a date, or a time.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Likewise; not included.")] = None,
+    bucket: Annotated[Bucket | None, typer.Option("--bucket", help="A row for each.")] = None,
+    timezone: Annotated[
+        str, typer.Option("--timezone", help="Where days begin, as Europe/Berlin.")
+    ] = "UTC",
+    top: Annotated[int, typer.Option("--top", help="Groups shown; the rest is 'other'.")] = 20,
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", help="Only this project.")
+    ] = None,
+    approximate: Annotated[
+        bool, typer.Option("--approximate", help="Percentiles from a sketch, rank error below 1 %.")
+    ] = False,
+    form: Annotated[Format, typer.Option("--format", "-f")] = Format.TABLE,
+    sql: Annotated[
+        bool, typer.Option("--sql", help="Print the SQL as well, ready to paste; to stderr.")
+    ] = False,
+) -> None:
+    """Answer a question about any path.
+
+    A boolean gives true and false %, a number its sum, average and percentiles, a text its values.
+    Examples: `afterword query feedback.score -g metadata.model --since 7d`,
+    `afterword query weighted -g metadata._environment`, `afterword query feedback.comment --top 5`.
+    """
+    question = Question(
+        path,
+        project=project,
+        group_by=tuple(group_by or ()),
+        where=tuple(where or ()),
+        since=since,
+        until=until,
+        bucket=bucket,
+        timezone=timezone,
+        top=top,
+        approximate=approximate,
+    )
+    now = datetime.now(UTC)
+    if sql:
+        for statement in build(question, now):
+            notice(f"-- {statement.series}\n{to_sql(statement)};\n")
+    with open_database(load_settings().clickhouse) as clickhouse:
+        found = answer(question, clickhouse, now)
+    _print(found, form)
+
+
+@app.command()
+def paths(
+    prefix: Annotated[str, typer.Argument(help="Only paths that begin so.")] = "",
+    project: Annotated[str | None, typer.Option("--project", "-p")] = None,
+) -> None:
+    """List every path that was ever seen, with its type, when, and an example."""
+    with open_database(load_settings().clickhouse) as clickhouse:
+        table = clickhouse.query(
+            "SELECT project, path, type, toString(min(first_seen)), toString(max(last_seen)), "
+            "any(example) FROM feedback_paths "
+            "WHERE startsWith(path, {prefix:String}) AND (project = {project:String} OR {project:String} = '') "
+            "GROUP BY project, path, type ORDER BY project, path, type",
+            {"prefix": prefix, "project": project or ""},
+        )
+    if not table.rows:
+        notice("no such path was seen" if prefix or project else "no feedback was stored yet")
+    names = ("project", "path", "type", "first seen", "last seen", "example")
+    print_table([dict(zip(names, row, strict=True)) for row in table.rows])
+
+
+def _print(found: Answer, form: Format) -> None:
+    if found.series or form is Format.JSON:
+        out(_WRITERS[form](found))
+    if found.fresh_until:
+        notice(f"the youngest feedback here arrived at {found.fresh_until}")
+    if not found.series:
+        hint = f" Did you mean {', '.join(found.suggestions)}?" if found.suggestions else ""
+        raise StoreError(f"{found.notice}{hint}")

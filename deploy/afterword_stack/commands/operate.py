@@ -1,0 +1,185 @@
+"""The commands of whoever operates it: worker, migrate, status, doctor, schema."""
+
+import json
+import logging
+import signal
+import sys
+import threading
+from enum import StrEnum
+from types import FrameType
+from typing import Annotated, Final
+
+import typer
+
+from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.kafka import KafkaSource
+from afterword_consumers.lag import read_lag
+from afterword_consumers.rejected import counts
+from afterword_consumers.sink import ClickHouseSink
+from afterword_consumers.worker import Worker
+from afterword_schemas import StoreError
+from afterword_schemas.documents import asyncapi, json_schema
+from afterword_schemas.migrate import pending
+from afterword_stack.commands.app import app
+from afterword_stack.console import notice, out, print_table
+from afterword_stack.database import open_database, prepare_database
+from afterword_stack.doctor import diagnose
+from afterword_stack.settings import Settings, load_settings
+
+_REPORT_EVERY_S: Final = 10.0
+
+
+@app.command()
+def worker(
+    migrate_first: Annotated[
+        bool, typer.Option("--migrate", help="Create or upgrade the tables before starting.")
+    ] = False,
+) -> None:
+    """Read the topic into ClickHouse until SIGTERM or Ctrl-C.
+
+    The first signal writes and commits what was fetched; a second one stops at once. Neither loses
+    anything: what is not committed is read again. Start as many as the topic has partitions.
+    """
+    settings = load_settings()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    if migrate_first:
+        prepare_database(settings.clickhouse)
+    run_worker(settings)
+
+
+def run_worker(settings: Settings) -> None:
+    """Run one worker in this thread; it takes SIGTERM and SIGINT over."""
+    clickhouse = ClickHouse(settings.clickhouse)
+    _warn_of_old_tables(clickhouse)
+    source = KafkaSource(
+        settings.kafka_bootstrap_servers,
+        topic=settings.kafka_topic,
+        group=settings.kafka_group,
+        group_protocol=settings.kafka_group_protocol,
+        settings=settings.kafka,
+    )
+    one = Worker(source, ClickHouseSink(clickhouse), settings.worker)
+    _stop_on_signals(one)
+    ended = threading.Event()
+    reporter = threading.Thread(target=_report, args=(one, ended), daemon=True)
+    notice(f"reading {settings.kafka_topic} into {settings.clickhouse}; Ctrl-C stops")
+    reporter.start()
+    try:
+        one.run()
+    finally:
+        ended.set()
+        reporter.join()
+        clickhouse.close()
+    notice(f"stopped: {one.stats.stored:,} stored, {one.stats.rejected:,} rejected")
+
+
+def _stop_on_signals(one: Worker) -> None:
+    asked = threading.Event()
+
+    def stop(_: int, __: FrameType | None) -> None:
+        if asked.is_set():
+            one.abort()
+        asked.set()
+        one.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _report(one: Worker, ended: threading.Event) -> None:
+    said = (0, 0)
+    while not ended.wait(_REPORT_EVERY_S):
+        if (now := (one.stats.stored, one.stats.rejected)) != said:
+            said = now
+            notice(f"{now[0]:,} stored, {now[1]:,} rejected")
+
+
+def _warn_of_old_tables(clickhouse: ClickHouse) -> None:
+    try:
+        missing = pending(clickhouse)
+    except StoreError as error:
+        notice(f"ClickHouse does not answer yet, the worker keeps trying: {error}")
+    else:
+        if missing:
+            notice("The tables are missing or old: run `afterword migrate`. The worker waits.")
+
+
+@app.command()
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL, run none.")] = False,
+) -> None:
+    """Create the database, its tables and views, or bring them up to date."""
+    address = load_settings().clickhouse
+    if not dry_run:
+        for name in prepare_database(address):
+            out(name)
+        notice(f"{address} is up to date")
+        return
+    with open_database(address) as clickhouse:
+        for migration in pending(clickhouse):
+            out(f"-- {migration.name}")
+            for statement in migration.sql:
+                out(f"{statement};\n")
+
+
+@app.command()
+def status() -> None:
+    """Say how far the workers are behind, and what is stored and rejected."""
+    settings = load_settings()
+    notice(f"Kafka {settings.kafka_bootstrap_servers}, ClickHouse {settings.clickhouse}")
+    lags = read_lag(
+        settings.kafka_bootstrap_servers,
+        settings.kafka_topic,
+        settings.kafka_group,
+        settings.kafka,
+    )
+    print_table(
+        [
+            {"partition": at.partition, "end": at.end, "committed": at.committed, "lag": at.lag}
+            for at in lags
+        ]
+    )
+    with open_database(settings.clickhouse) as clickhouse:
+        stored, newest = clickhouse.query(
+            "SELECT count(), toString(max(ingested_at)) FROM feedback_current"
+        ).rows[0]
+        refused = counts(clickhouse)
+    waiting = sum(at.lag for at in lags)
+    out(f"\n{stored:,} feedbacks stored, the last at {newest} UTC; {waiting:,} messages wait")
+    if refused:
+        out()
+        print_table(
+            [
+                {"rejected for": code, "messages": n, "not replayed": left}
+                for code, n, left in refused
+            ]
+        )
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine, the settings, Kafka, ClickHouse and the tables, and say what to do."""
+    findings = list(diagnose(load_settings()))
+    for finding in findings:
+        out(f"{finding.mark} {finding.what}")
+        if finding.next_step:
+            out(f"    → {finding.next_step}")
+    if any(finding.must_change for finding in findings):
+        raise typer.Exit(2)
+
+
+class Document(StrEnum):
+    """The published documents."""
+
+    JSON = "json"
+    ASYNCAPI = "asyncapi"
+
+
+@app.command()
+def schema(
+    document: Annotated[Document, typer.Argument(help="json: the event; asyncapi: the topic.")],
+) -> None:
+    """Print the JSON Schema of the event, or the AsyncAPI document of the topic."""
+    made = json_schema() if document is Document.JSON else asyncapi()
+    json.dump(made, sys.stdout, indent=2, ensure_ascii=False)
+    out()

@@ -1,0 +1,148 @@
+"""The commands on refused messages: rejected list, show, replay."""
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from typing import Annotated, Final
+
+import typer
+
+from afterword import KafkaTransport
+from afterword_consumers.rejected import Rejected, Selection, counts, find, replay
+from afterword_schemas import RejectCode, SetupError, StoreError
+from afterword_stack.commands.app import app
+from afterword_stack.console import notice, out, print_table
+from afterword_stack.database import open_database
+from afterword_stack.settings import load_settings
+
+rejected = typer.Typer(
+    no_args_is_help=True, help="Look at messages that were refused, and publish them again."
+)
+app.add_typer(rejected, name="rejected")
+
+_FLUSH_S: Final = 60.0
+
+_Code = Annotated[
+    str | None, typer.Option("--code", help="Only this reason, such as unknown_field.")
+]
+_Place = Annotated[
+    str | None, typer.Option("--at", metavar="PARTITION:OFFSET", help="Only the message there.")
+]
+
+
+@rejected.command("list")
+def list_(
+    code: _Code = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many.")] = 20,
+    waiting: Annotated[
+        bool, typer.Option("--waiting", help="Only those that were not replayed.")
+    ] = False,
+) -> None:
+    """List refused messages, the newest first, and count them by reason."""
+    selection = _selection(code, None, waiting=waiting)
+    with open_database(load_settings().clickhouse) as clickhouse:
+        totals = counts(clickhouse)
+        found = find(clickhouse, selection, limit)
+    if not totals:
+        notice("nothing was refused")
+        return
+    print_table([{"code": name, "messages": n, "not replayed": left} for name, n, left in totals])
+    out()
+    print_table([_summary(message) for message in found])
+    notice("`afterword rejected show PARTITION:OFFSET` prints one whole")
+
+
+@rejected.command()
+def show(
+    place: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="As `list` names it.")],
+    raw: Annotated[bool, typer.Option("--raw", help="Only the payload, byte for byte.")] = False,
+) -> None:
+    """Print one refused message: why, its headers, and its bytes."""
+    with open_database(load_settings().clickhouse) as clickhouse:
+        found = find(clickhouse, _selection(None, place), 10)
+    if not found:
+        raise SetupError(f"No refused message is at {place}.", "See `afterword rejected list`.")
+    for message in found:
+        if raw:
+            typer.echo(message.payload, nl=False)
+        else:
+            _print(message)
+
+
+@rejected.command("replay")
+def replay_(code: _Code = None, place: _Place = None) -> None:
+    """Publish refused messages again, each once; they are judged anew.
+
+    Without options, all that were not replayed yet. Replaying twice moves nothing the second time.
+    """
+    settings = load_settings()
+    moved = 0
+    transport = KafkaTransport(
+        settings.kafka_bootstrap_servers, topic=settings.kafka_topic, kafka=settings.kafka
+    )
+    try:
+        with open_database(settings.clickhouse) as clickhouse:
+            for moved in replay(clickhouse, _publisher(transport), _selection(code, place)):
+                notice(f"{moved:,} published again")
+    finally:
+        transport.close(_FLUSH_S)
+    out(f"{moved:,} messages published again")
+
+
+def _publisher(transport: KafkaTransport) -> Callable[[Sequence[Rejected]], None]:
+    def publish(messages: Sequence[Rejected]) -> None:
+        lock, failures = threading.Lock(), list[StoreError]()
+
+        def report(error: StoreError | None) -> None:
+            if error is not None:
+                with lock:
+                    failures.append(error)
+
+        for message in messages:
+            transport.send(message.key, message.payload, message.headers, report)
+        if transport.flush(_FLUSH_S) or failures:
+            raise StoreError(f"Kafka did not take all of them: {failures[:1] or 'timed out'}")
+
+    return publish
+
+
+def _selection(code: str | None, place: str | None, *, waiting: bool = False) -> Selection:
+    if code is not None and code not in set(RejectCode):
+        raise SetupError(f"There is no code {code}.", f"Codes: {', '.join(RejectCode)}.")
+    if place is not None and not all(part.isdecimal() for part in (place + ":").split(":")[:2]):
+        raise SetupError(f"{place} is no place.", "Write PARTITION:OFFSET, such as 3:1042.")
+    return Selection(code=code, place=place, waiting=waiting)
+
+
+def _summary(message: Rejected) -> dict[str, object]:
+    return {
+        "at": message.place,
+        "rejected": f"{message.rejected_at:%Y-%m-%d %H:%M:%S}",
+        "replayed": "yes" if message.replayed_at else "no",
+        "code": message.code,
+        "path": message.path,
+        "why": message.detail,
+    }
+
+
+def _print(message: Rejected) -> None:
+    out(f"topic     {message.topic} ({message.topic_id})")
+    out(f"at        {message.place}")
+    out(f"rejected  {message.rejected_at:%Y-%m-%d %H:%M:%S} UTC")
+    replayed = f"{message.replayed_at:%Y-%m-%d %H:%M:%S} UTC" if message.replayed_at else "no"
+    out(f"replayed  {replayed}")
+    out(f"why       {message.detail} [{message.code} at {message.path}]")
+    out(f"key       {_text(message.key)}")
+    for name, value in message.headers:
+        out(f"header    {name}: {_text(value)}")
+    out(f"payload   {len(message.payload):,} bytes")
+    out(_text(message.payload))
+
+
+def _text(raw: bytes) -> str:
+    """Return bytes as text that a terminal survives: JSON is indented, all else escaped."""
+    try:
+        return json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        text = raw.decode("utf-8", "backslashreplace")
+        return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

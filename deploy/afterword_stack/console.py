@@ -1,0 +1,116 @@
+"""What commands print: results to stdout, notices and progress to stderr.
+
+    print_table([{"partition": 0, "lag": 12}, …])
+    with progress("publishing", total=50_000) as advance: advance(1)
+
+On a terminal long work shows a bar; elsewhere a plain line now and then.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_LINE_EVERY_S: Final = 2.0
+_MISSING: Final = "–"
+
+
+def out(text: str = "") -> None:
+    """Print a result."""
+    sys.stdout.write(f"{text}\n")
+
+
+def notice(text: str) -> None:
+    """Print what is no result: to stderr, so that a pipe gets results only."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def print_table(rows: Sequence[Mapping[str, object]], *, indent: str = "") -> None:
+    """Print rows in aligned columns, numbers to the right, never cut to the terminal's width."""
+    for line in table_lines(rows):
+        out(f"{indent}{line}")
+
+
+def table_lines(rows: Sequence[Mapping[str, object]]) -> list[str]:
+    """Return the lines of a table, its header first; none for no rows.
+
+    >>> table_lines([{"code": "too_deep", "messages": 12}, {"code": "wrong_type", "messages": 3}])
+    ['code        messages', 'too_deep          12', 'wrong_type         3']
+    """
+    if not rows:
+        return []
+    names = list(rows[0])
+    columns = [[row[name] for row in rows] for name in names]
+    cells = [[name, *_cells(column)] for name, column in zip(names, columns, strict=True)]
+    widths = [max(map(len, column)) for column in cells]
+    right = [not any(isinstance(cell, str) for cell in column) for column in columns]
+    return [_line(line, widths, right) for line in zip(*cells, strict=True)]
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show how far long work is; the function given advances it by a count."""
+    if sys.stderr.isatty():
+        yield from _bar(what, total)
+    else:
+        yield from _lines(what, total)
+
+
+def _bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def _lines(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    done, said_s = 0, time.monotonic()
+
+    def advance(count: int) -> None:
+        nonlocal done, said_s
+        done += count
+        if time.monotonic() - said_s >= _LINE_EVERY_S:
+            said_s = time.monotonic()
+            notice(f"{what}: {done:,}{f' of {total:,}' if total else ''}")
+
+    yield advance
+    notice(f"{what}: {done:,} done")
+
+
+def _cells(column: Sequence[object]) -> list[str]:
+    """Write the values of a column, its fractions all to the same place."""
+    numbers = [abs(cell) for cell in column if isinstance(cell, int | float)]
+    whole = all(float(number).is_integer() for number in numbers)
+    # About four digits of the largest: what follows is seldom meant.
+    places = 0 if whole else max(0, 3 - len(str(int(max(numbers)))) + (max(numbers) < 1))
+    return [_cell(cell, places) for cell in column]
+
+
+def _cell(value: object, places: int) -> str:
+    match value:
+        case None:
+            return _MISSING
+        case bool():
+            return "yes" if value else "no"
+        case int() | float():
+            return f"{value:,.{places}f}"
+        case _:
+            return " ".join(str(value).split())
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    parts = [
+        cell.rjust(width) if to_right else cell.ljust(width)
+        for cell, width, to_right in zip(cells, widths, right, strict=True)
+    ]
+    return "  ".join(parts).rstrip()

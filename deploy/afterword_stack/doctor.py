@@ -1,0 +1,104 @@
+"""What `afterword doctor` looks at: this machine, Kafka, ClickHouse, the tables."""
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.lag import read_lag
+from afterword_schemas import AfterwordError
+from afterword_schemas.migrate import pending
+from afterword_stack.local.jars import KAFKA_VERSION
+from afterword_stack.local.java import find_java
+from afterword_stack.local.stack import running_stack
+from afterword_stack.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the diagnosis.
+
+    Attributes:
+        what: What was found, good or bad.
+        next_step: What to do; empty where nothing is to be done.
+        must_change: Whether the pipeline cannot work as it is.
+    """
+
+    what: str
+    next_step: str = ""
+    must_change: bool = False
+
+    @property
+    def mark(self) -> str:
+        """✓ good, ! worth knowing, ✗ must change."""
+        if self.must_change:
+            return "✗"
+        return "!" if self.next_step else "✓"
+
+
+def diagnose(settings: Settings) -> Iterator[Finding]:
+    """Look at everything; what is wrong in one place does not hide the next."""
+    yield Finding(f"Python {platform.python_version()}, afterword {version('afterword')}")
+    yield _local_parts()
+    stack = running_stack()
+    if stack is not None:
+        yield Finding(f"a local stack is up: {stack.kafka}, {stack.clickhouse}")
+    yield _kafka(settings)
+    yield from _clickhouse(settings)
+
+
+def _local_parts() -> Finding:
+    try:
+        engine = f"chDB {version('chdb-core')}"
+    except PackageNotFoundError:
+        return Finding(
+            "no local ClickHouse engine, so no `afterword demo` and `afterword up`",
+            "pip install 'afterword[local]', unless you use your own servers",
+        )
+    java = find_java()
+    if java is None:
+        return Finding(
+            f"{engine}, no Java: a mock that forgets stands in for Kafka {KAFKA_VERSION}",
+            "pip install 'afterword[local]', or install Java 17 or later",
+        )
+    return Finding(f"local parts: {engine}, Kafka {KAFKA_VERSION} on Java {java.major}")
+
+
+def _kafka(settings: Settings) -> Finding:
+    where = f"Kafka {settings.kafka_bootstrap_servers}, topic {settings.kafka_topic}"
+    try:
+        lags = read_lag(
+            settings.kafka_bootstrap_servers,
+            settings.kafka_topic,
+            settings.kafka_group,
+            settings.kafka,
+        )
+    except AfterwordError as error:
+        step = "start one with `afterword up`, or set AFTERWORD_KAFKA_BOOTSTRAP_SERVERS"
+        return Finding(f"{where}: {error}", step, must_change=True)
+    waiting = sum(at.lag for at in lags)
+    return Finding(f"{where}: {len(lags)} partitions, {waiting:,} messages wait for a worker")
+
+
+def _clickhouse(settings: Settings) -> Iterator[Finding]:
+    clickhouse = ClickHouse(settings.clickhouse)
+    where = f"ClickHouse {settings.clickhouse}"
+    try:
+        yield Finding(f"{where}: version {clickhouse.query('SELECT version()').rows[0][0]}")
+        missing = pending(clickhouse)
+    except AfterwordError as error:
+        step = (
+            "run `afterword migrate`"
+            if "UNKNOWN_DATABASE" in str(error)
+            else "start one with `afterword up`, or set AFTERWORD_CLICKHOUSE_URL"
+        )
+        yield Finding(f"{where}: {error}", step, must_change=True)
+        return
+    finally:
+        clickhouse.close()
+    if missing:
+        names = ", ".join(migration.name for migration in missing)
+        yield Finding(f"tables: {names} not applied", "run `afterword migrate`", must_change=True)
+    else:
+        yield Finding("tables: up to date")

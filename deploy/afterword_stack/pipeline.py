@@ -1,0 +1,112 @@
+"""A local stack with everything on it that a user needs: topic, tables and a worker.
+
+    with Pipeline(LocalStack.temporary(), settings) as pipeline:
+        Client(pipeline.settings.kafka_bootstrap_servers, project="acme")
+
+The worker is a process of its own, as in production, and ends with this one.
+"""
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from afterword_schemas import SetupError
+from afterword_stack.database import prepare_database
+from afterword_stack.local.child import ChildProcess
+from afterword_stack.local.stack import LocalStack
+from afterword_stack.settings import Settings
+
+PARTITIONS: Final = 4
+"""Of the local topic: as many workers as a laptop has use for."""
+
+_WORKER_STOP_S: Final = 30.0
+
+
+class Pipeline:
+    """Kafka, ClickHouse and one worker on one folder, started and stopped together.
+
+    Args:
+        stack: Not started yet.
+        settings: Topic, group, database and batching; the addresses become the stack's.
+    """
+
+    def __init__(self, stack: LocalStack, settings: Settings) -> None:
+        self.stack = stack
+        self.settings = settings
+        self._worker: ChildProcess | None = None
+        self._cleanup = contextlib.ExitStack()
+
+    @property
+    def worker_log(self) -> Path:
+        """The worker's log."""
+        return self.stack.data_dir / "worker.log"
+
+    def start(self) -> None:
+        """Start all parts; on failure none is left running.
+
+        Raises:
+            SetupError: A part cannot start.
+        """
+        try:
+            self._cleanup.callback(self.stack.stop)
+            addresses = self.stack.start()
+            self.settings = self.settings.model_copy(
+                update={
+                    "kafka_bootstrap_servers": addresses.bootstrap_servers,
+                    "clickhouse_url": addresses.clickhouse_url,
+                }
+            )
+            self.stack.kafka.create_topic(self.settings.kafka_topic, partitions=PARTITIONS)
+            prepare_database(self.settings.clickhouse)
+            self._start_worker()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the worker, which writes what it has, then the stack."""
+        self._cleanup.close()
+
+    def check(self) -> None:
+        """Look whether all parts still run.
+
+        Raises:
+            SetupError: One has ended; with the end of its log.
+        """
+        if self._worker is not None and not self._worker.alive:
+            raise SetupError(
+                f"The worker has ended. The end of its log:\n{self._worker.last_lines()}\n",
+                f"The whole log is {self.worker_log}.",
+            )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _start_worker(self) -> None:
+        command = [sys.executable, "-m", "afterword_stack", "worker"]
+        environment = _as_environment(self.settings)
+        self._worker = ChildProcess("The worker", command, self.worker_log, environment)
+        self._worker.start()
+        self._cleanup.callback(self._worker.stop, _WORKER_STOP_S)
+
+
+def _as_environment(settings: Settings) -> dict[str, str]:
+    """Return the settings as variables for a process that reads them again."""
+    values = settings.model_dump(mode="json", exclude={"clickhouse_password"})
+    values["clickhouse_password"] = settings.clickhouse_password.get_secret_value()
+    return {
+        f"AFTERWORD_{name.upper()}": json.dumps(value) if isinstance(value, dict) else str(value)
+        for name, value in values.items()
+    }
