@@ -69,18 +69,24 @@ def _series_lines(series: Series) -> list[str]:
 
 def _cells(columns: Sequence[Column], row: Sequence[Cell]) -> Iterator[tuple[str, object]]:
     cells = iter(zip(columns, row, strict=True))
+    unit = ""
     for column, cell in cells:
-        if column.kind is Kind.INTERVAL:
-            # The two ends follow each other, right behind what they are the interval of.
-            high = next(cells)[1]
-            yield "95 %", None if cell is None else f"{_number(cell)} … {_number(high)}"
-        elif column.kind is Kind.PERCENT:
-            yield column.label, None if cell is None else f"{cell:.1f} %"
-        elif column.kind is Kind.TEXT:
-            yield column.label, "(missing)" if cell is None else cell
-        else:
-            yield column.label, cell
+        match column.kind:
+            case Kind.INTERVAL:
+                # The two ends follow each other, right behind what they are the interval of.
+                yield "95 %", _interval(cell, next(cells)[1], unit)
+            case Kind.PERCENT:
+                unit = " %"
+                yield column.label, None if cell is None else f"{cell:.1f} %"
+            case Kind.TEXT:
+                yield column.label, "(missing)" if cell is None else cell
+            case _:
+                unit = ""
+                yield column.label, cell
 
 
-def _number(cell: Cell) -> str:
-    return f"{cell:.4g}" if isinstance(cell, (int, float)) else "?"
+def _interval(low: Cell, high: Cell, unit: str) -> str | None:
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        return None
+    form = ".1f" if unit else ".4g"
+    return f"{low:{form}} … {high:{form}}{unit}"

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 import clickhouse_connect
 import lz4.frame  # type: ignore[import-untyped]  # published without types
-import psutil  # type: ignore[import-untyped]  # published without types
+import psutil
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError

@@ -4,21 +4,21 @@ Results go to stdout, notices and progress to stderr. Exit status: 0 done, 1 fai
 change something.
 """
 
+import logging
 import sys
 from collections.abc import Sequence
 
 from afterword_schemas import AfterwordError, SetupError
-
-# Each module adds its commands to `app`; --help lists them in this order.
-from afterword_stack.commands import ask, events, local, operate, rejected
 from afterword_stack.commands.app import app
 from afterword_stack.console import notice
 
-__all__ = ["ask", "events", "local", "operate", "rejected", "run"]
+__all__ = ["run"]
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status."""
+    # What the producer's client has to say of a broker that comes and goes; failures are reported.
+    logging.getLogger("afterword.kafka").setLevel(logging.CRITICAL)
     try:
         app(arguments, prog_name="afterword")
     except SystemExit as end:

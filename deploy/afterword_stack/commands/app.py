@@ -1,10 +1,15 @@
-"""The command line's root, to which the other modules add their commands."""
+"""The command line's root: which commands there are, in the order in which --help lists them."""
 
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from afterword_stack.commands.ask import paths, query
+from afterword_stack.commands.events import check, publish
+from afterword_stack.commands.local import demo, up
+from afterword_stack.commands.operate import doctor, migrate, schema, status, worker
+from afterword_stack.commands.rejected import rejected
 from afterword_stack.console import out
 
 app = typer.Typer(
@@ -18,6 +23,10 @@ app = typer.Typer(
     "Try `afterword demo` first. Settings: AFTERWORD_* variables or afterword.toml; "
     "see `afterword doctor`.",
 )
+
+for command in (demo, up, publish, check, query, paths, status, doctor, worker, migrate, schema):
+    app.command()(command)
+app.add_typer(rejected, name="rejected")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  # the form of a typer callback

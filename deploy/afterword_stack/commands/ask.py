@@ -9,7 +9,6 @@ import typer
 from afterword_consumers.query import Answer, Bucket, Question, answer, build, to_sql
 from afterword_schemas import StoreError
 from afterword_stack.answers import as_csv, as_json, as_table
-from afterword_stack.commands.app import app
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.database import open_database
 from afterword_stack.settings import load_settings
@@ -26,7 +25,6 @@ class Format(StrEnum):
 _WRITERS = {Format.TABLE: as_table, Format.JSON: as_json, Format.CSV: as_csv}
 
 
-@app.command()
 def query(  # noqa: PLR0917  # one for each option
     path: Annotated[
         str,
@@ -89,7 +87,6 @@ def query(  # noqa: PLR0917  # one for each option
     _print(found, form)
 
 
-@app.command()
 def paths(
     prefix: Annotated[str, typer.Argument(help="Only paths that begin so.")] = "",
     project: Annotated[str | None, typer.Option("--project", "-p")] = None,

@@ -10,7 +10,6 @@ import typer
 
 from afterword import Client, QueueFullError
 from afterword_schemas import EventError, SetupError, StoreError, read_event
-from afterword_stack.commands.app import app
 from afterword_stack.console import notice, out, progress
 from afterword_stack.settings import load_settings
 
@@ -21,7 +20,6 @@ _FULL_WAIT_S: Final = 0.1
 _FLUSH_S: Final = 60.0
 
 
-@app.command()
 def check(file: _File) -> None:
     """Say which lines the worker would refuse, and why; sends and writes nothing.
 
@@ -41,7 +39,6 @@ def check(file: _File) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
 def publish(file: _File) -> None:
     """Publish the events of a file to the topic.
 

@@ -8,7 +8,6 @@ from typing import Annotated, Final
 
 import typer
 
-from afterword_stack.commands.app import app
 from afterword_stack.console import notice, out
 from afterword_stack.demo.run import run_demo
 from afterword_stack.local.stack import LocalStack
@@ -26,7 +25,6 @@ Next
 """
 
 
-@app.command()
 def demo(
     events: Annotated[int, typer.Option("--events", min=200, help="How many to publish.")] = 50_000,
 ) -> None:
@@ -42,7 +40,6 @@ def demo(
     out(_NEXT.rstrip())
 
 
-@app.command()
 def up() -> None:
     """Run Kafka, ClickHouse and a worker on this machine until Ctrl-C; the data stays.
 

@@ -20,7 +20,6 @@ from afterword_consumers.worker import Worker
 from afterword_schemas import StoreError
 from afterword_schemas.documents import asyncapi, json_schema
 from afterword_schemas.migrate import pending
-from afterword_stack.commands.app import app
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.database import open_database, prepare_database
 from afterword_stack.doctor import diagnose
@@ -29,7 +28,6 @@ from afterword_stack.settings import Settings, load_settings
 _REPORT_EVERY_S: Final = 10.0
 
 
-@app.command()
 def worker(
     migrate_first: Annotated[
         bool, typer.Option("--migrate", help="Create or upgrade the tables before starting.")
@@ -104,7 +102,6 @@ def _warn_of_old_tables(clickhouse: ClickHouse) -> None:
             notice("The tables are missing or old: run `afterword migrate`. The worker waits.")
 
 
-@app.command()
 def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL, run none.")] = False,
 ) -> None:
@@ -122,7 +119,6 @@ def migrate(
                 out(f"{statement};\n")
 
 
-@app.command()
 def status() -> None:
     """Say how far the workers are behind, and what is stored and rejected."""
     settings = load_settings()
@@ -156,7 +152,6 @@ def status() -> None:
         )
 
 
-@app.command()
 def doctor() -> None:
     """Check this machine, the settings, Kafka, ClickHouse and the tables, and say what to do."""
     findings = list(diagnose(load_settings()))
@@ -175,7 +170,6 @@ class Document(StrEnum):
     ASYNCAPI = "asyncapi"
 
 
-@app.command()
 def schema(
     document: Annotated[Document, typer.Argument(help="json: the event; asyncapi: the topic.")],
 ) -> None:

@@ -10,7 +10,6 @@ import typer
 from afterword import KafkaTransport
 from afterword_consumers.rejected import Rejected, Selection, counts, find, replay
 from afterword_schemas import RejectCode, SetupError, StoreError
-from afterword_stack.commands.app import app
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.database import open_database
 from afterword_stack.settings import load_settings
@@ -18,7 +17,6 @@ from afterword_stack.settings import load_settings
 rejected = typer.Typer(
     no_args_is_help=True, help="Look at messages that were refused, and publish them again."
 )
-app.add_typer(rejected, name="rejected")
 
 _FLUSH_S: Final = 60.0
 
