@@ -91,7 +91,7 @@ def _fresh_until(question: Question, database: Database, budget: Budget) -> str 
     where = (
         "" if question.project is None else f"\nWHERE project = {parameters.text(question.project)}"
     )
-    time = "formatDateTime(max(ingested_at), '%Y-%m-%dT%H:%i:%S.%fZ')"
+    time = "concat(replaceOne(toString(max(ingested_at)), ' ', 'T'), 'Z')"
     sql = f"SELECT {time} AS fresh_until\nFROM feedback{where}\nHAVING count() > 0"
     table = database.query(sql, parameters.values, budget.settings())
     return str(table.rows[0][0]) if table.rows else None

@@ -28,7 +28,11 @@ MAX_TOP: Final = 10_000
 
 
 class Bucket(StrEnum):
-    """A stretch of time; a week begins on Monday."""
+    """A stretch of time; a week begins on Monday.
+
+    Where clocks change by half an hour (Lord Howe Island does), the hours of that day begin on the
+    half hour afterwards: ClickHouse counts them on from the change.
+    """
 
     MINUTE = "minute"
     HOUR = "hour"
@@ -75,6 +79,7 @@ class Question:
             raise QuestionError(f"top is {self.top}.", f"Write a number from 1 to {MAX_TOP}.")
         for text in self.where:
             parse_filter(text)
+        parse_zone(self.timezone)
         self.period(datetime(2026, 1, 1, tzinfo=UTC))
 
     @property

@@ -1,0 +1,128 @@
+"""The views for plain SQL give the numbers that questions give."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from afterword_consumers.query import Database, Question, SeriesType, answer
+from afterword_schemas.migrate import SqlConnection, migrations
+
+Row = Callable[..., dict[str, Any]]
+Store = Callable[..., None]
+
+_NOW = datetime(2026, 2, 10, tzinfo=UTC)
+_VIEWS = {
+    SeriesType.NUMBER: "number_stats",
+    SeriesType.BOOLEAN: "boolean_stats",
+    SeriesType.TEXT: "string_counts",
+    SeriesType.WEIGHTED: "weighted_feedback",
+}
+_values = st.one_of(st.booleans(), st.floats(-100, 100), st.sampled_from(["a", "b", ""]))
+_events = st.tuples(
+    _values,
+    st.sampled_from(["p1", "p2", ""]),
+    st.integers(-10, 10) | st.none(),
+    st.sampled_from([0.0, 0.3, 1.0]),
+    st.integers(0, 40),
+)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    events=st.lists(_events, min_size=1, max_size=40),
+    path=st.sampled_from(["feedback.x", "value", "weight", "prompt", "metadata._prompt"]),
+    group_by=st.sampled_from(["", "prompt", "metadata._prompt", "feedback.x", "value", "trace_id"]),
+    project=st.sampled_from(["acme", ""]),
+)
+def test_views_answer_as_questions_do(
+    *,
+    store: Store,
+    row: Row,
+    analytics: Database,
+    events: list[tuple[object, str, int | None, float, int]],
+    path: str,
+    group_by: str,
+    project: str,
+) -> None:
+    """Each view has the groups and numbers of the question that asks the same."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    store(
+        [
+            row(
+                number,
+                project="acme" if number % 3 else "globex",
+                feedback={"x": x},
+                prompt=prompt,
+                value=value,
+                weight=weight,
+                created_at=start + timedelta(days=day),
+            )
+            for number, (x, prompt, value, weight, day) in enumerate(events)
+        ]
+    )
+    fields: dict[str, Any] = {
+        "project": project or None,
+        "group_by": (group_by,) if group_by else (),
+        "since": "2026-01-03",
+        "until": "2026-02-08",
+        "top": 1000,
+    }
+    parameters = {"path": path, "group_by": group_by, "project": project}
+    asked = [
+        each
+        for measure in (path, "weighted")
+        for each in answer(Question(measure, **fields), analytics, _NOW).series
+        if each.type in _VIEWS
+    ]
+    for series in asked:
+        names = [column.name for column in series.columns]
+        shared = [name for name in names if not name.startswith("other_")]
+        expected = [
+            [cell for name, cell in zip(names, cells, strict=True) if name in shared]
+            for cells in series.rows
+        ]
+        found = _view(analytics, series.type, shared, **parameters)
+        assert [pytest.approx(cells) for cells in expected] == found
+    types = {series.type for series in asked}
+    for kind in set(_VIEWS) - types:
+        assert not _view(analytics, kind, ["n"], **parameters)
+
+
+def _view(
+    analytics: Database,
+    kind: SeriesType,
+    names: list[str],
+    *,
+    path: str,
+    group_by: str,
+    project: str,
+) -> list[list[Any]]:
+    columns = ", ".join("group" if name == "group_1" else name for name in names)
+    only = "" if kind == SeriesType.WEIGHTED else "path = {path:String}, "
+    sql = (
+        f"SELECT {columns} FROM {_VIEWS[kind]}(project = {{project:String}}, {only}"
+        "group_by = {group_by:String}, since = '2026-01-03', until = '2026-02-08')"
+    )
+    parameters = {"project": project, "path": path, "group_by": group_by}
+    return [list(cells) for cells in analytics.query(sql, parameters, {}).rows]
+
+
+def test_views_can_be_made_twice(analytics: SqlConnection) -> None:
+    """A migration that was cut off is run again."""
+    for statement in next(each for each in migrations() if each.name == "0003_analyst_views").sql:
+        analytics.command(statement)
+        analytics.command(statement)
+
+
+def test_a_forgotten_parameter_is_an_error(analytics: SqlConnection) -> None:
+    """ClickHouse has no default for a parameter, which the file says at its top."""
+    with pytest.raises(RuntimeError, match="since"):
+        analytics.select(
+            "SELECT * FROM number_stats(project='', path='value', group_by='', until='2027-01-01')"
+        )

@@ -1,0 +1,143 @@
+"""Answers: a series for each type, what the columns are, and why there is nothing."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from afterword_consumers.query import (
+    Column,
+    Database,
+    Kind,
+    Question,
+    SeriesType,
+    answer,
+    suggest,
+)
+
+Row = Callable[..., dict[str, Any]]
+Store = Callable[..., None]
+
+_NOW = datetime(2026, 2, 10, tzinfo=UTC)
+
+
+def test_a_series_for_each_type(store: Store, row: Row, analytics: Database) -> None:
+    """A path that is boolean, number and text in turn answers all three, and refuses nothing."""
+    values = [True, 4, 5, "good"]
+    store([row(number, feedback={"x": value}) for number, value in enumerate(values)])
+    found = answer(Question("feedback.x"), analytics, _NOW)
+    assert {series.type: series.rows[0][0] for series in found.series} == {
+        SeriesType.NUMBER: 2,
+        SeriesType.BOOLEAN: 1,
+        SeriesType.TEXT: "good",
+    }
+
+
+def test_columns_say_what_they_are(store: Store, row: Row, analytics: Database) -> None:
+    """A column has the name of the SQL, a kind, and a label in the user's words."""
+    store([row(1, feedback={"liked": True})])
+    question = Question("feedback.liked", group_by=("metadata.model",), bucket="day")
+    (series,) = answer(question, analytics, _NOW).series
+    assert series.columns == (
+        Column("bucket", Kind.TIME, "day"),
+        Column("group_1", Kind.TEXT, "metadata.model"),
+        Column("other_groups", Kind.COUNT, "other groups"),
+        Column("n", Kind.COUNT, "n"),
+        Column("true_percent", Kind.PERCENT, "true %"),
+        Column("true_percent_low", Kind.INTERVAL, "low"),
+        Column("true_percent_high", Kind.INTERVAL, "high"),
+        Column("false_percent", Kind.PERCENT, "false %"),
+    )
+    found = analytics.query(series.statement.sql, series.statement.parameters, {})
+    assert found.columns == tuple(column.name for column in series.columns)
+
+
+def test_an_answer_says_how_fresh_it_is(store: Store, row: Row, analytics: Database) -> None:
+    """The youngest feedback of the project, counted or not, tells how far the answer reaches."""
+    store([row(1, value=1), row(2, value=1, project="globex", ingested_at="2026-02-01 10:00:00.5")])
+    assert answer(Question("value"), analytics, _NOW).fresh_until == "2026-02-01T10:00:00.500Z"
+    fresh = answer(Question("value", project="acme"), analytics, _NOW).fresh_until
+    assert fresh == "2026-01-31T09:30:00.000Z"
+    assert answer(Question("value", project="none"), analytics, _NOW).fresh_until is None
+
+
+def test_sums_beyond_a_float_are_none(store: Store, row: Row, analytics: Database) -> None:
+    """An infinite sum is None, as JSON has no word for it; what is finite stays."""
+    store([row(number, feedback={"x": 1.7e308}) for number in range(2)])
+    (series,) = answer(Question("feedback.x"), analytics, _NOW).series
+    cells = dict(zip([column.name for column in series.columns], series.rows[0], strict=True))
+    assert (cells["sum"], cells["avg"], cells["max"]) == (None, None, 1.7e308)
+
+
+def test_approximate_answers_say_so(store: Store, row: Row, analytics: Database) -> None:
+    """A sketch states its error; exact answers have no note."""
+    store([row(1, feedback={"x": 1})])
+    (sketched,) = answer(Question("feedback.x", approximate=True), analytics, _NOW).series
+    (exact,) = answer(Question("feedback.x"), analytics, _NOW).series
+    assert sketched.note == "percentiles are approximate, with a rank error below 1 %"
+    assert exact.note == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "notice", "suggestions"),
+    [
+        (Question("feedback.scor"), "No feedback has the path feedback.scor.", ("feedback.score",)),
+        (
+            Question("feedback.score", where=("metadata.Model = a",)),
+            "No feedback has the path metadata.Model.",
+            ("metadata.model",),
+        ),
+        (
+            Question("metrics.score", project="acme"),
+            "No feedback has the path metrics.score.",
+            ("feedback.score",),
+        ),
+        (
+            Question("feedback.edits.*.vale"),
+            "No feedback has the path feedback.edits.*.vale.",
+            ("feedback.edits.0.value",),
+        ),
+        (
+            Question("feedback.edits.*.value", since="1d"),
+            "No feedback passes the filters within the period; widen them.",
+            (),
+        ),
+        (
+            Question("value"),
+            "No feedback passes the filters within the period; widen them.",
+            (),
+        ),
+        (
+            Question("feedback.score", project="globex"),
+            (
+                "No paths of project globex are known yet: either nothing has arrived, or the name is "
+                "another."
+            ),
+            (),
+        ),
+    ],
+)
+def test_nothing_found_says_why(
+    *,
+    run: Callable[[str], None],
+    analytics: Database,
+    question: Question,
+    notice: str,
+    suggestions: tuple[str, ...],
+) -> None:
+    """No empty table: the answer names the path that is unknown and what may have been meant."""
+    for path in ("feedback.score", "metadata.model", "feedback.edits.0.value"):
+        run(f"INSERT INTO feedback_paths VALUES ('acme', '{path}', 'number', now(), now(), '1')")
+    found = answer(question, analytics, _NOW)
+    assert (found.series, found.notice, found.suggestions) == ((), notice, suggestions)
+
+
+def test_suggestions_are_few_and_never_the_path_itself() -> None:
+    """At most five, those of the same last step first."""
+    known = [f"metadata.model{number}" for number in range(9)] + ["feedback.model", "a.b"]
+    found = suggest("metadata.model", known)
+    assert found[0] == "feedback.model"
+    assert len(found) == 5
+    assert suggest("zzz.qqq", known) == []
+    assert suggest("a.b", ["a.b"]) == []

@@ -1,0 +1,184 @@
+"""Filters: what their text means, and which feedback passes them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from afterword_consumers.query import Cell, Question, QuestionError
+from afterword_consumers.query.filters import Operator, parse_filter
+
+Ask = Callable[..., list[dict[str, Cell]]]
+Row = Callable[..., dict[str, Any]]
+Store = Callable[..., None]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "operator", "values"),
+    [
+        ("feedback.score>=3", "feedback.score", Operator.GE, [3.0]),
+        ("feedback.score == -2.5e1", "feedback.score", Operator.EQ, [-25.0]),
+        ("metadata.model = gpt-5", "metadata.model", Operator.EQ, ["gpt-5"]),
+        ("metadata.model='gpt 5'", "metadata.model", Operator.EQ, ["gpt 5"]),
+        ('metadata.version != "5"', "metadata.version", Operator.NE, ["5"]),
+        ("feedback.liked = TRUE", "feedback.liked", Operator.EQ, [True]),
+        ("feedback.liked = 'true'", "feedback.liked", Operator.EQ, ["true"]),
+        ("feedback.plan in (a, 1, true)", "feedback.plan", Operator.IN, ["a", 1.0, True]),
+        ("feedback.plan NOT IN ('b, c')", "feedback.plan", Operator.NOT_IN, ["b, c"]),
+        ("feedback.note contains slow", "feedback.note", Operator.CONTAINS, ["slow"]),
+        ("feedback.note exists", "feedback.note", Operator.EXISTS, []),
+        ("'feedback.how was it' missing", "feedback.how was it", Operator.MISSING, []),
+        (r"feedback.note = 'it\'s \\ fine'", "feedback.note", Operator.EQ, ["it's \\ fine"]),
+        ("created_at >= 2026-01-31T09:30:00Z", "created_at", Operator.GE, ["2026-01-31T09:30:00Z"]),
+    ],
+)
+def test_what_a_filter_says(text: str, name: str, operator: Operator, values: list[object]) -> None:
+    """Each form of the grammar reads as its documentation says."""
+    found = parse_filter(text)
+    assert (found.field.name, found.operator) == (name, operator)
+    assert [literal.value for literal in found.values] == values
+    assert [type(literal.value) for literal in found.values] == [type(value) for value in values]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is no filter"),
+        ("feedback.score", "is no filter"),
+        ("feedback.score >=", "is no filter"),
+        (">= 3", "is no filter"),
+        ("feedback.score >= 3 and prompt = a", "Each condition is a filter of its own"),
+        ("metadata.model = gpt 5", "is no filter"),
+        ("metadata.model = 'gpt", "is no filter"),
+        ("prompt in a, b", "is no filter"),
+        ("prompt in ()", "is no filter"),
+        ("prompt in (a b)", "is no filter"),
+        ("prompt in (a,)", "is no filter"),
+        ("prompt exists yes", "is no filter"),
+        ("prompt = (", "is no filter"),
+        ("score >= 3", "Write feedback.score, metadata.score or metrics.score"),
+        ("feedback.tags.* = a", "has a wildcard"),
+        ("feedback.score > 1e999", "beyond what a number can be"),
+        ("feedback.x in (" + ", ".join(["1"] * 1001) + ")", "more than 1000 values"),
+        ("feedback.x = \ud800", "is no filter"),
+    ],
+)
+def test_no_filter_says_what_to_write(text: str, message: str) -> None:
+    """What is no filter is refused with examples of what is one."""
+    with pytest.raises(QuestionError, match=message):
+        Question("value", where=(text,))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("value = good", "Write for example value >= 3"),
+        ("value in (1, a)", "is a number"),
+        ("value contains 3", "is no text"),
+        ("feedback.liked > true", "has no order"),
+        ("feedback_id < 019c12e9-8b3d-7000-8000-000000000001", "has no order"),
+        ("feedback_id = 7", "Write a UUID"),
+        ("created_at > soon", "Write a duration before now"),
+        ("prompt = ''", "Write prompt missing"),
+        ("feedback.note contains ''", "Write feedback.note exists"),
+    ],
+)
+def test_impossible_comparisons_say_what_to_write(ask: Ask, text: str, message: str) -> None:
+    """A column is not compared with what it cannot be."""
+    with pytest.raises(QuestionError, match=message):
+        ask("value", where=(text,))
+
+
+@pytest.fixture
+def five(store: Store, row: Row) -> None:
+    """Five feedback events of all types."""
+    store(
+        [
+            row(1, value=1, feedback={"x": 3, "note": "Too SLOW"}, prompt="p"),
+            row(2, value=2, feedback={"x": 4.5}, prompt="it's", source="implicit"),
+            row(3, value=3, feedback={"x": "3", "note": "fine"}, trace_id="t3"),
+            row(4, value=4, feedback={"x": True}, user_id="7"),
+            row(5, value=5, metadata={"a b": "c"}),
+        ]
+    )
+
+
+@pytest.mark.usefixtures("five")
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("feedback.x = 3", [1]),
+        ("feedback.x = '3'", [3]),
+        ("feedback.x = true", [4]),
+        ("feedback.x != 3", [2, 3, 4, 5]),
+        ("feedback.x > 3", [2]),
+        ("feedback.x <= 4.5", [1, 2]),
+        ("feedback.x >= a", []),
+        ("feedback.x in (3, '3')", [1, 3]),
+        ("feedback.x not in (3, true)", [2, 3, 5]),
+        ("feedback.x exists", [1, 2, 3, 4]),
+        ("feedback.x missing", [5]),
+        ("feedback.note contains slow", [1]),
+        ("'metadata.a b' = c", [5]),
+        ("prompt = p", [1]),
+        ('prompt = "it\'s"', [2]),
+        ("prompt missing", [3, 4, 5]),
+        ("prompt != p", [2, 3, 4, 5]),
+        ("prompt < z", [1, 2]),
+        ("metadata._user = 7", [4]),
+        ("metadata._user exists", [4]),
+        ("source = implicit", [2]),
+        ("trace_id in (t3, t4)", [3]),
+        ("value >= 4", [4, 5]),
+        ("value missing", []),
+        ("feedback_id = 019c12e9-8b3d-7000-8000-000000000002", [2]),
+        ("feedback_id != 019C12E9-8B3D-7000-8000-000000000002", [1, 3, 4, 5]),
+        ("created_at >= 1d", []),
+        ("created_at < 1d", [1, 2, 3, 4, 5]),
+        ("project contains CM", [1, 2, 3, 4, 5]),
+    ],
+)
+def test_what_passes(ask: Ask, text: str, expected: list[int]) -> None:
+    """Values are compared by their type, and what lacks the path equals nothing."""
+    found = ask("value", group_by=("value",), where=(text,))
+    assert sorted(int(each["sum"] or 0) for each in found) == expected
+
+
+_values = (
+    st.none() | st.booleans() | st.sampled_from([0, 1, 2.5]) | st.sampled_from(["a", "B", "1"])
+)
+_positive = st.sampled_from(["= 1", "= true", "= a", "in (1, a, false)", "= '1'", "in ('B', 2.5)"])
+_negative = {"=": "!=", "in": "not in"}
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(values=st.lists(_values, min_size=1), comparison=_positive)
+def test_a_negation_passes_the_rest(
+    store: Store, row: Row, ask: Ask, values: list[object], comparison: str
+) -> None:
+    """A filter and its negation share no feedback and leave none out."""
+    store([row(number, feedback={"x": value}) for number, value in enumerate(values)])
+    operator, _, operand = comparison.partition(" ")
+    counts = [
+        sum(int(each["n"] or 0) for each in ask("count", where=(f"feedback.x {text}",)))
+        for text in (comparison, f"{_negative[operator]} {operand}")
+    ]
+    wanted = _wanted(operand)
+    assert counts[0] == sum(
+        any(type(v) is type(w) and v == w for w in wanted) for v in _floats(values)
+    )
+    assert sum(counts) == len(values)
+
+
+def _wanted(operand: str) -> list[object]:
+    words = operand.strip("()").split(", ")
+    meanings = {"1": 1.0, "2.5": 2.5, "true": True, "false": False}
+    return [meanings.get(word, word.strip("'")) for word in words]
+
+
+def _floats(values: list[object]) -> list[object]:
+    return [float(value) if type(value) is int else value for value in values]
