@@ -1,0 +1,63 @@
+"""Where the SDK's tests send to, and how they read what arrived."""
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from afterword import Client, MemoryTransport, Message
+from afterword_stack.local.mock_kafka import MockKafkaNode
+
+ReadTopic = Callable[[str, str], list[Message]]
+
+
+@pytest.fixture
+def memory() -> MemoryTransport:
+    """A transport that keeps what it is given."""
+    return MemoryTransport()
+
+
+@pytest.fixture
+def client(memory: MemoryTransport) -> Client:
+    """A client of project `acme` on `memory`."""
+    return Client(project="acme", transport=memory)
+
+
+@pytest.fixture(scope="session")
+def mock_broker() -> Iterator[str]:
+    """Address of librdkafka's mock broker: the real protocol without Java."""
+    with MockKafkaNode() as node:
+        yield node.bootstrap_servers
+
+
+@pytest.fixture(params=["mock", pytest.param("kafka", marks=pytest.mark.services)])
+def target(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Address and fresh topic of each broker in turn: the mock, then Kafka itself."""
+    if request.param == "mock":
+        return request.getfixturevalue("mock_broker"), f"test-{uuid.uuid4().hex}"
+    return request.getfixturevalue("kafka").bootstrap_servers, request.getfixturevalue("topic")
+
+
+@pytest.fixture(scope="session")
+def read_topic() -> ReadTopic:
+    """A function that returns what stands on a topic now, partition after partition."""
+
+    def read(address: str, topic: str) -> list[Message]:
+        consumer = Consumer({"bootstrap.servers": address, "group.id": "reader", "log_level": 0})
+        numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        ends = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in numbers]
+        expected = sum(consumer.get_watermark_offsets(end, timeout=10)[1] for end in ends)
+        consumer.assign(ends)
+        found = consumer.consume(expected, timeout=20) if expected else []
+        consumer.close()
+        assert len(found) == expected
+        found.sort(key=lambda message: (message.partition() or 0, message.offset() or 0))
+        return [_to_message(message) for message in found]
+
+    return read
+
+
+def _to_message(message: object) -> Message:
+    key, value, headers = (getattr(message, name)() for name in ("key", "value", "headers"))
+    return Message(key, value, tuple(headers or ()))

@@ -1,0 +1,115 @@
+"""`KafkaTransport` where Kafka is away, slow or misconfigured."""
+
+import logging
+import threading
+import time
+
+import pytest
+
+from afterword import KafkaTransport, QueueFullError, SetupError, StoreError
+
+NOBODY = "127.0.0.1:1"
+"""An address at which nothing listens."""
+
+
+def test_sending_never_waits_for_a_broker() -> None:
+    """With the broker away a thousand messages are taken in far less than one network timeout."""
+    transport = KafkaTransport(NOBODY, topic="t")
+    began = time.monotonic()
+    for _ in range(1000):
+        transport.send(b"k", b"v", (), lambda _: None)
+    assert time.monotonic() - began < 1
+    assert transport.flush(0) == 1000
+    transport.close(0)
+
+
+def test_closing_reports_what_could_not_be_delivered() -> None:
+    """Each message that is given up at the end is reported once, with the reason."""
+    reports: list[StoreError | None] = []
+    transport = KafkaTransport(NOBODY, topic="t")
+    for _ in range(3):
+        transport.send(b"k", b"v", (), reports.append)
+    began = time.monotonic()
+    transport.close(0.05)
+    assert time.monotonic() - began < 5
+    assert [str(report) for report in reports] == ["closed before Kafka took it"] * 3
+
+
+def test_a_message_that_expires_is_reported() -> None:
+    """Past `message.timeout.ms` the reason names what ran out."""
+    reports: list[StoreError | None] = []
+    transport = KafkaTransport(NOBODY, topic="t", kafka={"message.timeout.ms": 10})
+    transport.send(b"k", b"v", (), reports.append)
+    assert transport.flush(20) == 0
+    assert [str(report) for report in reports] == ["Local: Message timed out [_MSG_TIMED_OUT]"]
+    transport.close(0)
+
+
+def test_a_full_queue_refuses_at_once() -> None:
+    """Memory is bounded: one message too many raises, and those before it stay."""
+    reports: list[StoreError | None] = []
+    transport = KafkaTransport(NOBODY, topic="t", kafka={"queue.buffering.max.messages": 3})
+    for _ in range(3):
+        transport.send(b"k", b"v", (), reports.append)
+    with pytest.raises(QueueFullError, match="the queue is full: 3 events wait"):
+        transport.send(b"k", b"v", (), reports.append)
+    transport.close(0)
+    assert len(reports) == 3
+
+
+def test_what_librdkafka_refuses_is_a_store_error() -> None:
+    """A message beyond `message.max.bytes` crosses the seam as an error of ours."""
+    transport = KafkaTransport(NOBODY, topic="t")
+    with pytest.raises(StoreError, match=r"Message size too large \[MSG_SIZE_TOO_LARGE\]"):
+        transport.send(b"k", b"v" * 2_000_000, (), lambda _: None)
+    transport.close(0)
+
+
+@pytest.mark.parametrize(
+    ("kafka", "words"),
+    [
+        ({"compresion.type": "lz4"}, 'No such configuration property: "compresion.type"'),
+        ({"batch.size": "big"}, 'Invalid value for configuration property "batch.size"'),
+        ({"acks": 1}, "`acks` must be set to `all` when `enable.idempotence` is true"),
+        ({"on_delivery": print}, "The Kafka setting on_delivery is not open"),
+        ({"transactional.id": "t"}, "The Kafka setting transactional.id is not open"),
+    ],
+)
+def test_a_wrong_setting_is_named(kafka: dict[str, object], words: str) -> None:
+    """A setting that cannot work is refused when the transport is made."""
+    with pytest.raises(SetupError, match=".") as caught:
+        KafkaTransport(NOBODY, topic="t", kafka=kafka)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("servers", ["", " ", []])
+def test_a_server_must_be_named(servers: str | list[str]) -> None:
+    """Without a server librdkafka would wait for ever without a word."""
+    with pytest.raises(SetupError, match="No Kafka server is named"):
+        KafkaTransport(servers, topic="t")
+
+
+def test_several_servers_may_be_named(mock_broker: str) -> None:
+    """A list is as good as commas, and one server that answers is enough."""
+    transport = KafkaTransport([NOBODY, mock_broker], topic="servers", kafka={"log_level": 0})
+    reports: list[StoreError | None] = []
+    transport.send(b"k", b"v", (), reports.append)
+    transport.close(20)
+    assert reports == [None]
+
+
+def test_librdkafka_logs_through_logging() -> None:
+    """What the Kafka client has to say goes to the logger `afterword.kafka`, not to stderr."""
+    heard = threading.Event()
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "127.0.0.1:1" in record.getMessage():
+                heard.set()
+
+    logger, ear = logging.getLogger("afterword.kafka"), Ear()
+    logger.addHandler(ear)
+    transport = KafkaTransport(NOBODY, topic="t")
+    assert heard.wait(20)
+    transport.close(0)
+    logger.removeHandler(ear)

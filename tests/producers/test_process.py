@@ -1,0 +1,237 @@
+"""Forks and the end of the process: every case in a process of its own, against a broker."""
+
+import json
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from afterword import Message
+
+ReadTopic = Callable[[str, str], list[Message]]
+Target = tuple[str, str]
+Run = Callable[[str, Target], subprocess.CompletedProcess[str]]
+
+PREAMBLE = """
+import atexit, multiprocessing, os, signal, sys, threading, warnings
+from afterword import Client
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and later warn of forks beside threads
+address, topic = sys.argv[1:]
+
+def emit(number, who="parent"):
+    for n in range(number):
+        client.feedback(trace_id=f"{who}-{n}", value=1)
+
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A function that runs a program to its end; one that hangs fails the test."""
+    program = tmp_path / "program.py"  # a file, because `spawn` imports it again
+
+    def run(script: str, target: Target) -> subprocess.CompletedProcess[str]:
+        program.write_text(PREAMBLE + textwrap.dedent(script))
+        return subprocess.run(
+            [sys.executable, program, *target],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def arrived(messages: list[Message]) -> Counter[str]:
+    """Count the arrived events by who sent them, and see that no id came twice."""
+    events = [json.loads(message.value) for message in messages]
+    assert len({event["feedback_id"] for event in events}) == len(events)
+    return Counter(event["trace_id"].partition("-")[0] for event in events)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    ["", "client = None", "sys.exit(3)", "raise KeyError", "os.kill(os.getpid(), signal.SIGINT)"],
+)
+def test_the_end_of_a_program_delivers(
+    run: Run, target: Target, read_topic: ReadTopic, ending: str
+) -> None:
+    """Without `close`, what was taken arrives, however the program ends by itself."""
+    run(
+        f"""
+        client = Client(address, project="acme", topic=topic, kafka={{"linger.ms": 60_000}})
+        emit(100)
+        {ending}
+        """,
+        target,
+    )
+    assert arrived(read_topic(*target)) == {"parent": 100}
+
+
+def test_what_is_sent_at_exit_is_delivered(run: Run, target: Target, read_topic: ReadTopic) -> None:
+    """A handler that runs before ours at exit may still emit."""
+    run(
+        """
+        client = Client(address, project="acme", topic=topic)
+        atexit.register(lambda: emit(10))
+        """,
+        target,
+    )
+    assert arrived(read_topic(*target)) == {"parent": 10}
+
+
+def test_an_exit_without_a_broker_is_bounded_and_loud(run: Run) -> None:
+    """With the broker away a program ends after `close_timeout_s` and says how many were lost."""
+    ended = run(
+        """
+        client = Client(address, project="acme", topic=topic, close_timeout_s=0.1)
+        emit(3)
+        """,
+        ("127.0.0.1:1", "t"),
+    )
+    assert "At exit: 3 events were not delivered; the last because: closed" in ended.stderr
+
+
+@pytest.mark.parametrize("ending", ["sys.exit(0)", "client.close(); os._exit(0)"])
+def test_a_forked_child_delivers_its_own(
+    run: Run, target: Target, read_topic: ReadTopic, ending: str
+) -> None:
+    """Parent and child each deliver what they took, once, and the counters are each one's own."""
+    ended = run(
+        f"""
+        client = Client(address, project="acme", topic=topic, kafka={{"linger.ms": 2_000}})
+        emit(100)
+        pid = os.fork()
+        if pid == 0:
+            assert client.stats.sent == 0
+            emit(50, "child")
+            assert client.stats.sent == 50
+            {ending}
+        assert os.waitpid(pid, 0)[1] == 0
+        emit(10)
+        assert client.stats.sent == 110
+        """,
+        target,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert arrived(read_topic(*target)) == {"parent": 110, "child": 50}
+
+
+def test_a_child_that_emits_nothing_ends(run: Run, target: Target, read_topic: ReadTopic) -> None:
+    """The parent's producer, whose threads are gone in the child, does not keep it from ending."""
+    ended = run(
+        """
+        client = Client(address, project="acme", topic=topic)
+        emit(1)
+        pid = os.fork()
+        if pid == 0:
+            client = None
+            sys.exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        """,
+        target,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert arrived(read_topic(*target)) == {"parent": 1}
+
+
+def test_forked_children_mint_different_ids(
+    run: Run, target: Target, read_topic: ReadTopic
+) -> None:
+    """Eight workers forked from one parent, as by gunicorn: 1,000 events each, none shares an id."""
+    ended = run(
+        """
+        client = Client(address, project="acme", topic=topic)
+        emit(1)
+        pids = []
+        for child in range(8):
+            pid = os.fork()
+            if pid == 0:
+                emit(1000, f"child{child}")
+                sys.exit(0)
+            pids.append(pid)
+        assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 8
+        """,
+        target,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    expected = {"parent": 1} | {f"child{child}": 1000 for child in range(8)}
+    assert arrived(read_topic(*target)) == expected
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_child_of_multiprocessing_delivers(
+    run: Run, target: Target, read_topic: ReadTopic, method: str
+) -> None:
+    """Such a child ends without `atexit` before Python 3.14, and delivers all the same."""
+    script = f"""
+        def work():
+            global client
+            if {method!r} == "spawn":
+                client = Client(address, project="acme", topic=topic)
+            emit(50, "child")
+
+        if __name__ == "__main__":
+            client = Client(address, project="acme", topic=topic)
+            emit(10)
+            child = multiprocessing.get_context({method!r}).Process(target=work)
+            child.start()
+            child.join()
+            assert child.exitcode == 0
+        """
+    ended = run(script, target)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert arrived(read_topic(*target)) == {"parent": 10, "child": 50}
+
+
+def test_a_fork_amid_threads_leaves_no_lock_held(
+    run: Run, target: Target, read_topic: ReadTopic
+) -> None:
+    """Forked at any moment while four threads emit, a child is never stuck on their locks."""
+    ended = run(
+        """
+        client = Client(address, project="acme", topic=topic)
+        over = threading.Event()
+        def work():
+            while not over.is_set():
+                emit(1)
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads: thread.start()
+        for _ in range(20):
+            pid = os.fork()
+            if pid == 0:
+                emit(5, "child")
+                client.close()
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+        over.set()
+        """,
+        target,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert arrived(read_topic(*target))["child"] == 100
+
+
+def test_a_signal_handler_may_close(run: Run, target: Target, read_topic: ReadTopic) -> None:
+    """SIGTERM amid a call: the handler closes, delivering what was taken, without a deadlock."""
+    ended = run(
+        """
+        client = Client(address, project="acme", topic=topic)
+        def stop(*_):
+            client.close()
+            print(client.stats.delivered)
+            sys.exit(0)
+        signal.signal(signal.SIGTERM, stop)
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        while True:
+            emit(1)
+        """,
+        target,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert arrived(read_topic(*target)) == {"parent": int(ended.stdout)}
