@@ -4,8 +4,10 @@
 
 A patch that is newer than the row, or as new, writes its paths: a value replaces whatever stood at
 or below its path, and an array replaces the whole array, so that no old element survives beside
-new ones. An older patch, come late or delivered again, only fills gaps. Either way merging the same
-patch again changes nothing, and no late patch undoes what a newer event said.
+new ones. An older patch, come late, only fills gaps. No late patch undoes what a newer event said.
+
+A patch that is read again, as after a crash, changes nothing: the row tells by its place in the topic
+that it has it already. Filling gaps would bring back what a later event removed.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,6 +17,7 @@ from afterword_consumers.rows import (
     CREATED_AT,
     ENVIRONMENT,
     IS_DELETED,
+    KAFKA_OFFSET,
     KAFKA_TOPIC,
     NUMBERS,
     SOURCE,
@@ -48,6 +51,9 @@ def merge(base: Row, patch: Row, arrays: Iterable[str], given: frozenset[str]) -
     Raises:
         EventError: `TOO_MANY_LEAVES` if row and patch together exceed the limit of one event.
     """
+    if _holds(base, patch):
+        # Written once more: an older row, read again too, may have been inserted after it.
+        return base
     newer = patch[UPDATED_AT] >= base[UPDATED_AT]
     if base[IS_DELETED]:
         return patch if newer else None
@@ -66,6 +72,19 @@ def merge(base: Row, patch: Row, arrays: Iterable[str], given: frozenset[str]) -
         detail = f"with what is stored, more than {MAX_LEAVES} values in one event"
         raise EventError(RejectCode.TOO_MANY_LEAVES, "$", detail)
     return merged
+
+
+def _holds(base: Row, patch: Row) -> bool:
+    """Whether a row was made of a patch's message, or of one after it in the same partition.
+
+    All events of an id meet in one partition, so the row then has all that were before it. Offsets
+    begin again in a topic that was made anew: what is newer by its time is never taken for old.
+    """
+    return bool(
+        base[KAFKA_TOPIC:KAFKA_OFFSET] == patch[KAFKA_TOPIC:KAFKA_OFFSET]
+        and base[KAFKA_OFFSET] >= patch[KAFKA_OFFSET]
+        and base[UPDATED_AT] >= patch[UPDATED_AT]
+    )
 
 
 def _merge_columns(merged: Row, patch: Row, given: frozenset[str], *, newer: bool) -> None:
