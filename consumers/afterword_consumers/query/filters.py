@@ -85,7 +85,8 @@ _NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _SYMBOLS: Final = frozenset({"=", "==", "!=", "<", "<=", ">", ">=", "(", ")", ","})
 _HOW: Final = (
     "Write for example: feedback.score >= 3, metadata.model = gpt-5, prompt in (a, 'b c'), "
-    "feedback.comment contains slow, feedback.rating exists. Each condition is a filter of its own."
+    "feedback.comment contains slow, feedback.rating exists. "
+    "Text with spaces or signs goes in quotes, and each condition is a filter of its own."
 )
 
 

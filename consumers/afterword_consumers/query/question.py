@@ -56,7 +56,8 @@ class Question:
         bucket: Which stretch of `created_at` makes a row of its own.
         timezone: Where days, weeks and months begin, and dates without an offset are meant.
         top: How many groups, and how many values of a text, are shown; the rest is "other".
-        approximate: Take percentiles from a sketch: less memory, a rank error below 1 %.
+        approximate: Take percentiles from a sketch: less memory where groups are large, and a rank
+            error below 1 %.
     """
 
     measure: str

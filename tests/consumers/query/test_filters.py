@@ -49,7 +49,7 @@ def test_what_a_filter_says(text: str, name: str, operator: Operator, values: li
         ("feedback.score", "is no filter"),
         ("feedback.score >=", "is no filter"),
         (">= 3", "is no filter"),
-        ("feedback.score >= 3 and prompt = a", "Each condition is a filter of its own"),
+        ("feedback.score >= 3 and prompt = a", "each condition is a filter of its own"),
         ("metadata.model = gpt 5", "is no filter"),
         ("metadata.model = 'gpt", "is no filter"),
         ("prompt in a, b", "is no filter"),

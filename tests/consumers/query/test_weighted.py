@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from afterword_consumers.query import Database, Question, answer
+from afterword_consumers.query import Database, Question, answer, build, to_sql
 
 Row = Callable[..., dict[str, Any]]
 Store = Callable[..., None]
@@ -26,6 +26,19 @@ def test_average_and_pairs(store: Store, row: Row, analytics: Database) -> None:
     average, pairs = answer(Question("weighted"), analytics, _NOW).series
     assert average.rows[0][:3] == (3, 2.5, 2.8)
     assert [row[:3] for row in pairs.rows] == [("4:1", 0, 2), ("-2:0.5", 0, 1)]
+
+
+def test_no_weight_is_null_in_sql(store: Store, row: Row, analytics: Database) -> None:
+    """Where the weights sum to 0 the pasted SQL and the view say NULL, not NaN."""
+    store([row(1, value=3, weight=0)])
+    statement, _ = build(Question("weighted"), _NOW)
+    view = (
+        "SELECT * FROM weighted_feedback(project = '', group_by = '', since = '2026-01-01', "
+        "until = '2027-01-01')"
+    )
+    for sql in (to_sql(statement), view):
+        found = analytics.query(f"SELECT weighted_avg IS NULL FROM ({sql})", {}, {})
+        assert found.rows == ((1,),)
 
 
 def test_equal_weights_have_the_plain_interval(store: Store, row: Row, analytics: Database) -> None:
