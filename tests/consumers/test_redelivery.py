@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from afterword_consumers.batch import Batch, resolve_patches
 from afterword_consumers.catalogue import Catalogue
-from afterword_consumers.rows import IS_DELETED, KAFKA_OFFSET, Row
+from afterword_consumers.rows import IS_DELETED, Row
 from afterword_consumers.testing import MemoryBroker, MemoryMessage, MemoryStore
 
 ID = "5f0e2f0a-0000-4000-8000-000000000001"
