@@ -26,7 +26,8 @@ KAFKA_DEFAULTS: Final[Mapping[str, object]] = MappingProxyType(
         "acks": "all",
         # As Java's clients choose: one id meets one partition, whatever language sent it.
         "partitioner": "murmur2_random",
-        "compression.type": "lz4",
+        # A third fewer bytes than lz4 on batches of small events, for the same time (README).
+        "compression.type": "zstd",
         "linger.ms": 5,
         # Kafka's own default. librdkafka's 1,000,000 would refuse an event of the largest size.
         "message.max.bytes": 1_048_588,
@@ -87,15 +88,14 @@ class KafkaTransport:
                     self._topic, value, key, headers=[*headers], on_delivery=report
                 )
             except BufferError:
-                waiting = len(self._line.producer)
-                raise QueueFullError(f"the queue is full: {waiting} events wait") from None
+                raise QueueFullError("the queue is full, this event was not taken") from None
             except KafkaException as error:
                 raise StoreError(_explain(error.args[0])) from None
 
-    def flush(self, timeout_s: float) -> int:
+    def flush(self, timeout_s: float) -> None:
         """See `Transport.flush`."""
-        line = self._line
-        return line.producer.flush(timeout_s) if line and not self._closed else 0
+        if line := self._line:
+            line.producer.flush(timeout_s)
 
     def close(self, timeout_s: float) -> None:
         """See `Transport.close`."""

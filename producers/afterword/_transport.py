@@ -36,8 +36,8 @@ class Transport(Protocol):
             StoreError: Refused for another reason; nothing was taken.
         """
 
-    def flush(self, timeout_s: float) -> int:
-        """Wait until all messages are reported, at most `timeout_s`; return how many are not."""
+    def flush(self, timeout_s: float) -> None:
+        """Wait until all messages that were taken are reported, but at most `timeout_s`."""
 
     def close(self, timeout_s: float) -> None:
         """Flush, then give up on the rest and report it failed. A second call does nothing."""

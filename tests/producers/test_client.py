@@ -154,15 +154,11 @@ def test_what_is_none_is_left_out(client: Client, memory: MemoryTransport) -> No
     ],
 )
 def test_implicit_signals(
-    client: Client,
-    memory: MemoryTransport,
-    emit: Callable[[Client], str],
-    value: int,
-    weight: float,
-    feedback: dict[str, object],
+    *, emit: Callable[[Client], str], value: int, weight: float, feedback: dict[str, object]
 ) -> None:
     """What was done counts as documented, unless the call says otherwise."""
-    emit(client)
+    memory = MemoryTransport()
+    emit(Client(project="acme", transport=memory))
     event = only_event(memory)
     assert (event["op"], event["source"]) == ("set", "implicit")
     assert (event["value"], event["weight"]) == (value, weight)

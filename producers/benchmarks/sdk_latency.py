@@ -1,0 +1,93 @@
+"""Measure how long `feedback()` keeps its caller, and how many bytes an event takes.
+
+    python producers/benchmarks/sdk_latency.py localhost:9092 feedback.events
+
+Prints microseconds per call, paced as a busy service would and flat out, and the same for one bare
+`produce` of librdkafka, which no SDK can go below.
+"""
+
+# ruff: noqa: INP001, T201  # a script that prints its result, in no package
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+
+from confluent_kafka import Producer
+
+from afterword import KAFKA_DEFAULTS, Client
+
+TEXT = "The date of the meeting was missed; the rest of the summary was right."
+
+
+def main() -> None:
+    """Run all measurements and print one line each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bootstrap_servers")
+    parser.add_argument("topic")
+    parser.add_argument("--calls", type=int, default=20_000)
+    parser.add_argument("--compression", default=KAFKA_DEFAULTS["compression.type"])
+    options = parser.parse_args()
+    sent_bytes = [0]
+
+    def on_stats(text: str) -> None:
+        sent_bytes[0] = json.loads(text)["tx_bytes"]
+
+    settings = {
+        "compression.type": options.compression,
+        "statistics.interval.ms": 200,
+        "stats_cb": on_stats,
+    }
+    print(f"{platform.python_version()}, {platform.machine()}, {options.compression}")
+    producer = Producer({**KAFKA_DEFAULTS, "bootstrap.servers": options.bootstrap_servers})
+    value = json.dumps({"trace_id": "tr-7f3", "value": 1, "feedback": {"comment": TEXT}}).encode()
+
+    def produce(_: int) -> None:
+        producer.produce(options.topic, value, b"k" * 36, on_delivery=lambda *_: None)
+        producer.poll(0)
+
+    with Client(
+        options.bootstrap_servers, project="benchmark", topic=options.topic, kafka=settings
+    ) as client:
+
+        def feedback(number: int) -> None:
+            client.feedback(
+                trace_id=f"tr-{number}",
+                session_id=f"s-{number % 1000}",
+                value=number % 21 - 10,
+                feedback={"rating": number % 2 == 0, "comment": TEXT, "step": {"retry": False}},
+                metadata={"_user": f"u-{number % 5000}", "model": "m-4.1"},
+            )
+
+        report("produce() alone, 1,000/s", measure(produce, options.calls // 10, 1000))
+        report("feedback(), 1,000/s", measure(feedback, options.calls // 10, 1000))
+        report("feedback(), flat out", measure(feedback, options.calls, 0))
+        client.flush(60)
+        time.sleep(0.5)
+        print(f"{client.stats}, {sent_bytes[0] / client.stats.sent:.0f} bytes an event")
+    producer.flush(60)
+
+
+def measure(call: Callable[[int], None], calls: int, per_second: int) -> list[float]:
+    """Return each call's seconds, sorted; `per_second` 0 leaves no pause."""
+    took: list[float] = []
+    began = time.perf_counter()
+    for number in range(calls):
+        if per_second:
+            time.sleep(max(0.0, began + number / per_second - time.perf_counter()))
+        start = time.perf_counter()
+        call(number)
+        took.append(time.perf_counter() - start)
+    return sorted(took)
+
+
+def report(name: str, took: list[float]) -> None:
+    """Print a line of percentiles."""
+    p50, p99, p999 = (took[int(len(took) * share)] * 1e6 for share in (0.5, 0.99, 0.999))
+    rate = len(took) / sum(took)
+    print(f"{name:26} p50 {p50:6.1f}  p99 {p99:6.1f}  p99.9 {p999:7.1f} µs  {rate:8,.0f}/s")
+
+
+if __name__ == "__main__":
+    main()
