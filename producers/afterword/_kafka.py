@@ -133,8 +133,8 @@ class _Line:
             self.producer.flush(_REPORT_S)
         self._over.set()
         self._thread.join()
-        # Only now: with a message left it would wait for that message's timeout.
-        self.producer.close()
+        # No producer.close(): it would free the producer under a thread that still flushes it.
+        # It ends when the last reference goes, at once, because its queue is empty.
 
     def abandon(self) -> None:
         """Never touch the producer again, and never free it.

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 
+import psutil
 import pytest
 
 from afterword import KafkaTransport, QueueFullError, SetupError, StoreError
@@ -95,6 +96,30 @@ def test_several_servers_may_be_named(mock_broker: str) -> None:
     transport.send(b"k", b"v", (), reports.append)
     transport.close(20)
     assert reports == [None]
+
+
+def test_closing_ends_every_thread(mock_broker: str) -> None:
+    """A transport that is closed leaves no thread behind, neither Python's nor librdkafka's."""
+    process = psutil.Process()
+    before = process.num_threads()
+    transport = KafkaTransport(mock_broker, topic="threads")
+    transport.send(b"k", b"v", (), lambda _: None)
+    assert process.num_threads() > before + 1
+    transport.close(20)
+    assert process.num_threads() == before
+
+
+def test_closing_amid_a_flush_harms_nobody(mock_broker: str) -> None:
+    """One thread flushes while another closes: both come back, and the message arrives."""
+    reports: list[StoreError | None] = []
+    for _ in range(20):
+        transport = KafkaTransport(mock_broker, topic="amid")
+        transport.send(b"k", b"v", (), reports.append)
+        flushing = threading.Thread(target=transport.flush, args=(20,))
+        flushing.start()
+        transport.close(20)
+        flushing.join()
+    assert reports == [None] * 20
 
 
 def test_librdkafka_logs_through_logging() -> None:
