@@ -79,11 +79,12 @@ def query(  # noqa: PLR0917  # one for each option
         approximate=approximate,
     )
     now = datetime.now(UTC)
-    if sql:
-        for statement in build(question, now):
-            notice(f"-- {statement.series}\n{to_sql(statement)};\n")
     with open_database(load_settings().clickhouse) as clickhouse:
         found = answer(question, clickhouse, now)
+    if sql:
+        ran = [series.statement for series in found.series] or build(question, now)
+        for statement in ran:
+            notice(f"-- {statement.series}\n{to_sql(statement)};\n")
     _print(found, form)
 
 
