@@ -66,7 +66,7 @@ class Batch:
         ids: The feedback_id of each.
         patches: Those whose line is not made yet, by position in `messages`.
         next_offsets: By partition, the offset after the last message taken.
-        raw_bytes: Of all payloads.
+        raw_bytes: Of all payloads, and of the keys and headers that are kept with rejections.
         count: Messages taken, the refused ones included.
     """
 
@@ -107,6 +107,11 @@ class Batch:
             self.raw_bytes += len(raw)
             try:
                 event, leaves = read_event(raw)
+                self.sightings += catalogue.observe(event.project, leaves, now_ms)
+                row = to_row(event, leaves, message, now_ms)
+                line = b"" if event.op == "patch" else encode(row)
+                if not line:
+                    self.patches[len(self)] = _patch(event, row)
             except EventError as error:
                 self.reject(message, error, now_ms)
                 continue
@@ -114,13 +119,7 @@ class Batch:
                 _log.exception("a fault of Afterword's own; the message is kept as rejected")
                 self.reject(message, _OWN_FAULT, now_ms)
                 continue
-            self.sightings += catalogue.observe(event.project, leaves, now_ms)
-            row = to_row(event, leaves, message, now_ms)
-            if event.op == "patch":
-                self.patches[len(self)] = _patch(event, row)
-                self._add(b"")
-            else:
-                self._add(encode(row))
+            self._add(line)
             self.ids.append(row[FEEDBACK_ID])
             self.messages.append(message)
         self.count += len(messages)
@@ -132,7 +131,11 @@ class Batch:
 
     def reject(self, message: Message, error: EventError, now_ms: int) -> None:
         """Set a refused message aside, whole."""
-        self.rejections.append(Rejection.of(message, self.topic_id, error, now_ms))
+        rejection = Rejection.of(message, self.topic_id, error, now_ms)
+        self.rejections.append(rejection)
+        self.raw_bytes += len(rejection.key) + sum(
+            len(name) + len(value) for name, value in rejection.headers
+        )
 
     def _cover(self, messages: Sequence[Message]) -> None:
         # Within a partition messages come in order: going backwards, the first met is the last.

@@ -12,11 +12,12 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
 from afterword_consumers.batch import Batch, resolve_patches
+from afterword_consumers.rejections import Rejection
 from afterword_consumers.sink import Sink
 from afterword_schemas import BatchRefusedError, EventError, RejectCode, StoreError
 
@@ -67,18 +68,17 @@ class Inserter:
         self._todo.put(batch)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until nothing is in flight, and say whether that came about.
+        """Wait until nothing is in flight, and say whether that came about."""
+        return self._idle.wait(timeout_s)
+
+    def finished(self) -> list[Batch]:
+        """Take the batches written since the last call.
 
         Raises:
             Exception: What ended the thread, if a fault of ours did.
         """
-        idle = self._idle.wait(timeout_s)
         if self._failure is not None:
             raise self._failure
-        return idle
-
-    def finished(self) -> list[Batch]:
-        """Take the batches written since the last call."""
         return [self._done.get() for _ in range(self._done.qsize())]
 
     def abandon(self) -> None:
@@ -100,12 +100,19 @@ class Inserter:
 
     def _write(self, batch: Batch) -> None:
         self._insist(lambda: resolve_patches(batch, self._sink))
+        # Before the rows: read again after a crash, a patch that did not fit its base would be taken
+        # for one that a later row of its id holds.
+        judged = len(batch.rejections)
+        self._record(batch.rejections)
         self._insert(batch, 0, len(batch))
-        if batch.rejections:
-            self._insist(lambda: self._sink.insert_rejections(batch.rejections))
+        self._record(batch.rejections[judged:])
         if batch.sightings:
             self._insist(lambda: self._sink.insert_sightings(batch.sightings))
         self._done.put(batch)
+
+    def _record(self, rejections: Sequence[Rejection]) -> None:
+        if rejections:
+            self._insist(lambda: self._sink.insert_rejections(rejections))
 
     def _insert(self, batch: Batch, start: int, stop: int) -> None:
         """Insert the lines from a position to before another; halve them until a refused one stands alone."""

@@ -61,8 +61,8 @@ def merge(base: Row, patch: Row, arrays: Iterable[str], given: frozenset[str]) -
     merged[KAFKA_TOPIC:] = patch[KAFKA_TOPIC:]
     merged[UPDATED_AT] = max(base[UPDATED_AT], patch[UPDATED_AT])
     if "created_at" in given:
-        created = (patch[CREATED_AT], base[CREATED_AT])
-        merged[CREATED_AT] = created[0] if newer else min(created)
+        earliest = min(base[CREATED_AT], patch[CREATED_AT])
+        merged[CREATED_AT] = patch[CREATED_AT] if newer else earliest
     _merge_columns(merged, patch, given, newer=newer)
     keep = _overwrite if newer else _fill
     merged[NUMBERS], merged[BOOLEANS], merged[STRINGS] = keep(base, patch, frozenset(arrays))

@@ -195,7 +195,7 @@ class MemoryStore:
     inserts: list[int] = field(default_factory=list)
     rejections: dict[tuple[str, int, int], Rejection] = field(default_factory=dict)
     sightings: list[Sighting] = field(default_factory=list)
-    before_insert: Callable[[bytes], None] | None = None
+    before_insert: Callable[[bytes], object] | None = None
 
     @property
     def current(self) -> list[Row]:

@@ -101,6 +101,7 @@ class Worker:
         finally:
             gc.enable()
             gc.unfreeze()
+            self._stopping.set()  # after an error too: nothing is left to wait for in a revoke
             self._inserter.abandon()
             self._source.close()
 

@@ -1,0 +1,102 @@
+"""A worker on the twins whose every poll a test can watch and use."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import orjson
+import pytest
+
+from afterword_consumers.inserter import Backoff
+from afterword_consumers.source import RebalanceListener
+from afterword_consumers.testing import MemoryBroker, MemoryMessage, MemorySource, MemoryStore
+from afterword_consumers.worker import Worker, WorkerOptions
+
+GROUP = "afterword"
+
+
+class Watched:
+    """A `Source` that calls a test before each poll, in the worker's own thread."""
+
+    def __init__(self, source: MemorySource) -> None:
+        self.source, self.topic_id = source, source.topic_id
+        self.before_poll: Callable[[], None] = lambda: None
+        self.before_commit: Callable[[], None] = lambda: None
+        self.taken = self.polls = self.pauses = 0
+
+    def subscribe(self, listener: RebalanceListener) -> None:
+        """See `Source`."""
+        self.source.subscribe(listener)
+
+    def poll(self, max_messages: int, timeout_s: float) -> Sequence[MemoryMessage]:
+        """See `Source`."""
+        self.polls += 1
+        self.before_poll()
+        messages = self.source.poll(max_messages, timeout_s)
+        self.taken += len(messages)
+        return messages
+
+    def commit(self, next_offsets: Mapping[int, int]) -> None:
+        """See `Source`."""
+        self.before_commit()
+        self.source.commit(next_offsets)
+
+    def pause(self) -> None:
+        """See `Source`."""
+        self.pauses += 1
+        self.source.pause()
+
+    def resume(self) -> None:
+        """See `Source`."""
+        self.source.resume()
+
+    def close(self) -> None:
+        """See `Source`."""
+        self.source.close()
+
+
+class Bench:
+    """A broker of two partitions, a store, and workers between them."""
+
+    group = GROUP
+
+    def __init__(self) -> None:
+        self.broker, self.store = MemoryBroker(partitions=2), MemoryStore()
+
+    def publish(self, count: int, first: int = 0) -> None:
+        """Publish numbered events, alternating between the partitions."""
+        for number in range(first, first + count):
+            event = {
+                "feedback_id": f"5f0e2f0a-0000-4000-8000-{number:012}",
+                "project": "acme",
+                "trace_id": "t",
+                "value": 1,
+            }
+            self.broker.publish(orjson.dumps(event), partition=number % 2)
+
+    def worker(
+        self, *, rows: int = 1000, age_s: float = 60.0, drain_s: float = 20.0
+    ) -> tuple[Worker, Watched]:
+        """Return a worker that waits hardly at all between tries, and its source."""
+        source = Watched(self.broker.member(GROUP))
+        options = WorkerOptions(
+            batch_max_rows=rows,
+            batch_max_age_s=age_s,
+            drain_timeout_s=drain_s,
+            backoff=Backoff(first_s=0.001, most_s=0.01),
+        )
+        return Worker(source, self.store, options), source
+
+    @property
+    def committed(self) -> dict[int, int]:
+        """The group's offsets."""
+        return dict(self.broker.committed[GROUP])
+
+    @property
+    def stored(self) -> list[int]:
+        """The numbers of the events in the store, in order."""
+        return sorted(int(row[1][-12:]) for row in self.store.current)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """A fresh one."""
+    return Bench()

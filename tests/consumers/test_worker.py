@@ -1,0 +1,303 @@
+"""The worker on the twins: what is committed, what is read again, and that nothing is lost."""
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from afterword_schemas import SetupError, StoreError
+
+if TYPE_CHECKING:
+    from tests.consumers.conftest import Bench
+
+
+def test_offsets_are_committed_after_the_rows_are_stored(bench: "Bench") -> None:
+    """While a batch is on its way to the store its offsets are not committed; then they are."""
+    bench.publish(10)
+    worker, source = bench.worker()
+    committed_before: list[dict[int, int]] = []
+    bench.store.before_insert = lambda _: committed_before.append(bench.committed)
+    source.before_poll = lambda: worker.stop() if source.taken == 10 else None
+    worker.run()
+    assert committed_before == [{}]
+    assert bench.stored == list(range(10))
+    assert bench.committed == {0: 5, 1: 5}
+    assert (worker.stats.stored, worker.stats.rejected, worker.stats.batches) == (10, 0, 1)
+
+
+def test_nothing_is_committed_while_inserting_fails(bench: "Bench") -> None:
+    """A store that refuses every try gets many, and the offsets stay where they are."""
+    bench.publish(10)
+    worker, _ = bench.worker(age_s=0.0)
+    tries: list[bytes] = []
+
+    def fail(lines: bytes) -> None:
+        tries.append(lines)
+        if len(tries) == 5:
+            worker.abort()
+        raise StoreError("away")
+
+    bench.store.before_insert = fail
+    worker.run()
+    assert len(tries) >= 5
+    assert len(set(tries)) == 1
+    assert worker.stats.retries >= 1
+    assert (bench.stored, bench.committed) == ([], {})
+
+
+def test_a_store_that_comes_back_gets_everything(bench: "Bench") -> None:
+    """After failures the same rows go in, and only then the offsets move on."""
+    bench.publish(10)
+    worker, source = bench.worker(age_s=0.0)
+    failures = iter(range(3))
+
+    def fail_thrice(_: bytes) -> None:
+        assert bench.committed == {}
+        if next(failures, None) is not None:
+            raise StoreError("away")
+
+    bench.store.before_insert = fail_thrice
+    source.before_poll = lambda: worker.stop() if bench.store.inserts else None
+    worker.run()
+    assert bench.stored == list(range(10))
+    assert worker.stats.retries == 3
+    assert bench.committed == {0: 5, 1: 5}
+
+
+def test_a_stop_stores_and_commits_what_was_fetched(bench: "Bench") -> None:
+    """A batch far from full or due is not left behind at the end."""
+    bench.publish(3)
+    worker, source = bench.worker()
+    source.before_poll = lambda: worker.stop() if source.taken == 3 else None
+    worker.run()
+    assert bench.stored == [0, 1, 2]
+    assert bench.broker.lag(bench.group) == 0
+
+
+def test_an_abort_leaves_everything_to_the_next(bench: "Bench") -> None:
+    """A worker that ends at once commits nothing, and its successor reads all of it."""
+    bench.publish(10)
+    worker, source = bench.worker()
+    source.before_poll = lambda: worker.abort() if source.taken == 10 else None
+    worker.run()
+    assert (bench.stored, bench.committed) == ([], {})
+    successor, its_source = bench.worker()
+    its_source.before_poll = lambda: successor.stop() if its_source.taken == 10 else None
+    successor.run()
+    assert bench.stored == list(range(10))
+
+
+def test_memory_holds_two_batches_however_long_the_store_is_away(bench: "Bench") -> None:
+    """With one batch on its way and one full, fetching pauses but polling goes on."""
+    bench.publish(100)
+    worker, source = bench.worker(rows=10)
+    back = threading.Event()
+    bench.store.before_insert = lambda _: back.wait(20)
+    paused_polls = 0
+
+    def watch() -> None:
+        nonlocal paused_polls
+        if not back.is_set():
+            assert source.taken <= 20
+            paused_polls += source.pauses > 0
+            if paused_polls == 2:
+                back.set()
+        elif source.taken == 100:
+            worker.stop()
+
+    source.before_poll = watch
+    worker.run()
+    assert source.pauses == 1
+    assert bench.stored == list(range(100))
+    assert bench.broker.lag(bench.group) == 0
+    assert max(bench.store.inserts) == 10
+
+
+def test_a_revoke_stores_and_commits_first(bench: "Bench") -> None:
+    """When a second member comes, what the first has read is done and is not read twice."""
+    bench.publish(10)
+    worker, source = bench.worker()
+    newcomer = bench.broker.member(bench.group)
+
+    def let_another_in() -> None:
+        if source.taken == 10:
+            bench.broker.join(newcomer)
+            assert bench.stored == list(range(10))
+            assert bench.committed == {0: 5, 1: 5}
+            assert newcomer.poll(100, 0) == []
+            worker.stop()
+
+    source.before_poll = let_another_in
+    worker.run()
+    assert worker.stats.stored == 10
+
+
+def test_a_revoke_in_the_middle_of_an_insert_waits_for_it(bench: "Bench") -> None:
+    """A batch on its way and one being filled are both stored before the partitions go."""
+    bench.publish(10)
+    worker, source = bench.worker(rows=5, age_s=0.0)
+    inserting, joined = threading.Event(), threading.Event()
+    bench.store.before_insert = lambda _: inserting.set()
+
+    def let_another_in() -> None:
+        if source.taken == 10 and not joined.is_set():
+            assert inserting.wait(20)
+            bench.broker.join(bench.broker.member(bench.group))
+            joined.set()
+            assert bench.broker.lag(bench.group) == 0
+            worker.stop()
+
+    source.before_poll = let_another_in
+    worker.run()
+    assert joined.is_set()
+    assert bench.stored == list(range(10))
+
+
+def test_a_revoke_does_not_wait_for_ever(bench: "Bench") -> None:
+    """With the store away, the partitions go uncommitted and the next owner reads all again."""
+    bench.publish(10)
+    worker, source = bench.worker(age_s=0.0, drain_s=0.1)
+    newcomer = bench.broker.member(bench.group)
+    away = threading.Event()
+    bench.store.before_insert = lambda _: (_ for _ in ()).throw(StoreError("away"))
+
+    def let_another_in() -> None:
+        if source.taken == 10 and not away.is_set():
+            away.set()
+            bench.broker.join(newcomer)
+            assert bench.committed == {}
+            assert [message.offset() for message in newcomer.poll(100, 0)] == [0, 1, 2, 3, 4]
+            worker.abort()
+
+    source.before_poll = let_another_in
+    worker.run()
+    assert away.is_set()
+    assert bench.committed == {}
+
+
+def test_lost_partitions_are_never_committed(bench: "Bench") -> None:
+    """What was on its way when the group gave up on the member is stored, its offsets are not."""
+    bench.publish(10)
+    worker, source = bench.worker(age_s=0.0)
+    lost = threading.Event()
+    bench.store.before_insert = lambda _: lost.wait(20)
+
+    def lose() -> None:
+        if source.taken == 10 and not lost.is_set():
+            bench.broker.expel(source.source)
+            lost.set()
+        elif bench.store.inserts:
+            worker.stop()
+
+    source.before_poll = lose
+    worker.run()
+    assert bench.stored == list(range(10))
+    assert bench.committed == {}
+
+
+def test_a_commit_that_fails_is_made_up_for(bench: "Bench") -> None:
+    """The rows are stored either way, and the next commit covers both batches."""
+    bench.publish(10)
+    worker, source = bench.worker(rows=5)
+    failures = iter([StoreError("coordinator away")])
+
+    def fail_once() -> None:
+        if error := next(failures, None):
+            raise error
+
+    source.before_commit = fail_once
+    source.before_poll = lambda: worker.stop() if source.taken == 10 else None
+    worker.run()
+    assert bench.stored == list(range(10))
+    assert worker.stats.batches == 2
+    assert sum(bench.committed.values()) >= 5
+
+
+def test_a_fetch_that_fails_is_tried_again(bench: "Bench") -> None:
+    """An error of the broker's ends nothing."""
+    bench.publish(10)
+    worker, source = bench.worker()
+    failures = iter(range(3))
+
+    def fail_thrice() -> None:
+        if next(failures, None) is not None:
+            raise StoreError("broker away")
+        if source.taken == 10:
+            worker.stop()
+
+    source.before_poll = fail_thrice
+    worker.run()
+    assert bench.stored == list(range(10))
+
+
+def test_what_a_person_must_mend_ends_the_worker_at_once(bench: "Bench") -> None:
+    """A setup error comes out as it is; nothing is committed, and nobody waits for the store."""
+    bench.publish(10)
+    worker, source = bench.worker(drain_s=3600.0)
+
+    def fail() -> None:
+        if source.taken == 10:
+            raise SetupError("offset gone")
+
+    source.before_poll = fail
+    with pytest.raises(SetupError, match="offset gone"):
+        worker.run()
+    assert (bench.stored, bench.committed) == ([], {})
+    assert source.source.partitions == []
+
+
+def test_a_fault_of_the_inserting_thread_ends_the_worker(bench: "Bench") -> None:
+    """An exception that nobody planned for comes out of `run`, and nothing is committed."""
+    bench.publish(10)
+    worker, source = bench.worker(age_s=0.0)
+
+    def break_down(_: bytes) -> None:
+        raise ZeroDivisionError("a bug")
+
+    bench.store.before_insert = break_down
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        worker.run()
+    assert (bench.stored, bench.committed) == ([], {})
+    assert source.source.partitions == []
+
+
+def test_refused_messages_are_kept_and_the_rest_goes_in(bench: "Bench") -> None:
+    """Refused and good messages in one batch: each is stored or rejected, and all are committed."""
+    bench.publish(3)
+    bench.broker.publish(b"\xff\xfe", key=b"k\x00", headers=[("h", b"\xff")], partition=0)
+    bench.broker.publish(None, partition=1)
+    bench.publish(3, first=3)
+    worker, source = bench.worker()
+    source.before_poll = lambda: worker.stop() if source.taken == 8 else None
+    worker.run()
+    assert bench.stored == list(range(6))
+    assert bench.broker.lag(bench.group) == 0
+    assert (worker.stats.stored, worker.stats.rejected) == (6, 2)
+    refused = [bench.store.rejections[place] for place in sorted(bench.store.rejections)]
+    told = [(r.partition, r.offset, r.code, r.payload, r.key, r.headers) for r in refused]
+    assert told == [
+        (0, 2, "invalid_utf8", b"\xff\xfe", b"k\x00", ((b"h", b"\xff"),)),
+        (1, 1, "empty_message", b"", b"", ()),
+    ]
+
+
+def test_two_workers_share_the_work(bench: "Bench") -> None:
+    """A second member takes over a partition in the middle; each event is stored by one of them."""
+    bench.publish(1000)
+    first, its_source = bench.worker(rows=50)
+    second, other_source = bench.worker(rows=50)
+
+    def let_the_second_finish_its_share() -> None:
+        if its_source.polls == 4:
+            second.run()  # within this poll: the twins know no threads
+            assert bench.committed[1] == 500
+            assert bench.committed[0] < 500
+        if bench.broker.lag(bench.group) == 0:
+            first.stop()
+
+    its_source.before_poll = let_the_second_finish_its_share
+    other_source.before_poll = lambda: second.stop() if bench.committed.get(1) == 500 else None
+    first.run()
+    assert bench.stored == list(range(1000))
+    assert first.stats.stored + second.stats.stored == 1000
+    assert min(first.stats.stored, second.stats.stored) > 0
