@@ -10,9 +10,10 @@ documents share one only where they have the same keys and positions. The pass i
 pure, and goes no deeper than the limits, whatever the input.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NoReturn
 
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.limits import (
@@ -26,6 +27,7 @@ from afterword_schemas.limits import (
 
 _MAX_FLOAT: Final = 1.7976931348623157e308
 _MAX_CACHED_PATHS: Final = 100_000
+_LONG_ARRAY: Final = 100
 
 
 @dataclass(slots=True)
@@ -74,12 +76,11 @@ def flatten_root(name: str, root: object, into: Leaves) -> None:
     if _names.count > _MAX_CACHED_PATHS:
         _names.forget()
     place = _names.roots[name]
-    if type(root) is not dict:
+    if not isinstance(root, dict):
         raise EventError(RejectCode.WRONG_TYPE, place.json_path(), "expected an object")
     _open_object(root, place, MAX_OBJECT_LEVELS, MAX_ARRAY_LEVELS, into)
     if len(into.numbers) + len(into.booleans) + len(into.strings) > MAX_LEAVES:
-        detail = f"more than {MAX_LEAVES} values in one event"
-        raise EventError(RejectCode.TOO_MANY_LEAVES, "$", detail)
+        _refuse_count()
 
 
 def escape_key(key: str) -> str:
@@ -103,28 +104,22 @@ def array_paths(name: str, root: object) -> list[str]:
 
 
 class _Place(dict[str | int, str]):
-    """An object or array of some event shape; maps each key met there to its dotted path.
+    """An object of some event shape; maps each key met there to its dotted path.
 
     Events of a service share few shapes, so joining, escaping and measuring a path is done once
-    and then is one dictionary look-up. `into` leads to the places of the nested containers.
+    and then is one dictionary look-up. `objects` and `arrays` lead to the places of nested containers.
     """
 
-    __slots__ = ("into", "key", "parent", "path")
+    __slots__ = ("arrays", "key", "objects", "parent", "path")
 
     def __init__(self, parent: "_Place | None", key: str | int, path: str) -> None:
         super().__init__()
         self.parent, self.key, self.path = parent, key, path
-        self.into = _Places(self)
+        self.objects = _Places(self, _Place)
+        self.arrays = _Places(self, _Array)
 
     def __missing__(self, key: str | int) -> str:
-        if type(key) is int:
-            step = str(key)
-        elif isinstance(key, str):
-            step = escape_key(key)
-        else:  # True == 1 == 1.0: as a key it would stand for an array position
-            detail = "a key that is no text; JSON objects have text keys only"
-            raise EventError(RejectCode.WRONG_TYPE, self.json_path(), detail)
-        path = f"{self.path}.{step}"
+        path = f"{self.path}.{self.step(key)}"
         try:
             size = len(path.encode())
         except UnicodeEncodeError:
@@ -137,6 +132,13 @@ class _Place(dict[str | int, str]):
         _names.count += 1
         return path
 
+    def step(self, key: str | int) -> str:
+        """Write a key as one step of a path."""
+        if not isinstance(key, str):
+            detail = "a key that is no text; JSON objects have text keys only"
+            raise EventError(RejectCode.WRONG_TYPE, self.json_path(), detail)
+        return escape_key(key)
+
     def json_path(self, *keys: str | int) -> str:
         """Say where this place, or a key in it, is, as `$.feedback.tags[3]`."""
         steps = [*keys]
@@ -147,17 +149,26 @@ class _Place(dict[str | int, str]):
         return json_path(steps)
 
 
+class _Array(_Place):
+    """An array of some event shape; maps each position to its dotted path."""
+
+    __slots__ = ()
+
+    def step(self, key: str | int) -> str:
+        return str(key)
+
+
 class _Places(dict[str | int, _Place]):
-    """The places of the containers nested in one place, made when first met."""
+    """The places of the containers of one kind nested in one place, made when first met."""
 
-    __slots__ = ("parent",)
+    __slots__ = ("kind", "parent")
 
-    def __init__(self, parent: _Place) -> None:
+    def __init__(self, parent: _Place, kind: type[_Place]) -> None:
         super().__init__()
-        self.parent = parent
+        self.parent, self.kind = parent, kind
 
     def __missing__(self, key: str | int) -> _Place:
-        place = self[key] = _Place(self.parent, key, self.parent[key])
+        place = self[key] = self.kind(self.parent, key, self.parent[key])
         return place
 
 
@@ -195,10 +206,18 @@ def json_path(steps: list[str | int]) -> str:
 def _step(step: str | int) -> str:
     if isinstance(step, int):
         return f"[{step}]"
+    if len(step) > MAX_PATH_BYTES:  # no event with this key is accepted
+        step, cut = step[:MAX_PATH_BYTES], "…"
+    else:
+        cut = ""
     if step.isidentifier():
-        return f".{step}"
-    quoted = step.encode("utf-8", "backslashreplace").decode().replace("\\", "\\\\")
-    return '["' + quoted.replace('"', '\\"') + '"]'
+        return f".{step}{cut}"
+    return f'[{_quote(step)[:-1]}{cut}"]'
+
+
+def _quote(key: str) -> str:
+    """Write a key as JSON does; half of a surrogate pair, which UTF-8 cannot hold, escaped."""
+    return json.dumps(key, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
 def _open_object(
@@ -220,7 +239,7 @@ def _open_object(
             _open_other(leaf, place, key, objects, arrays, into)
 
 
-def _open_other(  # noqa: PLR0917  # positional: called a million times a minute
+def _open_other(  # noqa: PLR0912, PLR0917  # a branch a type; positional: called so often
     leaf: object, place: _Place, key: str | int, objects: int, arrays: int, into: Leaves
 ) -> None:
     """Flatten one value of any type found under a key or position of a place."""
@@ -245,17 +264,38 @@ def _open_other(  # noqa: PLR0917  # positional: called a million times a minute
             if not objects:
                 detail = f"objects nested more than {MAX_OBJECT_LEVELS} levels deep"
                 raise EventError(RejectCode.TOO_DEEP, place.json_path(key), detail)
-            _open_object(leaf, place.into[key], objects - 1, arrays, into)
+            if leaf:
+                if into.keys > MAX_LEAVES and len(into) > MAX_LEAVES:
+                    _refuse_count()
+                _open_object(leaf, place.objects[key], objects - 1, arrays, into)
         case list():
             if not arrays:
                 detail = f"arrays nested more than {MAX_ARRAY_LEVELS} levels deep"
                 raise EventError(RejectCode.TOO_DEEP, place.json_path(key), detail)
-            inner = place.into[key]
-            for position, item in enumerate(leaf):
-                _open_other(item, inner, position, objects, arrays - 1, into)
+            if len(leaf) > _LONG_ARRAY:
+                _open_long_array(leaf, place.arrays[key], objects, arrays - 1, into)
+            elif leaf:
+                inner = place.arrays[key]
+                for position, item in enumerate(leaf):
+                    _open_other(item, inner, position, objects, arrays - 1, into)
         case _:
             detail = f"{type(leaf).__name__} is no JSON type; send text, a number or a boolean"
             raise EventError(RejectCode.WRONG_TYPE, place.json_path(key), detail)
+
+
+def _open_long_array(
+    node: list[object], place: _Place, objects: int, arrays: int, into: Leaves
+) -> None:
+    """Flatten an array, and stop before half a million paths are made for nothing."""
+    for position, item in enumerate(node):
+        _open_other(item, place, position, objects, arrays, into)
+        if position % _LONG_ARRAY == 0 and len(into) > MAX_LEAVES:
+            _refuse_count()
+
+
+def _refuse_count() -> NoReturn:
+    detail = f"more than {MAX_LEAVES} values in one event"
+    raise EventError(RejectCode.TOO_MANY_LEAVES, "$", detail)
 
 
 def _collect_arrays(node: object, path: str, found: list[str]) -> None:
