@@ -18,51 +18,60 @@ def to_event_error(error: ValidationError, raw: bytes, fields: Sequence[str]) ->
         raw: The bytes, to tell bad UTF-8 from bad JSON.
         fields: The event's field names, to suggest the one that was meant.
     """
-    faults = error.errors(include_url=False, include_input=False)
+    faults = error.errors(include_url=False)
     first = faults[0]
     code, detail = _judge(first, raw, fields)
-    if len(faults) > 1:
-        others = ", ".join(json_path(list(fault["loc"])) for fault in faults[1:6])
-        detail += f" (also wrong: {others}{' …' if len(faults) > 6 else ''})"
+    others = [json_path(list(fault["loc"])) for fault in faults[1 : _MAX_OTHERS + 1]]
+    if others:
+        more = " …" if len(faults) > _MAX_OTHERS + 1 else ""
+        detail += f" (also wrong: {', '.join(others)}{more})"
     return EventError(code, json_path(list(first["loc"])), detail)
+
+
+_MAX_OTHERS = 5
 
 
 def _judge(fault: ErrorDetails, raw: bytes, fields: Sequence[str]) -> tuple[RejectCode, str]:
     kind, field = fault["type"], str(fault["loc"][-1]) if fault["loc"] else ""
     bounds = fault.get("ctx", {})
+    if kind in _PLAIN:
+        code, sentence = _PLAIN[kind]
+        limits = {name: _limit(bound) for name, bound in bounds.items()}
+        return code, sentence.format(field=field, **limits)
     match kind:
         case "json_invalid":
             return _judge_json(str(bounds["error"]), raw)
-        case "model_type":
-            return RejectCode.NOT_AN_OBJECT, "an event is a JSON object"
         case "extra_forbidden":
             return RejectCode.UNKNOWN_FIELD, _unknown(field, fields)
-        case "missing":
-            return RejectCode.MISSING_FIELD, f"{field} is required"
-        case "multiple_of":
-            return RejectCode.WRONG_TYPE, f"{field} takes a whole number"
         case "literal_error":
-            return RejectCode.INVALID_FORMAT, f"{field} takes {bounds['expected']}"
-        case "finite_number":
-            return RejectCode.NOT_FINITE, f"{field} takes a finite number"
-        case "greater_than_equal" | "less_than_equal" | "less_than":
-            return RejectCode.OUT_OF_RANGE, f"{field} must be {_bound(kind)} {_limit(bounds)}"
-        case "string_too_short":
-            return RejectCode.OUT_OF_RANGE, f"{field} is empty; leave it out instead"
-        case "string_too_long":
-            return (
-                RejectCode.OUT_OF_RANGE,
-                f"{field} has more than {bounds['max_length']} characters",
-            )
-        case "string_pattern_mismatch":
+            is_text = isinstance(fault["input"], str)
+            code = RejectCode.INVALID_FORMAT if is_text else RejectCode.WRONG_TYPE
+            return code, f"{field} takes {bounds['expected']}"
+        case _ if kind == "string_pattern_mismatch" or kind.startswith("datetime_"):
             return RejectCode.INVALID_FORMAT, _FORMS[field]
-        case "timezone_aware":
-            return RejectCode.INVALID_FORMAT, f"{field} has no time zone: end it in Z or +hh:mm"
-        case _ if kind.startswith("datetime_") and kind != "datetime_type":
-            return RejectCode.INVALID_FORMAT, f"{field} takes {_TIME}"
         case _:
             return RejectCode.WRONG_TYPE, f"{field} takes {_TYPES.get(field, 'another type')}"
 
+
+_PLAIN = {
+    "model_type": (RejectCode.NOT_AN_OBJECT, "an event is a JSON object"),
+    "missing": (RejectCode.MISSING_FIELD, "{field} is required"),
+    "multiple_of": (RejectCode.WRONG_TYPE, "{field} takes a whole number"),
+    "finite_number": (RejectCode.NOT_FINITE, "{field} takes a finite number"),
+    "greater_than_equal": (RejectCode.OUT_OF_RANGE, "{field} must be at least {ge}"),
+    "less_than_equal": (RejectCode.OUT_OF_RANGE, "{field} must be at most {le}"),
+    "less_than": (RejectCode.OUT_OF_RANGE, "{field} must be before {lt}"),
+    "string_too_short": (RejectCode.OUT_OF_RANGE, "{field} is empty; leave it out instead"),
+    "string_too_long": (
+        RejectCode.OUT_OF_RANGE,
+        "{field} has more than {max_length} characters",
+    ),
+    "timezone_aware": (
+        RejectCode.INVALID_FORMAT,
+        "{field} has no time zone: end it in Z or +hh:mm",
+    ),
+}
+"""Faults whose sentence needs no more than the field and pydantic's own bounds."""
 
 _TIME = "a time such as 2026-01-31T09:30:00.125Z"
 _FORMS = {
@@ -95,7 +104,8 @@ def _judge_json(message: str, raw: bytes) -> tuple[RejectCode, str]:
     if "recursion limit" in message:
         return RejectCode.TOO_DEEP, "objects or arrays are nested far too deep"
     if "surrogate" in message or "hex escape" in message:
-        return RejectCode.INVALID_UNICODE, f"half of a surrogate pair: {message}"
+        _, at, place = message.partition(" at line ")
+        return RejectCode.INVALID_UNICODE, f"half of a surrogate pair{at}{place}"
     if "number out of range" in message:
         return RejectCode.OUT_OF_RANGE, "a number of thousands of digits"
     if raw.startswith(b"\xef\xbb\xbf"):
@@ -104,20 +114,14 @@ def _judge_json(message: str, raw: bytes) -> tuple[RejectCode, str]:
 
 
 def _unknown(field: str, fields: Sequence[str]) -> str:
-    close = get_close_matches(field.lower(), fields, n=1)
+    close = get_close_matches(field[:_MAX_TYPO].lower(), fields, n=1)
     return "no such field; " + (
         f"did you mean {close[0]}?" if close else "free-form data goes into feedback or metadata"
     )
 
 
-def _bound(kind: str) -> str:
-    return {
-        "greater_than_equal": "at least",
-        "less_than_equal": "at most",
-        "less_than": "before",
-    }[kind]
+_MAX_TYPO = 64
 
 
-def _limit(bounds: dict[str, object]) -> str:
-    limit = next(bounds[name] for name in ("ge", "le", "lt") if name in bounds)
-    return f"{limit:g}" if isinstance(limit, float) else str(limit)
+def _limit(bound: object) -> str:
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)

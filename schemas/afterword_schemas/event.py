@@ -96,10 +96,14 @@ class Event(BaseModel):
     )
 
     feedback_id: Annotated[
-        str, StringConstraints(pattern=_UUID), Field(json_schema_extra={"format": "uuid"})
+        str,
+        # One spelling, for the id is the key of the message and so decides on the partition.
+        StringConstraints(pattern=_UUID, to_lower=True),
+        Field(json_schema_extra={"format": "uuid"}),
     ]
     """Identity and idempotency key: the same id again replaces the event, it never counts twice.
-    Any UUID; a version 7 keeps rows in time order and gives `created_at` its default."""
+    Any UUID; a version 7 keeps rows in time order and gives `created_at` its default. Read as
+    lower case."""
 
     project: Annotated[
         str,
@@ -175,6 +179,10 @@ def read_event(raw: bytes) -> tuple[Event, Leaves]:
         event = _validate_json(raw)
     except ValidationError as error:
         raise to_event_error(error, raw, tuple(Event.model_fields)) from None
+    value = event.value
+    if value is not None and value % 1:  # pydantic takes 3.9999999999999 for a multiple
+        detail = "value takes a whole number"
+        raise EventError(RejectCode.WRONG_TYPE, "$.value", detail)
     leaves = Leaves()
     if event.feedback is not None:
         flatten_root("feedback", event.feedback, leaves)
@@ -232,7 +240,7 @@ def _check_content(event: Event, leaves: Leaves) -> None:
             detail = "nothing is said: give a value, or something in feedback or metrics"
             raise EventError(RejectCode.EMPTY_EVENT, "$", detail)
     elif event.op == "patch":
-        if event.value is None and event.weight is None and not leaves and not _has_target(event):
+        if not leaves and not _has_column(event):
             detail = "nothing to merge: give at least one field besides the id"
             raise EventError(RejectCode.EMPTY_EVENT, "$", detail)
     else:
@@ -255,8 +263,19 @@ def _has_leaf(event: Event, leaves: Leaves) -> bool:
     )
 
 
-def _has_target(event: Event) -> bool:
-    return not event.trace_id is event.session_id is event.span_id is None
+def _has_column(event: Event) -> bool:
+    """Whether a patch gives a field that is a column of its own."""
+    return "source" in event.model_fields_set or any(
+        field is not None
+        for field in (
+            event.value,
+            event.weight,
+            event.trace_id,
+            event.session_id,
+            event.span_id,
+            event.created_at,
+        )
+    )
 
 
 def _quotes(event: Event, leaves: Leaves) -> int:
