@@ -1,0 +1,118 @@
+"""The whole pipeline on real parts: a topic, a group, a database, and workers between them."""
+
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pytest
+from confluent_kafka import Producer
+
+from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
+from afterword_consumers.inserter import Backoff
+from afterword_consumers.kafka import KafkaSource
+from afterword_consumers.sink import ClickHouseSink
+from afterword_consumers.worker import Worker, WorkerOptions
+from afterword_schemas.migrate import migrate
+from afterword_stack.local.clickhouse import ClickHouseNode
+from afterword_stack.local.kafka import KafkaNode
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+@dataclass
+class Pipeline:
+    """One topic of four partitions, read by one group into one database."""
+
+    kafka: KafkaNode
+    node: ClickHouseNode
+    topic: str
+    clickhouse: ClickHouse
+    group: str = field(default_factory=lambda: f"g-{uuid.uuid4().hex}")
+
+    def __post_init__(self) -> None:
+        self._producer = Producer(
+            {"bootstrap.servers": self.kafka.bootstrap_servers, "linger.ms": 5, "acks": "all"}
+        )
+
+    def publish(self, events: Iterable[dict[str, Any]]) -> None:
+        """Publish events, each under its id, and wait for the broker to have them."""
+        for event in events:
+            self.publish_raw(orjson.dumps(event), event["feedback_id"].encode())
+        self.flush()
+
+    def publish_raw(self, value: bytes | None, key: bytes | None, headers: Headers = ()) -> None:
+        """Publish bytes; `flush` waits."""
+        self._producer.produce(self.topic, value, key, headers=list(headers))
+        self._producer.poll(0)
+
+    def flush(self) -> None:
+        """Wait for the broker to have everything."""
+        assert self._producer.flush(30) == 0
+
+    def source(self) -> KafkaSource:
+        """Return a member of the group."""
+        return KafkaSource(self.kafka.bootstrap_servers, topic=self.topic, group=self.group)
+
+    def worker(self, *, rows: int = 100_000, age_s: float = 0.2) -> Worker:
+        """Return a worker that has not started."""
+        backoff = Backoff(first_s=0.02, most_s=0.2)
+        options = WorkerOptions(batch_max_rows=rows, batch_max_age_s=age_s, backoff=backoff)
+        return Worker(self.source(), ClickHouseSink(self.clickhouse), options)
+
+    def work(self, *workers: Worker, until: Callable[[], bool]) -> None:
+        """Run workers, each in a thread, until a condition holds; what ends one is raised."""
+        failures: list[BaseException] = []
+
+        def run(worker: Worker) -> None:
+            try:
+                worker.run()
+            except BaseException as failure:  # noqa: BLE001  # raised again below
+                failures.append(failure)
+
+        threads = [threading.Thread(target=run, args=(worker,)) for worker in workers]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_until(lambda: bool(failures) or until())
+        finally:
+            for worker in workers:
+                worker.stop()
+            for thread in threads:
+                thread.join()
+        if failures:
+            raise failures[0]
+
+    def work_off(self, count: int) -> Worker:
+        """Run one worker until it has stored or rejected so many messages."""
+        worker = self.worker()
+        self.work(worker, until=lambda: worker.stats.stored + worker.stats.rejected >= count)
+        return worker
+
+    def select(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        return [tuple(row) for row in self.clickhouse.select(sql)]
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    """Wait for a condition, looking a hundred times a second."""
+    tick, rounds = threading.Event(), int(timeout_s * 100)
+    for _ in range(rounds):
+        if condition():
+            return
+        tick.wait(0.01)
+    pytest.fail("the condition never came true")
+
+
+@pytest.fixture
+def pipeline(
+    kafka: KafkaNode, clickhouse: ClickHouseNode, topic: str, database: str
+) -> Iterator[Pipeline]:
+    """A pipeline with nothing in it."""
+    address = ClickHouseAddress(host=clickhouse.host, port=clickhouse.port, database=database)
+    connection = ClickHouse(address)
+    migrate(connection)
+    yield Pipeline(kafka, clickhouse, topic, connection)
+    connection.close()
