@@ -42,6 +42,8 @@ class Sink(Protocol):
 INSERT_SETTINGS: Final = {
     # The server's default is 1 since 26.2: an answer before the rows are safe.
     "async_insert": 0,
+    # Likewise of a Distributed table: only once the shards have them.
+    "distributed_foreground_insert": 1,
     # With progress headers the status line is sent before the outcome is known.
     "send_progress_in_http_headers": 0,
     "wait_end_of_query": 1,

@@ -18,9 +18,10 @@ def open_database(address: ClickHouseAddress) -> Iterator[ClickHouse]:
         clickhouse.close()
 
 
-def prepare_database(address: ClickHouseAddress) -> list[str]:
+def prepare_database(address: ClickHouseAddress, cluster: str | None = None) -> list[str]:
     """Create the database if need be, run the migrations it lacks, and return their names."""
+    on_cluster = f" ON CLUSTER '{cluster}'" if cluster else ""
     with open_database(replace(address, database="default")) as clickhouse:
-        clickhouse.command(f"CREATE DATABASE IF NOT EXISTS {address.database}")
+        clickhouse.command(f"CREATE DATABASE IF NOT EXISTS {address.database}{on_cluster}")
     with open_database(address) as clickhouse:
-        return migrate(clickhouse)
+        return migrate(clickhouse, cluster)

@@ -13,9 +13,10 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Protocol
 
+from afterword_schemas.cluster import clustered
 from afterword_schemas.errors import SetupError
 
-_RECORD = """
+_RECORD = """\
 CREATE TABLE IF NOT EXISTS schema_migrations
 (
     name       String,
@@ -51,35 +52,45 @@ class Migration:
     checksum: str
 
 
-def migrations() -> list[Migration]:
-    """Read the migrations of this version, in order."""
+def migrations(cluster: str | None = None) -> list[Migration]:
+    """Read the migrations of this version, in order, in the form for a cluster if one is named."""
     folder = files("afterword_schemas") / "sql"
     sources = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-    return [_parse(f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in sources]
+    return [
+        _parse(f.name.removesuffix(".sql"), f.read_text(encoding="utf-8"), cluster) for f in sources
+    ]
 
 
-def pending(connection: SqlConnection) -> list[Migration]:
-    """List what `migrate` would run; changes nothing but the table that records migrations.
+def pending(connection: SqlConnection, cluster: str | None = None) -> list[Migration]:
+    """List what `migrate` would run; changes nothing.
+
+    Args:
+        connection: The database.
+        cluster: Of which the database is; the statements take the form for it.
 
     Raises:
         SetupError: A file that was applied has been changed since, or the database was migrated
             by a later version.
     """
-    connection.command(_RECORD)
-    rows = connection.select("SELECT name, checksum FROM schema_migrations FINAL")
+    recorded = connection.select(
+        "SELECT 1 FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'"
+    )
+    rows = recorded and connection.select("SELECT name, checksum FROM schema_migrations FINAL")
     applied = {str(name): str(checksum) for name, checksum in rows}
-    known = migrations()
+    known = migrations(cluster)
     _check_history(applied, known)
     return [migration for migration in known if migration.name not in applied]
 
 
-def migrate(connection: SqlConnection) -> list[str]:
-    """Run the migrations that the database lacks; errors as for `pending`.
+def migrate(connection: SqlConnection, cluster: str | None = None) -> list[str]:
+    """Run the migrations that the database lacks; arguments and errors as for `pending`.
 
     Returns:
         The names of those that were run, in order.
     """
-    todo = pending(connection)
+    todo = pending(connection, cluster)
+    for statement in [_RECORD] if cluster is None else clustered(_RECORD, cluster):
+        connection.command(statement)
     for migration in todo:
         for statement in migration.sql:
             connection.command(statement)
@@ -90,10 +101,12 @@ def migrate(connection: SqlConnection) -> list[str]:
     return [migration.name for migration in todo]
 
 
-def _parse(name: str, text: str) -> Migration:
+def _parse(name: str, text: str, cluster: str | None) -> Migration:
     bare = re.sub(r"^\s*--.*$", "", text, flags=re.MULTILINE)
-    statements = tuple(part.strip() for part in bare.split(";\n") if part.strip())
-    return Migration(name, statements, sha256(text.encode()).hexdigest())
+    statements = [part.strip() for part in bare.split(";\n") if part.strip()]
+    if cluster is not None:
+        statements = [each for one in statements for each in clustered(one, cluster)]
+    return Migration(name, tuple(statements), sha256(text.encode()).hexdigest())
 
 
 def _check_history(applied: dict[str, str], known: list[Migration]) -> None:

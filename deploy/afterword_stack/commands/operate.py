@@ -103,17 +103,23 @@ def _warn_of_old_tables(clickhouse: ClickHouse) -> None:
 
 
 def migrate(
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster", metavar="NAME", help="Replicated and Distributed tables on this cluster."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL, run none.")] = False,
 ) -> None:
     """Create the database, its tables and views, or bring them up to date."""
     address = load_settings().clickhouse
     if not dry_run:
-        for name in prepare_database(address):
+        for name in prepare_database(address, cluster):
             out(name)
         notice(f"{address} is up to date")
         return
     with open_database(address) as clickhouse:
-        for migration in pending(clickhouse):
+        for migration in pending(clickhouse, cluster):
             out(f"-- {migration.name}")
             for statement in migration.sql:
                 out(f"{statement};\n")

@@ -42,7 +42,9 @@ PARTITION BY if(
     toYYYYMM(UUIDv7ToDateTime(feedback_id, 'UTC')),
     0)
 -- ClickHouse compares UUIDs by their second half; as a number, version 7 is in order of time.
-ORDER BY (project, toUInt128(feedback_id));
+ORDER BY (project, toUInt128(feedback_id))
+-- What is acknowledged is committed in Kafka: it must survive a power cut.
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS feedback_rejected
 (
@@ -64,7 +66,8 @@ CREATE TABLE IF NOT EXISTS feedback_rejected
     payload         String CODEC(ZSTD(3))
 )
 ENGINE = ReplacingMergeTree(replayed_at)
-ORDER BY (topic_id, kafka_partition, kafka_offset);
+ORDER BY (topic_id, kafka_partition, kafka_offset)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS feedback_paths
 (
