@@ -54,8 +54,7 @@ def _refuse_converted(event: dict[str, object]) -> None:
         if isinstance(number, float) and not isfinite(number):
             detail = f"{name} takes a finite number"
             raise EventError(RejectCode.NOT_FINITE, json_path([name]), detail)
-    roots = ((name, event.get(name)) for name in _ROOTS)
-    flatten({name: dict(r) if isinstance(r, dict) else r for name, r in roots})
+    flatten({name: event.get(name) for name in _ROOTS})
 
 
 def _locate(node: object, steps: list[str | int]) -> EventError:

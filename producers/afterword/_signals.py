@@ -6,7 +6,7 @@
 
 The values fit thumbs of +1 and -1, so that said and done average on one scale; a scale of your
 own wants values of your own. The weights are below an explicit vote's 1.0, because a deed has
-more than one reading: no fewer than three of them outweigh one vote. Portkey's advice for a
+more than one reading: it takes at least four of them to outweigh one vote. Portkey's advice for a
 regenerate, a weak negative, is where the order of the weights comes from.
 """
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import numpy as np
@@ -92,6 +92,14 @@ def test_what_is_no_json_is_refused(leaf: object, code: RejectCode, path: str) -
             client.feedback(trace_id="t", feedback=feedback)
         assert (caught.value.code, caught.value.path) == (code, path)
     assert memory.messages == ()
+
+
+@pytest.mark.parametrize("root", ["feedback", "metadata", "metrics"])
+def test_every_root_is_looked_at(client: Client, root: str) -> None:
+    """A NaN is refused wherever it stands."""
+    with pytest.raises(EventError) as caught:
+        client.feedback(**cast("Any", {"trace_id": "t", "value": 1, root: {"a": float("nan")}}))
+    assert (caught.value.code, caught.value.path) == (RejectCode.NOT_FINITE, f"$.{root}.a")
 
 
 @pytest.mark.parametrize(

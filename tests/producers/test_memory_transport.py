@@ -50,6 +50,17 @@ def test_closing_gives_up_on_what_is_held(memory: MemoryTransport) -> None:
     assert [str(report) for report in reports] == ["closed before it was delivered"]
 
 
+def test_a_forked_copy_holds_nothing(memory: MemoryTransport) -> None:
+    """What waited before the fork is the parent's: it is neither delivered nor reported here."""
+    reports: list[StoreError | None] = []
+    memory.hold()
+    memory.send(b"k", b"1", (), reports.append)
+    memory.after_fork()
+    memory.release()
+    memory.close(10)
+    assert (reports, memory.messages) == ([], ())
+
+
 def test_events_are_the_parsed_payloads(memory: MemoryTransport) -> None:
     """`events` shows what was sent without the reader parsing it."""
     memory.send(b"k", b'{"value": 4}', (), lambda _: None)
