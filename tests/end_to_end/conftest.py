@@ -34,7 +34,12 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         self._producer = Producer(
-            {"bootstrap.servers": self.kafka.bootstrap_servers, "linger.ms": 5, "acks": "all"}
+            {
+                "bootstrap.servers": self.kafka.bootstrap_servers,
+                "linger.ms": 5,
+                "acks": "all",
+                "message.max.bytes": 1_048_000,  # the broker takes more than an event may have
+            }
         )
 
     def publish(self, events: Iterable[dict[str, Any]]) -> None:
