@@ -19,8 +19,8 @@ from afterword_stack.local.kafka import KafkaNode
 
 # A consumer that died is missed after seconds here, not after Kafka's 45.
 _KAFKA_PROPERTIES = {
-    "group.consumer.session.timeout.ms": "3000",
-    "group.consumer.heartbeat.interval.ms": "500",
+    "group.consumer.session.timeout.ms": "1500",
+    "group.consumer.heartbeat.interval.ms": "300",
 }
 
 
