@@ -1,0 +1,45 @@
+"""Errors sort by what the catcher does next, and cross a process border whole."""
+
+import pickle
+
+import pytest
+
+from afterword_schemas import (
+    AfterwordError,
+    BatchRefusedError,
+    EventError,
+    RejectCode,
+    SetupError,
+    StoreError,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (EventError(RejectCode.TOO_DEEP, "$.a", "too deep"), "too deep [too_deep at $.a]"),
+        (StoreError("the server is gone"), "the server is gone"),
+        (BatchRefusedError("no such column"), "no such column"),
+        (SetupError("No broker."), "No broker."),
+        (SetupError("No broker.", "Start one."), "No broker. Start one."),
+    ],
+)
+def test_error_survives_pickling(error: AfterwordError, sentence: str) -> None:
+    """Type, attributes and sentence come back as they were."""
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert vars(copy) == vars(error)
+    assert str(copy) == str(error) == sentence
+
+
+def test_refused_batch_is_a_store_error_and_no_event_error() -> None:
+    """Who retries on `StoreError` must look for the narrower one first."""
+    assert issubclass(BatchRefusedError, StoreError)
+    assert not issubclass(EventError, StoreError)
+    assert all(issubclass(kind, AfterwordError) for kind in (EventError, StoreError, SetupError))
+
+
+def test_codes_are_written_as_dashboards_group_them() -> None:
+    """A code's value is its name in lower case, and it prints as the value."""
+    assert all(code.value == code.name.lower() for code in RejectCode)
+    assert f"{RejectCode.TOO_DEEP}" == "too_deep"
