@@ -1,14 +1,22 @@
 """How far a consumer group is behind the end of its topic, as the broker knows it."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # the package exports it without a type
 
-from afterword_schemas import StoreError
+from afterword_schemas import SetupError, StoreError
+
+_log = logging.getLogger(__name__)
 
 _TIMEOUT_S: Final = 10.0
 
@@ -31,32 +39,66 @@ class PartitionLag:
     @property
     def lag(self) -> int:
         """How many messages wait, at the most: gaps of transactions count too."""
-        return self.end - max(self.committed or 0, self.begin)
+        return max(0, self.end - max(self.committed or 0, self.begin))
+
+
+def find_partitions(
+    bootstrap_servers: str, topic: str, settings: Mapping[str, Any]
+) -> list[TopicPartition]:
+    """Ask the broker for the partitions of a topic, in order.
+
+    Raises:
+        SetupError: It has no such topic, or the client refuses a setting.
+        StoreError: It did not answer.
+    """
+    return _partitions(_connect(bootstrap_servers, settings), bootstrap_servers, topic)
 
 
 def read_lag(
     bootstrap_servers: str, topic: str, group: str, settings: Mapping[str, Any]
 ) -> list[PartitionLag]:
-    """Ask the broker for the lag of every partition of a topic, in order.
-
-    Raises:
-        StoreError: It did not answer, or has no such topic.
-    """
-    admin = AdminClient({**settings, "bootstrap.servers": bootstrap_servers})
+    """Ask the broker for the lag of every partition of a topic; errors as for `find_partitions`."""
+    admin = _connect(bootstrap_servers, settings)
+    places = _partitions(admin, bootstrap_servers, topic)
     try:
-        metadata = admin.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
-        if metadata.error is not None:
-            raise StoreError(f"topic {topic} does not exist")
-        places = [TopicPartition(topic, number) for number in sorted(metadata.partitions)]
         begins = _offsets(admin, places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]  # likewise
         ends = _offsets(admin, places, OffsetSpec.latest())  # type: ignore[no-untyped-call]  # likewise
         committed = _committed(admin, places, group)
     except KafkaException as error:
-        raise StoreError(f"Kafka at {bootstrap_servers}: {error.args[0].str()}") from error
+        raise _away(bootstrap_servers, error) from error
     return [
         PartitionLag(number, committed.get(number), begins[number], ends[number])
         for number in sorted(ends)
     ]
+
+
+def _connect(bootstrap_servers: str, settings: Mapping[str, Any]) -> AdminClient:
+    try:
+        return AdminClient({**settings, "bootstrap.servers": bootstrap_servers}, logger=_log)
+    except (KafkaException, TypeError, ValueError) as error:
+        raise SetupError(f"The Kafka settings are refused: {_text(error)}.") from error
+
+
+def _partitions(admin: AdminClient, bootstrap_servers: str, topic: str) -> list[TopicPartition]:
+    try:
+        found = admin.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
+    except KafkaException as error:
+        raise _away(bootstrap_servers, error) from error
+    if found.error is not None:
+        raise SetupError(
+            f"Topic {topic} does not exist on {bootstrap_servers}.",
+            "Create it, or set AFTERWORD_KAFKA_TOPIC to another.",
+        )
+    return [TopicPartition(topic, number) for number in sorted(found.partitions)]
+
+
+def _away(bootstrap_servers: str, error: KafkaException) -> StoreError:
+    return StoreError(f"Kafka at {bootstrap_servers} does not answer as it should: {_text(error)}")
+
+
+def _text(error: Exception) -> str:
+    cause = error.args[0] if error.args else error
+    return cause.str() if isinstance(cause, KafkaError) else str(cause)
 
 
 def _offsets(admin: AdminClient, places: list[TopicPartition], spec: OffsetSpec) -> dict[int, int]:
@@ -69,6 +111,8 @@ def _committed(admin: AdminClient, places: list[TopicPartition], group: str) -> 
     future = admin.list_consumer_group_offsets(request, request_timeout=_TIMEOUT_S)[group]
     try:
         found = future.result().topic_partitions
-    except KafkaException:  # a group that nobody has joined yet
-        return {}
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:  # nobody has joined it yet
+            return {}
+        raise
     return {place.partition: place.offset for place in found or () if place.offset >= 0}

@@ -1,13 +1,13 @@
 """What was refused: counted, looked at, and published again once the reason is gone.
 
-    moved = replay(clickhouse, publish, code="unknown_field")
+    for count in replay(clickhouse, publish, Selection(code="unknown_field")): ...
 
 A message that was replayed is marked, so that a second replay moves nothing. It goes through the
 topic again, byte for byte, and is judged anew: it is stored, or refused under its new offset.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -68,7 +68,9 @@ class Selection:
             parts.append("code = {code:String}")
             parameters["code"] = self.code
         if self.place is not None:
-            parts.append("concat(toString(kafka_partition), ':', toString(kafka_offset)) = {place:String}")
+            parts.append(
+                "concat(toString(kafka_partition), ':', toString(kafka_offset)) = {place:String}"
+            )
             parameters["place"] = self.place
         if self.waiting:
             parts.append(f"replayed_at = {_NEVER}")
@@ -87,7 +89,9 @@ def counts(clickhouse: ClickHouse) -> list[tuple[str, int, int]]:
 def find(clickhouse: ClickHouse, selection: Selection, limit: int) -> list[Rejected]:
     """Return refused messages, the newest first."""
     where, parameters = selection.conditions()
-    return _read(clickhouse, where, "rejected_at DESC, kafka_partition, kafka_offset DESC", parameters, limit)
+    return _read(
+        clickhouse, where, "rejected_at DESC, kafka_partition, kafka_offset DESC", parameters, limit
+    )
 
 
 def replay(
@@ -95,7 +99,7 @@ def replay(
     publish: Callable[[Sequence[Rejected]], None],
     selection: Selection,
 ) -> Iterator[int]:
-    """Publish refused messages again, the oldest first, page by page.
+    """Publish refused messages again, partition by partition, each in its order, page by page.
 
     Args:
         clickhouse: Where they are.
@@ -104,20 +108,55 @@ def replay(
         selection: Which; those replayed already are left out in any case.
 
     Yields:
-        After each page, how many were published so far.
+        After each page, how many messages it held.
     """
-    where, parameters = selection.conditions()
-    # What the worker refuses again meanwhile is not taken along, or this would never end.
-    newest = clickhouse.query(
-        "SELECT toUnixTimestamp64Milli(max(rejected_at)) FROM feedback_rejected"
-    ).rows[0][0]
-    where += f" AND replayed_at = {_NEVER} AND toUnixTimestamp64Milli(rejected_at) <= {newest}"
-    moved = 0
-    while page := _read(clickhouse, where, "rejected_at, topic_id, kafka_partition, kafka_offset", parameters, _PAGE_ROWS):
-        publish(page)
-        _mark(clickhouse, page)
-        moved += len(page)
-        yield moved
+    # Up to where each partition was refused so far: what the worker refuses again meanwhile has a
+    # later offset and is not taken along, or this would never end.
+    ends = clickhouse.query(
+        "SELECT topic_id, kafka_partition, max(kafka_offset) FROM feedback_rejected "
+        "GROUP BY topic_id, kafka_partition ORDER BY topic_id, kafka_partition"
+    ).rows
+    for topic_id, partition, end in ends:
+        stretch = _Stretch(str(topic_id), int(partition or 0), int(end or 0))
+        for page in _pages(clickhouse, selection, stretch):
+            publish(page)
+            _mark(clickhouse, page)
+            yield len(page)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A partition up to an offset, itself included."""
+
+    topic_id: str
+    partition: int
+    end: int
+
+
+def _pages(
+    clickhouse: ClickHouse, selection: Selection, stretch: _Stretch
+) -> Iterator[list[Rejected]]:
+    where, parameters = replace(selection, waiting=True).conditions()
+    where += (
+        " AND topic_id = {topic_id:String} AND kafka_partition = {partition:UInt32}"
+        " AND kafka_offset BETWEEN {begin:UInt64} AND {end:UInt64}"
+    )
+    begin = 0
+    while page := _read(
+        clickhouse,
+        where,
+        "kafka_offset",
+        parameters
+        | {
+            "topic_id": stretch.topic_id,
+            "partition": stretch.partition,
+            "begin": begin,
+            "end": stretch.end,
+        },
+        _PAGE_ROWS,
+    ):
+        yield page
+        begin = page[-1].offset + 1
 
 
 def _mark(clickhouse: ClickHouse, page: Sequence[Rejected]) -> None:

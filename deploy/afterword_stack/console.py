@@ -6,12 +6,14 @@
 On a terminal long work shows a bar; elsewhere a plain line now and then.
 """
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -28,6 +30,20 @@ def notice(text: str) -> None:
     """Print what is no result: to stderr, so that a pipe gets results only."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    r"""Return text that cannot command a terminal: what does not print is written as an escape.
+
+    Joiners stay, because scripts and emoji are made with them.
+
+    >>> printable("red \x1b[31m")
+    'red \\x1b[31m'
+    """
+    if text.isprintable():
+        return text
+    keep += "\u200c\u200d"
+    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
 
 
 def print_table(rows: Sequence[Mapping[str, object]], *, indent: str = "") -> None:
@@ -47,8 +63,8 @@ def table_lines(rows: Sequence[Mapping[str, object]]) -> list[str]:
     names = list(rows[0])
     columns = [[row[name] for row in rows] for name in names]
     cells = [[name, *_cells(column)] for name, column in zip(names, columns, strict=True)]
-    widths = [max(map(len, column)) for column in cells]
-    right = [not any(isinstance(cell, str) for cell in column) for column in columns]
+    widths = [max(map(cell_len, column)) for column in cells]
+    right = [all(map(_is_number, column)) for column in columns]
     return [_line(line, widths, right) for line in zip(*cells, strict=True)]
 
 
@@ -87,12 +103,20 @@ def _lines(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     notice(f"{what}: {done:,} done")
 
 
+def decimal_places(largest: float) -> int:
+    """Return how many places show three digits of the largest number: what follows is seldom meant.
+
+    >>> [decimal_places(number) for number in (17_900.5, 721.3, 4.5, 0.907, 0.0004)]
+    [0, 0, 2, 3, 6]
+    """
+    return max(0, 2 - math.floor(math.log10(largest))) if largest else 0
+
+
 def _cells(column: Sequence[object]) -> list[str]:
     """Write the values of a column, its fractions all to the same place."""
     numbers = [abs(cell) for cell in column if isinstance(cell, int | float)]
     whole = all(float(number).is_integer() for number in numbers)
-    # About four digits of the largest: what follows is seldom meant.
-    places = 0 if whole else max(0, 3 - len(str(int(max(numbers)))) + (max(numbers) < 1))
+    places = 0 if whole else decimal_places(max(numbers))
     return [_cell(cell, places) for cell in column]
 
 
@@ -105,12 +129,16 @@ def _cell(value: object, places: int) -> str:
         case int() | float():
             return f"{value:,.{places}f}"
         case _:
-            return " ".join(str(value).split())
+            return printable(" ".join(str(value).split()))
+
+
+def _is_number(cell: object) -> bool:
+    return not isinstance(cell, str) or cell.endswith(" %")
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    parts = [
-        cell.rjust(width) if to_right else cell.ljust(width)
-        for cell, width, to_right in zip(cells, widths, right, strict=True)
-    ]
+    parts = []
+    for cell, width, to_right in zip(cells, widths, right, strict=True):
+        padding = " " * (width - cell_len(cell))
+        parts.append(padding + cell if to_right else cell + padding)
     return "  ".join(parts).rstrip()

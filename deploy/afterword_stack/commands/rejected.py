@@ -1,16 +1,17 @@
 """The commands on refused messages: rejected list, show, replay."""
 
-import json
-import threading
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Final
 
 import typer
 
-from afterword import KafkaTransport
+from afterword import KafkaTransport, QueueFullError, Transport
+from afterword_consumers.lag import find_partitions
 from afterword_consumers.rejected import Rejected, Selection, counts, find, replay
 from afterword_schemas import RejectCode, SetupError, StoreError
-from afterword_stack.console import notice, out, print_table
+from afterword_stack.console import notice, out, print_table, printable, progress
 from afterword_stack.database import open_database
 from afterword_stack.settings import load_settings
 
@@ -47,7 +48,11 @@ def list_(
     print_table([{"code": name, "messages": n, "not replayed": left} for name, n, left in totals])
     out()
     print_table([_summary(message) for message in found])
-    notice("`afterword rejected show PARTITION:OFFSET` prints one whole")
+    notice(
+        "`afterword rejected show PARTITION:OFFSET` prints one whole"
+        if found
+        else "none of them fits"
+    )
 
 
 @rejected.command()
@@ -59,7 +64,7 @@ def show(
     with open_database(load_settings().clickhouse) as clickhouse:
         found = find(clickhouse, _selection(None, place), 10)
     if not found:
-        raise SetupError(f"No refused message is at {place}.", "See `afterword rejected list`.")
+        raise _nothing_at(place)
     for message in found:
         if raw:
             typer.echo(message.payload, nl=False)
@@ -73,41 +78,52 @@ def replay_(code: _Code = None, place: _Place = None) -> None:
 
     Without options, all that were not replayed yet. Replaying twice moves nothing the second time.
     """
+    selection = _selection(code, place)
     settings = load_settings()
-    moved = 0
+    find_partitions(settings.kafka_bootstrap_servers, settings.kafka_topic, settings.kafka)
     transport = KafkaTransport(
         settings.kafka_bootstrap_servers, topic=settings.kafka_topic, kafka=settings.kafka
     )
+    moved = 0
     try:
-        with open_database(settings.clickhouse) as clickhouse:
-            for moved in replay(clickhouse, _publisher(transport), _selection(code, place)):
-                notice(f"{moved:,} published again")
+        with (
+            open_database(settings.clickhouse) as clickhouse,
+            progress("publishing again") as advance,
+        ):
+            for count in replay(clickhouse, partial(_publish, transport), selection):
+                moved += count
+                advance(count)
+            if place and not moved and not find(clickhouse, selection, 1):
+                raise _nothing_at(place)
     finally:
-        transport.close(_FLUSH_S)
+        transport.close(0)  # what was sent has been waited for
     out(f"{moved:,} messages published again")
 
 
-def _publisher(transport: KafkaTransport) -> Callable[[Sequence[Rejected]], None]:
-    def publish(messages: Sequence[Rejected]) -> None:
-        lock, failures = threading.Lock(), list[StoreError]()
+def _publish(transport: Transport, messages: Sequence[Rejected]) -> None:
+    """Publish messages and wait until the broker has them all."""
+    reports = list[StoreError | None]()
+    for message in messages:
+        try:
+            transport.send(message.key, message.payload, message.headers, reports.append)
+        except QueueFullError:  # a page of large messages is more than the queue holds
+            transport.flush(_FLUSH_S)
+            transport.send(message.key, message.payload, message.headers, reports.append)
+    transport.flush(_FLUSH_S)
+    failures = [error for error in reports if error is not None]
+    if failures or len(reports) < len(messages):
+        reason = failures[0] if failures else f"no answer within {_FLUSH_S:.0f} s"
+        raise StoreError(f"Kafka did not take all of them, replay again later: {reason}")
 
-        def report(error: StoreError | None) -> None:
-            if error is not None:
-                with lock:
-                    failures.append(error)
 
-        for message in messages:
-            transport.send(message.key, message.payload, message.headers, report)
-        if transport.flush(_FLUSH_S) or failures:
-            raise StoreError(f"Kafka did not take all of them: {failures[:1] or 'timed out'}")
-
-    return publish
+def _nothing_at(place: str) -> SetupError:
+    return SetupError(f"No refused message is at {place}.", "See `afterword rejected list`.")
 
 
 def _selection(code: str | None, place: str | None, *, waiting: bool = False) -> Selection:
     if code is not None and code not in set(RejectCode):
         raise SetupError(f"There is no code {code}.", f"Codes: {', '.join(RejectCode)}.")
-    if place is not None and not all(part.isdecimal() for part in (place + ":").split(":")[:2]):
+    if place is not None and not re.fullmatch(r"[0-9]+:[0-9]+", place):
         raise SetupError(f"{place} is no place.", "Write PARTITION:OFFSET, such as 3:1042.")
     return Selection(code=code, place=place, waiting=waiting)
 
@@ -129,18 +145,17 @@ def _print(message: Rejected) -> None:
     out(f"rejected  {message.rejected_at:%Y-%m-%d %H:%M:%S} UTC")
     replayed = f"{message.replayed_at:%Y-%m-%d %H:%M:%S} UTC" if message.replayed_at else "no"
     out(f"replayed  {replayed}")
-    out(f"why       {message.detail} [{message.code} at {message.path}]")
+    out(f"why       {printable(message.detail)} [{message.code} at {printable(message.path)}]")
     out(f"key       {_text(message.key)}")
     for name, value in message.headers:
-        out(f"header    {name}: {_text(value)}")
+        out(f"header    {printable(name)}: {_text(value)}")
     out(f"payload   {len(message.payload):,} bytes")
     out(_text(message.payload))
 
 
 def _text(raw: bytes) -> str:
-    """Return bytes as text that a terminal survives: JSON is indented, all else escaped."""
-    try:
-        return json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        text = raw.decode("utf-8", "backslashreplace")
-        return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    """Return bytes as they came, as text that a terminal survives.
+
+    JSON is not laid out anew: parsing would hide a key that is there twice.
+    """
+    return printable(raw.decode("utf-8", "backslashreplace"), keep="\n\t")
