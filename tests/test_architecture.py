@@ -1,0 +1,152 @@
+"""Which module may know which: read from the source, without importing it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+MAY_IMPORT = {
+    "schemas": {"afterword_schemas"},
+    "producers": {"afterword", "afterword_schemas"},
+    "consumers": {"afterword_consumers", "afterword_schemas"},
+    "deploy": {"afterword_stack", "afterword_consumers", "afterword", "afterword_schemas"},
+}
+"""Each source root, and the packages of ours that its code may know: down, never sideways."""
+
+OURS = MAY_IMPORT["deploy"]
+
+ONLY_IN = {
+    "confluent_kafka.Consumer": {"consumers/afterword_consumers/kafka.py"},
+    "confluent_kafka.DeserializingConsumer": set[str](),
+    "confluent_kafka.Producer": {"producers/afterword/_kafka.py"},
+    "confluent_kafka.SerializingProducer": set[str](),
+    "clickhouse_connect": {"consumers/afterword_consumers/clickhouse.py"},
+    "hypothesis": {"schemas/afterword_schemas/testing.py"},
+}
+"""What one module alone may import, so that the network has one seam."""
+
+READS_ENVIRONMENT = {
+    "deploy/afterword_stack/local/chdb_server.py",  # its password, which no command line may show
+    "deploy/afterword_stack/local/child.py",  # hands its own on to the process it starts
+    "deploy/afterword_stack/local/folders.py",  # where this person keeps caches and data
+}
+"""The edge: all else is told by its caller. Settings are read by pydantic-settings."""
+
+BENCHMARKS = "benchmarks"
+"""Folders of scripts that measure the parts from outside, each below the root it measures."""
+
+MODULES = [
+    path.relative_to(ROOT) for root in MAY_IMPORT for path in sorted((ROOT / root).rglob("*.py"))
+]
+PRODUCT = [module for module in MODULES if BENCHMARKS not in module.parts]
+
+
+def imports(source: str) -> Iterator[str]:
+    """List the dotted names that a module imports, `from a import b` as `a.b`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            prefix = "." * node.level + (node.module or "")
+            yield from (f"{prefix}.{alias.name}" for alias in node.names)
+
+
+def environment_reads(source: str) -> Iterator[str]:
+    """List the ways in which a module looks at its process's environment."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"}:
+            yield node.attr
+    yield from {"os.environ", "os.environb", "os.getenv"} & set(imports(source))
+
+
+def read(module: Path) -> str:
+    """Return a module's source."""
+    return (ROOT / module).read_text("utf-8")
+
+
+def packages(module: Path) -> set[str]:
+    """Return the top-level packages that a module imports."""
+    return {name.split(".")[0] for name in imports(read(module))}
+
+
+def knows(module: Path, name: str) -> bool:
+    """Whether a module imports a name, or something of it."""
+    return any(f"{found}.".startswith(f"{name}.") for found in imports(read(module)))
+
+
+def test_modules_are_found() -> None:
+    """The tests below look at something in every source root."""
+    assert {module.parts[0] for module in PRODUCT} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("import afterword.client as c, os", ["afterword.client", "os"]),
+        ("from confluent_kafka import Consumer as C", ["confluent_kafka.Consumer"]),
+        ("def f():\n    from . import x", ["..x"]),
+        ("if True:\n    import typer", ["typer"]),
+    ],
+)
+def test_every_form_of_import_is_seen(source: str, names: list[str]) -> None:
+    """An alias, a late import and a relative one hide nothing."""
+    assert list(imports(source)) == names
+
+
+def test_imports_go_down_only() -> None:
+    """The stack knows producers and consumers, these know the schemas, none knows its siblings."""
+    assert {
+        module.as_posix(): sideways
+        for module in MODULES
+        if (sideways := packages(module) & OURS - MAY_IMPORT[module.parts[0]])
+    } == {}
+
+
+@pytest.mark.parametrize("client", ONLY_IN)
+def test_network_clients_have_one_module_each(client: str) -> None:
+    """One module imports the Kafka consumer, one the producer, one the ClickHouse client."""
+    homes = {module.as_posix() for module in PRODUCT if knows(module, client)}
+    assert homes == ONLY_IN[client]
+
+
+def test_kafka_is_imported_by_name() -> None:
+    """`import confluent_kafka` would bring consumer and producer in unseen."""
+    whole = {"confluent_kafka", "confluent_kafka.*"}
+    assert [str(module) for module in PRODUCT if whole & set(imports(read(module)))] == []
+
+
+def test_only_the_stack_knows_the_command_line() -> None:
+    """A library neither parses arguments nor prints help."""
+    terminal = {"typer", "click", "argparse", "rich"}
+    assert {module.parts[0] for module in PRODUCT if packages(module) & terminal} <= {"deploy"}
+
+
+def test_environment_is_read_at_the_edge() -> None:
+    """What a module does depends on its arguments, not on who started the process."""
+    readers = {module.as_posix() for module in PRODUCT if any(environment_reads(read(module)))}
+    assert readers == READS_ENVIRONMENT
+
+
+def test_strategies_stay_in_tests() -> None:
+    """No module of the product needs the library that tests it."""
+    strategies = "afterword_schemas.testing"
+    assert [str(module) for module in PRODUCT if knows(module, strategies)] == []
+
+
+def test_names_say_what_is_inside() -> None:
+    """A thing has a name, and its file carries it."""
+    generic = {"util", "utils", "helper", "helpers", "common", "misc", "core", "base", "shared"}
+    assert [
+        str(module)
+        for module in MODULES
+        if generic & {part.strip("_") for part in module.with_suffix("").parts}
+    ] == []
+
+
+@pytest.mark.parametrize("root", MAY_IMPORT)
+def test_source_roots_are_no_packages(root: str) -> None:
+    """A bare top-level `schemas` would break every application that has its own."""
+    assert not (ROOT / root / "__init__.py").exists()
