@@ -161,6 +161,13 @@ def test_wildcard_takes_every_position(store: Store, row: Row, ask: Ask) -> None
     assert (found["n"], found["sum"], found["max"]) == (3, 9, 5)
 
 
+def test_wildcard_takes_the_other_steps_literally(store: Store, row: Row, ask: Ask) -> None:
+    """Signs that mean something in a pattern mean themselves in a path."""
+    store([row(1, feedback={"a+(b": [1, 2], "aa(b": [100], "c": [100]})])
+    assert [found["sum"] for found in ask("feedback.a+(b.*")] == [3]
+    assert ask("feedback.x|c.*") == []
+
+
 def test_value_and_weight_are_numbers(store: Store, row: Row, ask: Ask) -> None:
     """The columns value and weight have the statistics of numbers, where value is given."""
     store([row(1, value=-3, weight=0.5), row(2, value=4), row(3)])
