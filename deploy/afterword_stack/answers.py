@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from afterword_consumers.query import Answer, Cell, Column, Kind, Series
-from afterword_stack.console import table_lines
+from afterword_stack.console import decimal_places, table_lines
 
 
 def as_table(answer: Answer) -> str:
@@ -88,5 +88,5 @@ def _cells(columns: Sequence[Column], row: Sequence[Cell]) -> Iterator[tuple[str
 def _interval(low: Cell, high: Cell, unit: str) -> str | None:
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return None
-    form = ".1f" if unit else ".4g"
-    return f"{low:{form}} … {high:{form}}{unit}"
+    places = 1 if unit else decimal_places(max(abs(low), abs(high)))
+    return f"{low:,.{places}f} … {high:,.{places}f}{unit}"

@@ -12,7 +12,7 @@ from afterword_schemas.migrate import pending
 from afterword_stack.local.jars import KAFKA_VERSION
 from afterword_stack.local.java import find_java
 from afterword_stack.local.stack import running_stack
-from afterword_stack.settings import Settings
+from afterword_stack.settings import Settings, unknown_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ class Finding:
 def diagnose(settings: Settings) -> Iterator[Finding]:
     """Look at everything; what is wrong in one place does not hide the next."""
     yield Finding(f"Python {platform.python_version()}, afterword {version('afterword')}")
+    for name, meant in unknown_variables().items():
+        step = f"is it {meant}?" if meant else "unset it; see deploy/README.md"
+        yield Finding(f"{name} is no setting", step)
     yield _local_parts()
     stack = running_stack()
     if stack is not None:

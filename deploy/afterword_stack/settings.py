@@ -6,7 +6,10 @@
 Where no address is set and a local stack is up (`afterword up`), the address is the stack's.
 """
 
-from typing import Annotated, Any, Final, Literal, Self
+import os
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,10 +21,12 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -33,6 +38,7 @@ from afterword_stack.local.stack import Addresses, running_stack
 
 SETTINGS_FILE: Final = "afterword.toml"
 
+_PREFIX: Final = "AFTERWORD_"
 _MEBIBYTE: Final = 1024 * 1024
 
 
@@ -40,32 +46,32 @@ class Settings(BaseSettings):
     """Settings of one process; names end in their unit."""
 
     model_config = SettingsConfigDict(
-        env_prefix="AFTERWORD_",
-        env_nested_delimiter="__",
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,  # as compose and Helm pass on what is not set
         toml_file=SETTINGS_FILE,
         frozen=True,
         extra="forbid",
         use_attribute_docstrings=True,
     )
 
-    kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    kafka_bootstrap_servers: Annotated[str, Field(min_length=1)] = "127.0.0.1:9092"
     """Kafka brokers, `host:port`, several with commas."""
 
-    kafka_topic: str = "feedback.events"
+    kafka_topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")] = "feedback.events"
     """Topic of the events."""
 
-    kafka_group: str = "afterword"
+    kafka_group: Annotated[str, Field(min_length=1)] = "afterword"
     """Consumer group of the workers; what it has committed is in ClickHouse."""
 
     kafka_group_protocol: Literal["consumer", "classic"] = "consumer"
     """`consumer` (KIP-848) for brokers from 4.0, `classic` for older ones."""
 
-    kafka: dict[str, str | int | float | bool] = {}
-    """More settings for the Kafka client by librdkafka's names, such as `security.protocol`; as a
-    variable, a JSON object."""
+    kafka: Annotated[dict[str, str | int | float | bool], Field(repr=False)] = {}
+    """More settings for the Kafka client by librdkafka's names, such as `security.protocol`: a table
+    in the file, a JSON object in the variable. May hold passwords, so it is never shown."""
 
     clickhouse_url: str = "http://127.0.0.1:8123"
-    """ClickHouse's HTTP interface."""
+    """ClickHouse's HTTP interface, `http://` or `https://`, host and port."""
 
     clickhouse_database: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "afterword"
     """Database of the tables; `afterword migrate` creates it."""
@@ -94,12 +100,22 @@ class Settings(BaseSettings):
     drain_timeout_s: NonNegativeFloat = 20.0
     """How long a worker that stops, or loses partitions, may finish inserts."""
 
+    @field_validator("kafka", mode="before")
+    @classmethod
+    def _join_names(cls, given: object) -> object:
+        """Read `security.protocol = "SSL"` of TOML, where the dot makes a table, as one name."""
+        return dict(_joined(given)) if isinstance(given, dict) else given
+
     @field_validator("clickhouse_url")
     @classmethod
     def _is_http(cls, url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("takes a URL such as http://127.0.0.1:8123")
+        if parts.username is not None:
+            raise ValueError("takes no user: that is clickhouse_user and clickhouse_password")
+        if parts.path.strip("/") or parts.query or parts.port == 0:  # reading a bad port raises
+            raise ValueError("takes scheme, host and port only")
         return url
 
     @classmethod
@@ -127,9 +143,9 @@ class Settings(BaseSettings):
     def clickhouse(self) -> ClickHouseAddress:
         """Where the database is."""
         url = urlsplit(self.clickhouse_url)
-        secure = url.scheme == "https"
+        host, secure = url.hostname or "", url.scheme == "https"
         return ClickHouseAddress(
-            host=url.hostname or "",
+            host=f"[{host}]" if ":" in host else host,
             port=url.port or (8443 if secure else 8123),
             database=self.clickhouse_database,
             user=self.clickhouse_user,
@@ -155,27 +171,56 @@ def default_settings() -> Settings:
     return Settings.model_construct()
 
 
-def load_settings(**overrides: Any) -> Settings:
+def load_settings() -> Settings:
     """Read the settings of this process, once, at its edge.
 
     Raises:
         SetupError: A setting is unknown, or its value is not of its form.
     """
     try:
-        settings = Settings(**overrides)
+        settings = Settings()
     except ValidationError as error:
         raise SetupError(_explain(error), "See deploy/README.md for the settings.") from None
-    except ValueError as error:  # a file that is no TOML
+    except SettingsError:  # the one variable that is more than text
+        raise SetupError(
+            f"{_PREFIX}KAFKA is no JSON object.", 'Write it as {"security.protocol": "SSL"}.'
+        ) from None
+    except (OSError, ValueError) as error:  # a file that is no TOML
         raise SetupError(f"{SETTINGS_FILE} cannot be read: {error}.") from None
     stack = running_stack()
     return settings if stack is None else settings.at(stack)
 
 
+def unknown_variables() -> dict[str, str]:
+    """Return the variables that look like settings and are none, each with what may be meant."""
+    known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
+    strange = sorted(n for n in os.environ if n.startswith(_PREFIX) and n.upper() not in known)
+    return {name: _closest(name, known) for name in strange}
+
+
+def _joined(table: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
+    for name, given in table.items():
+        if isinstance(given, dict):
+            yield from _joined(given, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", given
+
+
 def _explain(error: ValidationError) -> str:
     faults = error.errors(include_url=False, include_input=False)
-    lines = []
-    for fault in faults:
-        name = "_".join(str(part) for part in fault["loc"])
-        reason = fault["msg"].removeprefix("Value error, ")
-        lines.append(f"Setting {name} (AFTERWORD_{name.upper()}): {reason}.")
-    return "\n".join(lines)
+    return "\n".join(dict.fromkeys(map(_explain_one, faults)))
+
+
+def _explain_one(fault: ErrorDetails) -> str:
+    name, *inner = map(str, fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        meant = _closest(name, list(Settings.model_fields))
+        return f"{SETTINGS_FILE}: there is no setting {name}." + (meant and f" Is it {meant}?")
+    if inner:
+        return f"Setting {name}: {inner[0]} takes text, a number, true or false."
+    reason = fault["msg"].removeprefix("Value error, ")
+    return f"Setting {name} ({_PREFIX}{name.upper()}): {reason}."
+
+
+def _closest(name: str, known: list[str]) -> str:
+    return next(iter(get_close_matches(name, known, n=1)), "")

@@ -1,0 +1,140 @@
+"""What commands print: tables that align, text that is safe, progress that suits the reader."""
+
+import os
+import pty
+import subprocess
+import sys
+from itertools import count
+
+import pytest
+
+from afterword_stack.console import printable, progress, table_lines
+
+PROGRESS = """
+from afterword_stack.console import progress
+with progress("publishing", 2000) as advance:
+    for _ in range(2000):
+        advance(1)
+"""
+
+
+def test_a_table_aligns_numbers_right_and_text_left() -> None:
+    """Thousands have commas, and what is missing a dash."""
+    rows: list[dict[str, object]] = [
+        {"model": "aurora-1", "n": 1234, "avg": None, "retry": True},
+        {"model": None, "n": 5, "avg": 2, "retry": False},
+    ]
+    assert table_lines(rows) == [
+        "model         n  avg  retry",
+        "aurora-1  1,234    –    yes",
+        "–             5    2     no",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "written"),
+    [
+        ([1.0, 20.0], ["1", "20"]),
+        ([0.5, None, 1], ["0.50", "–", "1.00"]),
+        ([0.907, 0.1], ["0.907", "0.100"]),
+        ([0.00042, 0.0001], ["0.000420", "0.000100"]),
+        ([12.345, -1.0], ["12.3", "-1.0"]),
+        ([-0.5, 0.25], ["-0.500", "0.250"]),
+        ([123456.7, 8.9], ["123,457", "9"]),
+        ([0.0, None], ["0", "–"]),
+        ([None, None], ["–", "–"]),
+    ],
+)
+def test_a_column_shows_three_digits_of_its_largest_number(
+    numbers: list[float | None], written: list[str]
+) -> None:
+    """All to the same place, so that they can be compared by eye."""
+    lines = table_lines([{"x": number} for number in numbers])
+    assert [line.strip() for line in lines[1:]] == written
+
+
+def test_percentages_are_aligned_as_numbers() -> None:
+    """They end in their sign, which stands below the others."""
+    rows = [{"up": "100.0 %"}, {"up": "5.0 %"}, {"up": None}]
+    assert table_lines(rows) == ["     up", "100.0 %", "  5.0 %", "      –"]
+
+
+def test_a_wide_character_takes_two_columns() -> None:
+    """As terminals show it."""
+    rows: list[dict[str, object]] = [{"value": "良い", "n": 1}, {"value": "good", "n": 2}]
+    assert table_lines(rows) == ["value  n", "良い   1", "good   2"]
+
+
+def test_a_table_never_cuts_and_never_breaks_a_line() -> None:
+    """A long text widens its column; line breaks in it become spaces."""
+    text = "word " * 100
+    (_, row) = table_lines([{"comment": f"{text}\n\tend"}])
+    assert row == f"{text}end"
+
+
+def test_no_rows_make_no_table() -> None:
+    """Not even a header: there are no columns to name."""
+    assert table_lines([]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("plain, 良い, née", "plain, 良い, née"),
+        ("\x1b[2J\x07\x9b1m", r"\x1b[2J\x07\x9b1m"),
+        ("a\u202eb", r"a\u202eb"),
+        ("half \ud800", r"half \ud800"),
+        ("👩\u200d💻", "👩\u200d💻"),
+        ("a\nb", r"a\nb"),
+    ],
+)
+def test_text_of_others_cannot_command_a_terminal(text: str, safe: str) -> None:
+    """What does not print is written as an escape, in tables too."""
+    assert printable(text) == safe
+    if "\n" not in text:
+        assert table_lines([{"x": text}])[1] == safe
+
+
+def test_line_breaks_may_be_kept() -> None:
+    """Where the text has lines of its own to itself."""
+    assert printable("a\nb\x00", keep="\n") == "a\nb\\x00"
+
+
+def test_progress_is_lines_where_nobody_watches(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One every two seconds and one at the end, to stderr."""
+    clock = count(0, 0.5)
+    monkeypatch.setattr("afterword_stack.console.time.monotonic", lambda: next(clock))
+    with progress("publishing", 2000) as advance:
+        for _ in range(4):
+            advance(500)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == ["publishing: 2,000 of 2,000", "publishing: 2,000 done"]
+
+
+def test_progress_that_fails_is_not_done(capsys: pytest.CaptureFixture[str]) -> None:
+    """The last line would be a lie."""
+    with pytest.raises(KeyError), progress("publishing"):
+        raise KeyError
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_is_a_bar_on_a_terminal() -> None:
+    """With count and total, on stderr alone."""
+    controller, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRESS],
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env=environment,
+        check=False,
+    )
+    os.close(terminal)
+    shown = os.read(controller, 65536).decode()
+    os.close(controller)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert "━" in shown
+    assert "2000/2000" in shown

@@ -1,0 +1,206 @@
+"""Settings: variables before the file before defaults, faults named, secrets never shown."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from afterword_schemas import SetupError
+from afterword_stack import settings as module
+from afterword_stack.local.stack import Addresses
+from afterword_stack.settings import (
+    Settings,
+    default_settings,
+    load_settings,
+    unknown_variables,
+)
+
+README = Path(__file__).parents[2] / "deploy" / "README.md"
+UNITS = {
+    "clickhouse_timeout_s": "300",
+    "batch_max_rows": "100000",
+    "batch_max_bytes": "67108864",
+    "batch_max_age_s": "1.0",
+    "retry_max_s": "10.0",
+    "drain_timeout_s": "20.0",
+}
+
+
+@pytest.fixture(autouse=True)
+def _alone(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start each test in an empty folder, without the user's variables."""
+    assert own_folders.is_dir()
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"AFTERWORD_{name.upper()}", raising=False)
+
+
+def write(text: str) -> None:
+    """Write the settings file of the current folder."""
+    Path("afterword.toml").write_text(text)
+
+
+def refusal() -> str:
+    """Return what loading says of the settings."""
+    with pytest.raises(SetupError) as caught:
+        load_settings()
+    assert caught.value.__cause__ is None  # the original may quote values
+    return str(caught.value)
+
+
+def test_variables_beat_the_file_and_the_file_beats_defaults(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each setting by itself, wherever the others come from."""
+    write('kafka_topic = "file"\nkafka_group = "file"\nbatch_max_rows = 5\n')
+    monkeypatch.setenv("AFTERWORD_KAFKA_TOPIC", "variable")
+    found = load_settings()
+    assert (found.kafka_topic, found.kafka_group, found.batch_max_rows) == ("variable", "file", 5)
+    assert found.clickhouse_url == "http://127.0.0.1:8123"
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files and charts pass on variables that nobody has set."""
+    monkeypatch.setenv("AFTERWORD_KAFKA_TOPIC", "")
+    monkeypatch.setenv("AFTERWORD_BATCH_MAX_ROWS", "")
+    assert load_settings() == default_settings()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[kafka]\n"security.protocol" = "SSL"\n"ssl.endpoint.identification.algorithm" = "none"',
+        '[kafka]\nsecurity.protocol = "SSL"\nssl.endpoint.identification.algorithm = "none"',
+        '[kafka.security]\nprotocol = "SSL"\n[kafka.ssl.endpoint.identification]\nalgorithm="none"',
+    ],
+)
+def test_kafka_settings_may_be_written_with_bare_dots(text: str) -> None:
+    """TOML reads a dot as a table; librdkafka's names have dots, so tables become names again."""
+    write(text)
+    assert load_settings().kafka == {
+        "security.protocol": "SSL",
+        "ssl.endpoint.identification.algorithm": "none",
+    }
+
+
+def test_kafka_settings_in_a_variable_are_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the types that JSON has."""
+    monkeypatch.setenv("AFTERWORD_KAFKA", '{"client.id": "x", "linger.ms": 5, "a": true}')
+    assert load_settings().kafka == {"client.id": "x", "linger.ms": 5, "a": True}
+    monkeypatch.setenv("AFTERWORD_KAFKA", "client.id=x")
+    assert refusal().startswith("AFTERWORD_KAFKA is no JSON object. Write it as {")
+
+
+def test_an_unknown_key_in_the_file_is_refused_by_name() -> None:
+    """With the one that was meant, and together with every other fault."""
+    write('kafka_topci = "x"\nwhatever = 1\nbatch_max_rows = 0\n')
+    assert refusal().splitlines() == [
+        "Setting batch_max_rows (AFTERWORD_BATCH_MAX_ROWS): Input should be greater than 0.",
+        "afterword.toml: there is no setting kafka_topci. Is it kafka_topic?",
+        "afterword.toml: there is no setting whatever. See deploy/README.md for the settings.",
+    ]
+
+
+def test_an_unknown_variable_is_reported_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other programs may have variables of this prefix; the doctor names them."""
+    monkeypatch.setenv("AFTERWORD_KAFKA_TOPCI", "x")
+    monkeypatch.setenv("AFTERWORD_QUITE_ELSE_AND_FAR_AWAY", "x")
+    assert load_settings().kafka_topic == "feedback.events"
+    assert unknown_variables() == {
+        "AFTERWORD_KAFKA_TOPCI": "AFTERWORD_KAFKA_TOPIC",
+        "AFTERWORD_QUITE_ELSE_AND_FAR_AWAY": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("clickhouse_url", "127.0.0.1:8123"),
+        ("clickhouse_url", "http://h:99999"),
+        ("clickhouse_url", "http://h:8123/path"),
+        ("clickhouse_url", "http://secret:secret@h:8123"),
+        ("clickhouse_database", "a-secret"),
+        ("kafka_topic", "a secret"),
+        ("kafka_group_protocol", "secret"),
+        ("batch_max_age_s", "-1"),
+        ("drain_timeout_s", "secret"),
+    ],
+)
+def test_a_bad_value_is_refused_by_the_settings_name(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is given as setting and as variable; the value is not repeated."""
+    monkeypatch.setenv(f"AFTERWORD_{name.upper()}", value)
+    said = refusal()
+    assert f"Setting {name} (AFTERWORD_{name.upper()}): " in said
+    assert "secret" not in said
+
+
+def test_a_bad_kafka_setting_is_named_once() -> None:
+    """By librdkafka's name, not once for each type that it could have had."""
+    write('[kafka]\n"client.id" = [1]\n')
+    assert refusal().startswith("Setting kafka: client.id takes text, a number, true or false. See")
+
+
+@pytest.mark.parametrize("text", ["kafka_topic = ", 'kafka_topic = "\x00"'])
+def test_a_file_that_is_no_toml_is_named(text: str) -> None:
+    """With the place of the fault."""
+    write(text)
+    assert re.match(r"afterword.toml cannot be read: .+ \(at ", refusal())
+
+
+def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither ClickHouse's password nor Kafka's are in any text of the settings."""
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_PASSWORD", "hunter2")
+    monkeypatch.setenv("AFTERWORD_KAFKA", '{"sasl.password": "hunter2"}')
+    found = load_settings()
+    assert found.clickhouse.password == "hunter2"
+    for text in (repr(found), str(found), repr(found.clickhouse), str(found.clickhouse)):
+        assert "hunter2" not in text
+
+
+def test_a_running_stack_fills_in_only_addresses_that_are_unset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever names an address means it; so does whoever names the default."""
+    stack = Addresses("s:1", "http://s:2", "k", "c", volatile=False, data_dir="d", pid=1)
+    monkeypatch.setattr(module, "running_stack", lambda: stack)
+    assert load_settings().kafka_bootstrap_servers == "s:1"
+    assert load_settings().clickhouse_url == "http://s:2"
+    write('kafka_bootstrap_servers = "127.0.0.1:9092"\n')
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_URL", "http://mine:3")
+    assert load_settings().kafka_bootstrap_servers == "127.0.0.1:9092"
+    assert load_settings().clickhouse_url == "http://mine:3"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://h", "http://h:8123/afterword"),
+        ("https://h", "https://h:8443/afterword"),
+        ("https://h:1/", "https://h:1/afterword"),
+        ("http://[::1]:8123", "http://[::1]:8123/afterword"),
+    ],
+)
+def test_an_address_gets_the_port_of_its_scheme(
+    url: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ClickHouse's own: 8123 in the clear, 8443 encrypted."""
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_URL", url)
+    assert str(load_settings().clickhouse) == shown
+
+
+def test_every_setting_is_described_with_its_unit() -> None:
+    """In the class; and a number's unit ends its name."""
+    fields = Settings.model_fields
+    assert [name for name, field in fields.items() if not field.description] == []
+    numbers = {n: str(f.default) for n, f in fields.items() if isinstance(f.default, int | float)}
+    assert numbers == UNITS
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    """In the class's order, and no other."""
+    _, _, section = README.read_text().partition("\n## Settings\n")
+    listed = re.findall(r"^\| `(\w+)` \| ([^|]*?) ?\|", section.partition("\n## ")[0], re.MULTILINE)
+    secret = {"kafka": "", "clickhouse_password": ""}
+    defaults = {name: str(field.default) for name, field in Settings.model_fields.items()} | secret
+    assert [(name, cell.strip("`")) for name, cell in listed] == list(defaults.items())
