@@ -22,10 +22,13 @@ class Stats:
 
 
 class Counters:
-    """Thread-safe counters of one client."""
+    """Thread-safe counters of one client.
+
+    Nothing is called while the lock is held. Python runs signal handlers at calls, and one that
+    ran in here would wait for deliveries that in turn wait for this lock.
+    """
 
     def __init__(self) -> None:
-        # Re-entrant: a signal handler may send while its own thread is in here.
         self._lock = threading.RLock()
         self._sent = self._delivered = self._refused = self._undelivered = 0
         self._reason = ""
@@ -42,20 +45,21 @@ class Counters:
 
     def count_settled(self, error: Exception | None) -> bool:
         """One that was taken arrived, or did not for this reason; True for the first that did not."""
+        reason = "" if error is None else str(error)
         with self._lock:
             if error is None:
                 self._delivered += 1
                 return False
             self._undelivered += 1
-            self._reason = str(error)
+            self._reason = reason
             return self._undelivered == 1
 
     def snapshot(self) -> Stats:
         """Return all counters at one moment."""
         with self._lock:
+            sent, delivered = self._sent, self._delivered
             failed = self._refused + self._undelivered
-            waiting = self._sent - self._delivered - failed
-            return Stats(self._sent, self._delivered, failed, waiting)
+        return Stats(sent, delivered, failed, waiting=sent - delivered - failed)
 
     def undelivered(self) -> tuple[int, str]:
         """Return how many were taken and did not arrive, and why the last of them."""

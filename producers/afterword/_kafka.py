@@ -132,7 +132,8 @@ class _Line:
             self.producer.purge()
             self.producer.flush(_REPORT_S)
         self._over.set()
-        self._thread.join()
+        # Bounded: a callback may wait for a lock that a signal handler's own thread holds.
+        self._thread.join(_REPORT_S)
         # No producer.close(): it would free the producer under a thread that still flushes it.
         # It ends when the last reference goes, at once, because its queue is empty.
 

@@ -230,10 +230,35 @@ def test_a_signal_handler_may_emit_and_close(
             sys.exit(0)
         signal.signal(signal.SIGTERM, stop)
         emit(5)
-        with client._sender._counters._lock, client._sender._transport._lock:
+        with client._sender._transport._lock:
             signal.raise_signal(signal.SIGTERM)
         """,
         target,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert arrived(read_topic(*target)) == {"parent": 5, "handler": 1}
+
+
+def test_a_signal_handler_may_wait_whenever_it_comes(run: Run, mock_broker: str) -> None:
+    """A handler that interrupts the counting does not keep deliveries from being counted."""
+    ended = run(
+        """
+        client = Client(address, project="acme", topic=topic)
+        rounds = []
+        def handle(*_):
+            emit(1)
+            rounds.append(client.flush(5))
+        signal.signal(signal.SIGALRM, handle)
+        emit(1)
+        assert client.flush(20) == 0
+        while len(rounds) < 100:
+            signal.setitimer(signal.ITIMER_REAL, 0.002)
+            came = len(rounds)
+            while len(rounds) == came:
+                client.stats
+        assert rounds == [0] * 100
+        client.close()
+        """,
+        (mock_broker, "signals"),
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
