@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from afterword_schemas import EventError, RejectCode, read_event
+from afterword_schemas import event as event_module
+from afterword_schemas.testing import events
 
 HEAD = '"feedback_id": "019c12e9-8b3d-7000-8000-000000000000", "project": "a", "span_id": "s"'
 
@@ -32,6 +34,8 @@ HEAD = '"feedback_id": "019c12e9-8b3d-7000-8000-000000000000", "project": "a", "
         (r'"feedback": {"a\"b": 1, "a\u0022b": 2}', '$.feedback["a\\"b"]'),
         (r'"feedback": {"a": "\"\"", "a": "\"\""}', "$.feedback.a"),
         ('"feedback": {"a": {"b": 1, "b": 2}, "a": 1}', "$.feedback.a.b"),
+        ('"feedback": {"l": [1, 2], "a": 1, "a": 2}', "$.feedback.a"),
+        (r'"feedback": {"a": 1, "a": 2, "p": "\\", "q": "\\"}', "$.feedback.a"),
         (f'"feedback": {{"a": {"[" * 150}{"]" * 150}, "a": 1}}', "$.feedback.a"),
         (f'"feedback": {{"a": {"9" * 4300}, "a": 1}}', "$.feedback.a"),
         ('"feedback": {"a": NaN, "a": 1}', "$.feedback.a"),
@@ -60,6 +64,16 @@ def test_duplicate_is_refused_where_it_stands(rest: str, path: str) -> None:
 def test_what_only_looks_doubled_is_accepted(feedback: str) -> None:
     """Text about keys is no key, and the same key in two objects is no duplicate."""
     read_event(f'{{{HEAD}, "feedback": {feedback}}}'.encode())
+
+
+@given(events())
+def test_event_without_escapes_is_parsed_once(event: dict[str, Any]) -> None:
+    """The slow look, key by key, is only for texts with backslashes: the count is exact."""
+    text = json.dumps(event, ensure_ascii=False)
+    assume("\\" not in text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(event_module, "find_duplicate_key", pytest.fail)
+        read_event(text.encode())
 
 
 BLANKS = st.text(" \n\r\t", max_size=2)
