@@ -29,11 +29,12 @@ ONLY_IN = {
 """What one module alone may import, so that the network has one seam."""
 
 READS_ENVIRONMENT = {
+    "deploy/afterword_stack/settings.py",  # to refuse an AFTERWORD_* name that no setting has
     "deploy/afterword_stack/local/chdb_server.py",  # its password, which no command line may show
     "deploy/afterword_stack/local/child.py",  # hands its own on to the process it starts
     "deploy/afterword_stack/local/folders.py",  # where this person keeps caches and data
 }
-"""The edge: all else is told by its caller. Settings are read by pydantic-settings."""
+"""The edge: all else is told by its caller."""
 
 BENCHMARKS = "benchmarks"
 """Folders of scripts that measure the parts from outside, each below the root it measures."""
