@@ -199,4 +199,5 @@ def _patch(event: Event, row: Row) -> Patch:
         )
         for path in array_paths(name, root)
     ]
-    return Patch(row, tuple(arrays), frozenset(event.model_fields_set))
+    given = frozenset(name for name in event.model_fields_set if getattr(event, name) is not None)
+    return Patch(row, tuple(arrays), given)

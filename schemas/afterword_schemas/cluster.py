@@ -21,6 +21,7 @@ _SHARDING: Final = {
 """What decides the shard of a row: columns of its key, so that equal keys meet."""
 
 _TABLE: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
+_CHANGE: Final = re.compile(r"ALTER TABLE (\w+)")
 _VIEW: Final = re.compile(r"(CREATE OR REPLACE VIEW \w+)")
 _ENGINE: Final = re.compile(r"ENGINE = (\w*MergeTree)(?:\(([^)]*)\))?")
 
@@ -29,7 +30,7 @@ def clustered(statement: str, cluster: str) -> list[str]:
     """Return what a statement of a migration becomes on a cluster.
 
     Args:
-        statement: `CREATE TABLE IF NOT EXISTS` or `CREATE OR REPLACE VIEW`.
+        statement: `CREATE TABLE IF NOT EXISTS`, `ALTER TABLE` or `CREATE OR REPLACE VIEW`.
         cluster: Its name in the servers' `remote_servers`, whose `shard` and `replica` macros are
             used.
 
@@ -38,6 +39,12 @@ def clustered(statement: str, cluster: str) -> list[str]:
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", cluster):
         raise SetupError("A cluster's name has letters, digits, _ and - only.")
+    change = _CHANGE.match(statement)
+    if change is not None:  # of the parts first: the whole reads what they have
+        names = (f"{change[1]}_local", change[1])
+        return [
+            _CHANGE.sub(f"ALTER TABLE {name} ON CLUSTER '{cluster}'", statement) for name in names
+        ]
     table = _TABLE.match(statement)
     if table is None:
         return [_VIEW.sub(rf"\1 ON CLUSTER '{cluster}'", statement)]
