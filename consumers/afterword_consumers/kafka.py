@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
+    OFFSET_STORED,
     Consumer,
     KafkaError,
     KafkaException,
@@ -26,8 +27,6 @@ from afterword_consumers.source import RebalanceListener
 from afterword_schemas import SetupError, StoreError
 
 _log = logging.getLogger(__name__)
-
-_REQUEST_TIMEOUT_S: Final = 10.0
 
 _OWN_SETTINGS: Final = {
     "enable.auto.commit": False,
@@ -52,6 +51,7 @@ class KafkaSource:
         bootstrap_servers: `host:port`, several with commas.
         group_protocol: `consumer` for brokers from 4.0, `classic` for older ones.
         settings: librdkafka's own, by their dotted names; they cannot weaken delivery.
+        request_timeout_s: For one question to the broker.
 
     Raises:
         SetupError: The topic does not exist, or no broker answers.
@@ -65,12 +65,14 @@ class KafkaSource:
         group: str,
         group_protocol: str = "consumer",
         settings: Mapping[str, Any] | None = None,
+        request_timeout_s: float = 10.0,
     ) -> None:
         self._topic = topic
         self._positions: dict[int, int] = {}
         self._listener: RebalanceListener | None = None
         common = {**(settings or {}), "bootstrap.servers": bootstrap_servers}
-        self.topic_id = _topic_id(common, topic)
+        self._request_timeout_s = request_timeout_s
+        self.topic_id = _topic_id(common, topic, request_timeout_s)
         self._consumer = Consumer(
             {
                 "group.id": group,
@@ -141,12 +143,11 @@ class KafkaSource:
         self._consumer.close()
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        committed = consumer.committed(partitions, timeout=_REQUEST_TIMEOUT_S)
+        committed = consumer.committed(partitions, timeout=self._request_timeout_s)
         for partition in committed:
             if partition.offset < 0:
                 partition.offset = OFFSET_BEGINNING  # this group has not read it yet
-            else:
-                self._positions[partition.partition] = partition.offset
+            self._positions[partition.partition] = partition.offset
         _log.info("assigned partitions %s", [(p.partition, p.offset) for p in committed])
         consumer.incremental_assign(committed)
 
@@ -176,7 +177,8 @@ class KafkaSource:
 
     def _rewind(self) -> None:
         for partition in self._consumer.assignment():
-            offset = self._positions.get(partition.partition, OFFSET_BEGINNING)
+            # Not known where the offsets could not be asked for; the client then asks itself.
+            offset = self._positions.get(partition.partition, OFFSET_STORED)
             self._consumer.seek(TopicPartition(self._topic, partition.partition, offset))
 
     def _judge(self, message: KafkaMessage) -> None:
@@ -196,11 +198,11 @@ class KafkaSource:
         _log.warning("Kafka: %s", error.str())
 
 
-def _topic_id(settings: Mapping[str, Any], topic: str) -> str:
+def _topic_id(settings: Mapping[str, Any], topic: str, timeout_s: float) -> str:
     """Ask the broker for the topic's id; its name where the broker is too old to have one."""
     admin = AdminClient({**settings, "client.id": "afterword-worker"}, logger=_log)
     try:
-        metadata = admin.list_topics(topic, timeout=_REQUEST_TIMEOUT_S)
+        metadata = admin.list_topics(topic, timeout=timeout_s)
     except KafkaException as error:
         raise SetupError(
             f"No Kafka broker answers at {settings['bootstrap.servers']}: {_text(error)}.",
@@ -212,7 +214,7 @@ def _topic_id(settings: Mapping[str, Any], topic: str) -> str:
             f"Create it, for instance: kafka-topics.sh --create --topic {topic} --partitions 12.",
         )
     try:
-        described = admin.describe_topics(TopicCollection([topic]), request_timeout=5.0)
+        described = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
         return str(described[topic].result().topic_id)
     except KafkaException:
         return topic

@@ -1,5 +1,6 @@
 """The `afterword` command: says what is missing where the SDK alone is installed."""
 
+import io
 import sys
 
 
@@ -16,6 +17,9 @@ def main() -> int:
             "or 'afterword[server,local]' for `afterword demo` and `afterword up`.\n"
         )
         return 2
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that is no UTF-8 shows ✓ as an escape, which beats no answer at all.
+        sys.stdout.reconfigure(errors="backslashreplace")
     return run(sys.argv[1:])
 
 

@@ -1,27 +1,79 @@
 """Open the database of the settings, or make it first."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Final
 
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_schemas.migrate import migrate
+from afterword_schemas import SetupError, StoreError
+from afterword_schemas.migrate import Migration, migrate, migrations, pending
+
+_SAID: Final = re.compile(r"DB::Exception: (?P<text>.*?)\.? \((?P<name>[A-Z0-9_]+)\)")
 
 
 @contextmanager
 def open_database(address: ClickHouseAddress) -> Iterator[ClickHouse]:
-    """Give a connection, and close it."""
+    """Give a connection, and close it; what ClickHouse refuses says what to do.
+
+    Raises:
+        SetupError: There is no such database, no tables in it, or no way in.
+        StoreError: ClickHouse did not answer, or not now.
+    """
     clickhouse = ClickHouse(address)
     try:
         yield clickhouse
+    except StoreError as error:
+        raise _explain(error, address) from error
     finally:
         clickhouse.close()
 
 
 def prepare_database(address: ClickHouseAddress, cluster: str | None = None) -> list[str]:
     """Create the database if need be, run the migrations it lacks, and return their names."""
-    on_cluster = f" ON CLUSTER '{cluster}'" if cluster else ""
     with open_database(replace(address, database="default")) as clickhouse:
-        clickhouse.command(f"CREATE DATABASE IF NOT EXISTS {address.database}{on_cluster}")
+        clickhouse.command(create_statement(address, cluster))
     with open_database(address) as clickhouse:
         return migrate(clickhouse, cluster)
+
+
+def missing_migrations(address: ClickHouseAddress, cluster: str | None = None) -> list[Migration]:
+    """Return the migrations that the database lacks, all if it does not exist; changes nothing."""
+    with open_database(replace(address, database="default")) as clickhouse:
+        ((recorded,),) = clickhouse.query(
+            "SELECT count() FROM system.tables "
+            "WHERE database = {database:String} AND name = 'schema_migrations'",
+            {"database": address.database},
+        ).rows
+    if not recorded:
+        return migrations(cluster)
+    with open_database(address) as clickhouse:
+        return pending(clickhouse, cluster)
+
+
+def create_statement(address: ClickHouseAddress, cluster: str | None = None) -> str:
+    """Return the statement that creates the database."""
+    on_cluster = f" ON CLUSTER '{cluster}'" if cluster else ""
+    return f"CREATE DATABASE IF NOT EXISTS {address.database}{on_cluster}"
+
+
+def _explain(error: StoreError, address: ClickHouseAddress) -> StoreError | SetupError:
+    """Return the error in words that help; the same one where there are none."""
+    said = _SAID.search(str(error))
+    match said and said["name"]:
+        case None if "ConnectionPool" in str(error):
+            return StoreError(f"ClickHouse does not answer at {address}; see `afterword doctor`")
+        case None:
+            return error
+        case "UNKNOWN_DATABASE" | "UNKNOWN_TABLE":
+            return SetupError(
+                f"{address} lacks tables of Afterword.",
+                "Run `afterword migrate`, or set AFTERWORD_CLICKHOUSE_DATABASE to another.",
+            )
+        case "AUTHENTICATION_FAILED" | "REQUIRED_PASSWORD" | "WRONG_PASSWORD" | "ACCESS_DENIED":
+            return SetupError(
+                f"ClickHouse at {address} does not let user {address.user!r} do this.",
+                "Set AFTERWORD_CLICKHOUSE_USER and AFTERWORD_CLICKHOUSE_PASSWORD, or grant it.",
+            )
+    return StoreError(f"ClickHouse at {address}: {said['text']} ({said['name']})" if said else "")

@@ -2,13 +2,12 @@
 
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
-from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.lag import read_lag
-from afterword_schemas import AfterwordError
-from afterword_schemas.migrate import pending
+from afterword_schemas import SetupError, StoreError
+from afterword_stack.database import missing_migrations, open_database
 from afterword_stack.local.jars import KAFKA_VERSION
 from afterword_stack.local.java import find_java
 from afterword_stack.local.stack import running_stack
@@ -77,7 +76,9 @@ def _kafka(settings: Settings) -> Finding:
             settings.kafka_group,
             settings.kafka,
         )
-    except AfterwordError as error:
+    except SetupError as error:
+        return Finding(f"{where}: {error.detail}", error.next_step, must_change=True)
+    except StoreError as error:
         step = "start one with `afterword up`, or set AFTERWORD_KAFKA_BOOTSTRAP_SERVERS"
         return Finding(f"{where}: {error}", step, must_change=True)
     waiting = sum(at.lag for at in lags)
@@ -85,21 +86,19 @@ def _kafka(settings: Settings) -> Finding:
 
 
 def _clickhouse(settings: Settings) -> Iterator[Finding]:
-    clickhouse = ClickHouse(settings.clickhouse)
     where = f"ClickHouse {settings.clickhouse}"
     try:
-        yield Finding(f"{where}: version {clickhouse.query('SELECT version()').rows[0][0]}")
-        missing = pending(clickhouse)
-    except AfterwordError as error:
-        step = (
-            "run `afterword migrate`"
-            if "UNKNOWN_DATABASE" in str(error)
-            else "start one with `afterword up`, or set AFTERWORD_CLICKHOUSE_URL"
-        )
-        yield Finding(f"{where}: {error}", step, must_change=True)
+        with open_database(replace(settings.clickhouse, database="default")) as clickhouse:
+            version_there = clickhouse.query("SELECT version()").rows[0][0]
+        yield Finding(f"{where}: version {version_there}")
+        missing = missing_migrations(settings.clickhouse)
+    except SetupError as error:
+        yield Finding(f"{where}: {error.detail}", error.next_step, must_change=True)
         return
-    finally:
-        clickhouse.close()
+    except StoreError:
+        step = "start one with `afterword up`, or set AFTERWORD_CLICKHOUSE_URL"
+        yield Finding(f"{where} does not answer", step, must_change=True)
+        return
     if missing:
         names = ", ".join(migration.name for migration in missing)
         yield Finding(f"tables: {names} not applied", "run `afterword migrate`", must_change=True)

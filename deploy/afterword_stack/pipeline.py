@@ -9,9 +9,10 @@ The worker is a process of its own, as in production, and ends with this one.
 import contextlib
 import json
 import sys
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+from pydantic import SecretStr
 
 from afterword_schemas import SetupError
 from afterword_stack.database import prepare_database
@@ -30,7 +31,7 @@ class Pipeline:
 
     Args:
         stack: Not started yet.
-        settings: Topic, group, database and batching; the addresses become the stack's.
+        settings: Topic, group, database and batching; addresses and access become the stack's.
     """
 
     def __init__(self, stack: LocalStack, settings: Settings) -> None:
@@ -40,9 +41,9 @@ class Pipeline:
         self._cleanup = contextlib.ExitStack()
 
     @property
-    def worker_log(self) -> Path:
-        """The worker's log."""
-        return self.stack.data_dir / "worker.log"
+    def worker_says(self) -> str:
+        """The end of the worker's log."""
+        return "" if self._worker is None else self._worker.last_lines()
 
     def start(self) -> None:
         """Start all parts; on failure none is left running.
@@ -57,6 +58,10 @@ class Pipeline:
                 update={
                     "kafka_bootstrap_servers": addresses.bootstrap_servers,
                     "clickhouse_url": addresses.clickhouse_url,
+                    # A local stack lets everyone in; what the user's own servers want is theirs.
+                    "kafka": {},
+                    "clickhouse_user": "default",
+                    "clickhouse_password": SecretStr(""),
                 }
             )
             self.stack.kafka.create_topic(self.settings.kafka_topic, partitions=PARTITIONS)
@@ -76,10 +81,13 @@ class Pipeline:
         Raises:
             SetupError: One has ended; with the end of its log.
         """
+        for name, part in (("Kafka", self.stack.kafka), ("ClickHouse", self.stack.clickhouse)):
+            if not part.alive:
+                raise SetupError(f"{name} has ended.", f"Its log is in {self.stack.data_dir}.")
         if self._worker is not None and not self._worker.alive:
             raise SetupError(
-                f"The worker has ended. The end of its log:\n{self._worker.last_lines()}\n",
-                f"The whole log is {self.worker_log}.",
+                f"The worker has ended. The end of its log:\n{self.worker_says}\n",
+                f"The whole log is {self._worker.log_path}.",
             )
 
     def __enter__(self) -> Self:
@@ -97,7 +105,10 @@ class Pipeline:
     def _start_worker(self) -> None:
         command = [sys.executable, "-m", "afterword_stack", "worker"]
         environment = _as_environment(self.settings)
-        self._worker = ChildProcess("The worker", command, self.worker_log, environment)
+        # In the stack's folder, where no settings file of the user's lies: all settings are passed.
+        folder = self.stack.data_dir
+        log = folder / "worker.log"
+        self._worker = ChildProcess("The worker", command, log, environment, folder)
         self._worker.start()
         self._cleanup.callback(self._worker.stop, _WORKER_STOP_S)
 

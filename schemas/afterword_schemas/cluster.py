@@ -52,11 +52,11 @@ def clustered(statement: str, cluster: str) -> list[str]:
     if name not in _SHARDING:  # a small table, whole on every node
         return [_replicated(statement, name, name, cluster, "")]
     local = f"{name}_local"
-    return [
-        _replicated(statement, name, local, cluster, "{shard}/"),
+    whole = (
         f"CREATE TABLE IF NOT EXISTS {name} ON CLUSTER '{cluster}' AS {local}\n"
-        f"ENGINE = Distributed('{cluster}', currentDatabase(), '{local}', {_SHARDING[name]})",
-    ]
+        f"ENGINE = Distributed('{cluster}', currentDatabase(), '{local}', {_SHARDING[name]})"
+    )
+    return [_replicated(statement, name, local, cluster, "{shard}/"), whole]
 
 
 def _replicated(statement: str, name: str, local: str, cluster: str, shard: str) -> str:

@@ -55,7 +55,7 @@ def test_a_column_shows_three_digits_of_its_largest_number(
 
 def test_percentages_are_aligned_as_numbers() -> None:
     """They end in their sign, which stands below the others."""
-    rows = [{"up": "100.0 %"}, {"up": "5.0 %"}, {"up": None}]
+    rows: list[dict[str, object]] = [{"up": "100.0 %"}, {"up": "5.0 %"}, {"up": None}]
     assert table_lines(rows) == ["     up", "100.0 %", "  5.0 %", "      –"]
 
 

@@ -135,7 +135,6 @@ def lag_of(pipeline: "Pipeline") -> Iterator[Any]:
 def test_killed_workers_lose_and_double_nothing(pipeline: "Pipeline") -> None:
     """Three workers, 22 times one of them killed while rows flow in, leave a perfect store."""
     chance, moment = random.Random(SEED), threading.Event()
-    print("seed", SEED)
     flow = Flow(pipeline)
     working = [Process(pipeline).go() for _ in range(3)]
     ready = Process(pipeline)
@@ -153,13 +152,12 @@ def test_killed_workers_lose_and_double_nothing(pipeline: "Pipeline") -> None:
     ready.kill()
     for process in working:
         process.end()
-    assert flow.differences() == []
+    assert (SEED, flow.differences()) == (SEED, [])
 
 
 def test_a_store_killed_in_the_middle_of_inserts_gets_everything(pipeline: "Pipeline") -> None:
     """ClickHouse is killed five times while rows flow in, and has every one of them at the end."""
     chance, moment = random.Random(SEED + 1), threading.Event()
-    print("seed", SEED + 1)
     flow = Flow(pipeline)
     working = Process(pipeline).go()
     for _ in range(5):
@@ -175,7 +173,7 @@ def test_a_store_killed_in_the_middle_of_inserts_gets_everything(pipeline: "Pipe
     with lag_of(pipeline) as lag:
         wait(lambda: lag() == 0)
     working.end()
-    assert flow.differences() == []
+    assert (SEED, flow.differences()) == (SEED, [])
 
 
 @pytest.mark.parametrize(

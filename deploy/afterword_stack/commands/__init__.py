@@ -5,7 +5,6 @@ change something.
 """
 
 import logging
-import sys
 from collections.abc import Sequence
 
 from afterword_schemas import AfterwordError, SetupError
@@ -26,10 +25,4 @@ def run(arguments: Sequence[str]) -> int:
     except AfterwordError as error:
         notice(f"afterword: {error}")
         return 2 if isinstance(error, SetupError) else 1
-    except KeyboardInterrupt:
-        notice("afterword: interrupted")
-        return 130
-    except BrokenPipeError:  # `afterword … | head` has seen enough
-        sys.stdout = None  # nothing may be flushed into it at exit
-        return 1
     return 0

@@ -55,7 +55,9 @@ def query(  # noqa: PLR0917  # one for each option
     approximate: Annotated[
         bool, typer.Option("--approximate", help="Percentiles from a sketch, rank error below 1 %.")
     ] = False,
-    form: Annotated[Format, typer.Option("--format", "-f")] = Format.TABLE,
+    form: Annotated[
+        Format, typer.Option("--format", "-f", help="How it is written.")
+    ] = Format.TABLE,
     sql: Annotated[
         bool, typer.Option("--sql", help="Print the SQL as well, ready to paste; to stderr.")
     ] = False,
@@ -90,9 +92,14 @@ def query(  # noqa: PLR0917  # one for each option
 
 def paths(
     prefix: Annotated[str, typer.Argument(help="Only paths that begin so.")] = "",
-    project: Annotated[str | None, typer.Option("--project", "-p")] = None,
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", help="Only this project.")
+    ] = None,
 ) -> None:
-    """List every path that was ever seen, with its type, when, and an example."""
+    """List every path ever seen, its type, when, and an example.
+
+    Example: `afterword paths feedback. --project acme`.
+    """
     with open_database(load_settings().clickhouse) as clickhouse:
         table = clickhouse.query(
             "SELECT project, path, type, toString(min(first_seen)), toString(max(last_seen)), "

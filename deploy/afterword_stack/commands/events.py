@@ -9,21 +9,22 @@ from typing import Annotated, BinaryIO, Final
 import typer
 
 from afterword import Client, QueueFullError
+from afterword_consumers.lag import find_partitions
 from afterword_schemas import EventError, SetupError, StoreError, read_event
-from afterword_stack.console import notice, out, progress
+from afterword_stack.console import notice, out, printable, progress
 from afterword_stack.settings import load_settings
 
 _File = Annotated[str, typer.Argument(metavar="FILE", help="JSONL, one event a line; - for stdin.")]
 
 _SHOWN_REFUSALS: Final = 20
-_FULL_WAIT_S: Final = 0.1
-_FLUSH_S: Final = 60.0
+_TAKES_NOTHING_S: Final = 30.0
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def check(file: _File) -> None:
-    """Say which lines the worker would refuse, and why; sends and writes nothing.
+    """Name the lines of a file that would be refused, and why.
 
-    Exit status 1 if any line would be refused.
+    Sends and writes nothing. Exit status 1 if any line would be refused. Example: `afterword check events.jsonl`.
     """
     lines = refused = 0
     with _open(file) as source:
@@ -33,7 +34,7 @@ def check(file: _File) -> None:
                 read_event(line)
             except EventError as error:
                 refused += 1
-                out(f"line {number}: {error}")
+                out(_refusal(number, error))
     notice(f"{lines:,} lines, {refused:,} would be refused")
     if refused:
         raise typer.Exit(1)
@@ -44,46 +45,65 @@ def publish(file: _File) -> None:
 
     Lines that would be refused are named and left out. Publishing a file again changes nothing:
     the same feedback_id is the same event. Exit status 1 if any line was left out.
+    Examples: `afterword publish events.jsonl`, `zcat old.jsonl.gz | afterword publish -`.
     """
-    settings = load_settings()
-    client = Client(
-        settings.kafka_bootstrap_servers,
-        project="none",  # whole events name their own
-        topic=settings.kafka_topic,
-        kafka=settings.kafka,
-        close_timeout_s=_FLUSH_S,
-    )
-    refused = 0
-    try:
-        with client, _open(file) as source, progress("publishing") as advance:
-            for number, line in _lines(source):
-                try:
-                    _send(client, line)
-                except EventError as error:
-                    refused += 1
-                    if refused <= _SHOWN_REFUSALS:
-                        notice(f"line {number}: {error}")
-                advance(1)
-    finally:
-        stats = client.stats
-        notice(f"{stats.delivered:,} published, {refused:,} refused, {stats.failed:,} failed")
+    with _open(file) as source:
+        settings = load_settings()
+        # Whoever mistypes topic or address should learn it now, not when the file is in memory.
+        find_partitions(settings.kafka_bootstrap_servers, settings.kafka_topic, settings.kafka)
+        failures = list[StoreError]()
+        client = Client(
+            settings.kafka_bootstrap_servers,
+            project="none",  # whole events name their own
+            topic=settings.kafka_topic,
+            kafka=settings.kafka,
+            close_timeout_s=_TAKES_NOTHING_S,
+            on_delivery=lambda end: failures.append(end.error) if end.error else None,
+        )
+        refused = 0
+        try:
+            with client:
+                refused = _publish_lines(client, source)
+        finally:
+            notice(
+                f"{client.stats.delivered:,} published, {refused:,} refused, "
+                f"{len(failures):,} failed"
+            )
     if refused > _SHOWN_REFUSALS:
         notice(f"only the first {_SHOWN_REFUSALS} refusals are shown; see `afterword check`")
     if refused:
         raise typer.Exit(1)
 
 
+def _publish_lines(client: Client, source: BinaryIO) -> int:
+    """Publish lines, name those that are refused, and return how many those are."""
+    refused = 0
+    with progress("publishing", _count_lines(source)) as advance:
+        for number, line in _lines(source):
+            try:
+                _send(client, line)
+            except EventError as error:
+                refused += 1
+                if refused <= _SHOWN_REFUSALS:
+                    notice(_refusal(number, error))
+            advance(1)
+    return refused
+
+
 def _send(client: Client, line: bytes) -> None:
-    while True:
-        try:
-            client.publish(line)
-        except QueueFullError:  # a file is faster than Kafka: wait until there is room
-            if client.flush(_FULL_WAIT_S) and client.stats.failed:
-                raise StoreError(
-                    "Kafka takes nothing any more; is it up? See `afterword doctor`."
-                ) from None
-        else:
-            return
+    try:
+        client.publish(line)
+    except QueueFullError:  # a file is faster than Kafka
+        waiting = client.stats.waiting
+        if client.flush(_TAKES_NOTHING_S) >= waiting:
+            raise StoreError(
+                f"Kafka took nothing for {_TAKES_NOTHING_S:.0f} s; see `afterword doctor`."
+            ) from None
+        client.publish(line)
+
+
+def _refusal(number: int, error: EventError) -> str:
+    return printable(f"line {number}: {error}")
 
 
 @contextmanager
@@ -99,8 +119,19 @@ def _open(file: str) -> Iterator[BinaryIO]:
         yield source
 
 
+def _count_lines(source: BinaryIO) -> int | None:
+    """Count the lines of a file that can be read twice."""
+    if not source.seekable():
+        return None
+    begin = source.tell()
+    count = sum(1 for _ in _lines(source))
+    source.seek(begin)
+    return count
+
+
 def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that hold something, numbered from 1."""
     for number, line in enumerate(source, start=1):
-        if bare := line.strip():
+        # What some editors put before the first line is the file's, not the event's.
+        if bare := (line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line).strip():
             yield number, bare

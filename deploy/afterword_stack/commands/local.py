@@ -10,7 +10,7 @@ import typer
 
 from afterword_stack.console import notice, out
 from afterword_stack.demo.run import run_demo
-from afterword_stack.local.stack import LocalStack
+from afterword_stack.local.stack import Broker, LocalStack
 from afterword_stack.pipeline import Pipeline
 from afterword_stack.settings import default_settings, load_settings
 
@@ -27,13 +27,19 @@ Next
 
 def demo(
     events: Annotated[int, typer.Option("--events", min=200, help="How many to publish.")] = 50_000,
+    broker: Annotated[
+        Broker,
+        typer.Option("--broker", help="mock needs no Java; auto takes it where Kafka cannot run."),
+    ] = "auto",
 ) -> None:
-    """Show the whole pipeline: start Kafka and ClickHouse, publish, ingest, ask, clean up.
+    """Run the whole pipeline once on made-up feedback, then clean up.
 
-    Runs apart from everything else: own ports, own temporary folder, no settings of yours.
+    Starts Kafka, ClickHouse and a worker, publishes, waits until all has arrived, and asks. Apart
+    from everything else: own ports, own temporary folder, no settings of yours.
+    Example: `afterword demo --events 5000`.
     """
-    _let_sigterm_interrupt()
-    with Pipeline(LocalStack.temporary(), default_settings()) as pipeline:
+    _end_in_order()
+    with Pipeline(LocalStack.temporary(broker=broker), default_settings()) as pipeline:
         addresses = pipeline.stack.addresses
         notice(f"running Kafka {addresses.kafka} and {addresses.clickhouse}, with one worker")
         run_demo(pipeline, events=events, now=datetime.now(UTC))
@@ -41,11 +47,11 @@ def demo(
 
 
 def up() -> None:
-    """Run Kafka, ClickHouse and a worker on this machine until Ctrl-C; the data stays.
+    """Run the pipeline on this machine until Ctrl-C; its data stays.
 
-    Other `afterword` commands find them by themselves.
+    Starts Kafka, ClickHouse and a worker, which other `afterword` commands find by themselves.
     """
-    _let_sigterm_interrupt()
+    _end_in_order()
     with Pipeline(LocalStack(), load_settings()) as pipeline:
         _print_addresses(pipeline)
         with contextlib.suppress(KeyboardInterrupt):
@@ -65,6 +71,8 @@ def _print_addresses(pipeline: Pipeline) -> None:
     notice("\nIn another terminal: afterword publish FILE, afterword query PATH. Ctrl-C stops.")
 
 
-def _let_sigterm_interrupt() -> None:
-    """End on SIGTERM as on Ctrl-C: with everything stopped and removed."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _end_in_order() -> None:
+    """End on SIGTERM and with the terminal as on Ctrl-C: with everything stopped and removed."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+            signal.signal(number, signal.default_int_handler)

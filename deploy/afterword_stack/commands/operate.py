@@ -19,9 +19,13 @@ from afterword_consumers.sink import ClickHouseSink
 from afterword_consumers.worker import Worker
 from afterword_schemas import StoreError
 from afterword_schemas.documents import asyncapi, json_schema
-from afterword_schemas.migrate import pending
 from afterword_stack.console import notice, out, print_table
-from afterword_stack.database import open_database, prepare_database
+from afterword_stack.database import (
+    create_statement,
+    missing_migrations,
+    open_database,
+    prepare_database,
+)
 from afterword_stack.doctor import diagnose
 from afterword_stack.settings import Settings, load_settings
 
@@ -47,8 +51,8 @@ def worker(
 
 def run_worker(settings: Settings) -> None:
     """Run one worker in this thread; it takes SIGTERM and SIGINT over."""
+    _warn_of_old_tables(settings)
     clickhouse = ClickHouse(settings.clickhouse)
-    _warn_of_old_tables(clickhouse)
     source = KafkaSource(
         settings.kafka_bootstrap_servers,
         topic=settings.kafka_topic,
@@ -92,11 +96,11 @@ def _report(one: Worker, ended: threading.Event) -> None:
             notice(f"{now[0]:,} stored, {now[1]:,} rejected")
 
 
-def _warn_of_old_tables(clickhouse: ClickHouse) -> None:
+def _warn_of_old_tables(settings: Settings) -> None:
     try:
-        missing = pending(clickhouse)
+        missing = missing_migrations(settings.clickhouse)
     except StoreError as error:
-        notice(f"ClickHouse does not answer yet, the worker keeps trying: {error}")
+        notice(f"{error}. The worker keeps trying.")
     else:
         if missing:
             notice("The tables are missing or old: run `afterword migrate`. The worker waits.")
@@ -111,22 +115,27 @@ def migrate(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL, run none.")] = False,
 ) -> None:
-    """Create the database, its tables and views, or bring them up to date."""
+    """Create the database and its tables, or bring them up to date.
+
+    Safe to run at every deployment: what was run is recorded.
+    """
     address = load_settings().clickhouse
     if not dry_run:
         for name in prepare_database(address, cluster):
             out(name)
         notice(f"{address} is up to date")
         return
-    with open_database(address) as clickhouse:
-        for migration in pending(clickhouse, cluster):
-            out(f"-- {migration.name}")
-            for statement in migration.sql:
-                out(f"{statement};\n")
+    if missing := missing_migrations(address, cluster):
+        out(f"{create_statement(address, cluster)};\n")
+    for migration in missing:
+        out(f"-- {migration.name}")
+        for statement in migration.sql:
+            out(f"{statement};\n")
+    notice(f"{address} is up to date" if not missing else "nothing was run")
 
 
 def status() -> None:
-    """Say how far the workers are behind, and what is stored and rejected."""
+    """Say how far the workers are behind, and what is stored."""
     settings = load_settings()
     notice(f"Kafka {settings.kafka_bootstrap_servers}, ClickHouse {settings.clickhouse}")
     lags = read_lag(
@@ -147,7 +156,8 @@ def status() -> None:
         ).rows[0]
         refused = counts(clickhouse)
     waiting = sum(at.lag for at in lags)
-    out(f"\n{stored:,} feedbacks stored, the last at {newest} UTC; {waiting:,} messages wait")
+    last = f", the last at {newest} UTC" if stored else ""
+    out(f"\n{stored:,} feedbacks stored{last}; {waiting:,} messages wait")
     if refused:
         out()
         print_table(
@@ -159,7 +169,10 @@ def status() -> None:
 
 
 def doctor() -> None:
-    """Check this machine, the settings, Kafka, ClickHouse and the tables, and say what to do."""
+    """Check this machine, settings, Kafka, ClickHouse and tables.
+
+    Exit status 2 if something must be changed; each finding says what to do.
+    """
     findings = list(diagnose(load_settings()))
     for finding in findings:
         out(f"{finding.mark} {finding.what}")
@@ -179,7 +192,10 @@ class Document(StrEnum):
 def schema(
     document: Annotated[Document, typer.Argument(help="json: the event; asyncapi: the topic.")],
 ) -> None:
-    """Print the JSON Schema of the event, or the AsyncAPI document of the topic."""
+    """Print the JSON Schema of the event, or the AsyncAPI document.
+
+    Example: `afterword schema json > feedback.schema.json`.
+    """
     made = json_schema() if document is Document.JSON else asyncapi()
     json.dump(made, sys.stdout, indent=2, ensure_ascii=False)
     out()

@@ -4,14 +4,16 @@ run_demo(pipeline, events=50_000, now=datetime.now(UTC))
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Final
+from itertools import islice
+from types import TracebackType
+from typing import Final, Self
 
-from afterword import Client, KafkaTransport, QueueFullError
+from afterword import Client, KafkaTransport, QueueFullError, Transport
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_schemas import StoreError
-from afterword_stack.console import notice, out, progress
+from afterword_stack.console import out, progress
 from afterword_stack.database import open_database
 from afterword_stack.demo.report import print_report
 from afterword_stack.demo.traffic import PROJECT, Send, traffic
@@ -47,59 +49,83 @@ def _feed(
 ) -> tuple[int, int]:
     settings = pipeline.settings
     transport = KafkaTransport(settings.kafka_bootstrap_servers, topic=settings.kafka_topic)
-    client = Client(project=PROJECT, transport=transport, close_timeout_s=_FLUSH_S)
-    sends = list(traffic(events, now))
-    with client:
+    sends = traffic(events, now)
+    with Feeder(transport) as feeder:
         for start in range(0, events, chunk):
-            some = sends[start : start + chunk]
-            with progress("publishing", len(some)) as advance:
-                _publish(client, transport, some, advance)
-            with progress("ingesting", start + len(some)) as advance:
-                _await(pipeline, clickhouse, start + len(some), advance)
+            end = min(start + chunk, events)
+            with progress("publishing", end - start) as advance:
+                feeder.publish(islice(sends, end - start), advance)
+            with progress("ingesting", end - start) as advance:
+                _await(pipeline, clickhouse, start, end, advance)
     return _arrived(clickhouse)
 
 
-def _publish(
-    client: Client, transport: KafkaTransport, sends: list[Send], advance: Callable[[int], None]
-) -> None:
-    failures = list[StoreError]()
+class Feeder:
+    """Publishes the demo's traffic: whole events by the SDK, broken ones as they are."""
 
-    def report(error: StoreError | None) -> None:
-        if error is not None:
-            failures.append(error)
-
-    def send_raw(key: bytes, value: bytes) -> None:
-        transport.send(key, value, (), report)
-
-    for send in sends:
-        while True:
-            try:
-                send(client, send_raw)
-            except QueueFullError:
-                client.flush(_LOOK_EVERY_S)
-            else:
-                break
-        advance(1)
-    if transport.flush(_FLUSH_S) or failures or client.stats.failed:
-        raise StoreError(
-            f"Kafka did not take all events: {client.stats.failed + len(failures)} failed."
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._sent = 0
+        self._reports: list[StoreError | None] = []
+        self._client = Client(
+            project=PROJECT,
+            transport=transport,
+            on_delivery=lambda delivery: self._reports.append(delivery.error),
+            close_timeout_s=_FLUSH_S,
         )
+
+    def publish(self, sends: Iterable[Send], advance: Callable[[int], None]) -> None:
+        """Publish events and wait until Kafka has them.
+
+        Raises:
+            StoreError: It did not take them all.
+        """
+        for send in sends:
+            try:
+                send(self._client, self._send_raw)
+            except QueueFullError:
+                self._transport.flush(_FLUSH_S)
+                send(self._client, self._send_raw)
+            self._sent += 1
+            advance(1)
+        self._transport.flush(_FLUSH_S)
+        missing = self._sent - self._reports.count(None)
+        if missing:
+            raise StoreError(f"Kafka did not take all events: {missing:,} are missing.")
+
+    def _send_raw(self, key: bytes, value: bytes) -> None:
+        self._transport.send(key, value, (), self._reports.append)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._client.__exit__(kind, error, trace)
 
 
 def _await(
-    pipeline: Pipeline, clickhouse: ClickHouse, expected: int, advance: Callable[[int], None]
+    pipeline: Pipeline,
+    clickhouse: ClickHouse,
+    start: int,
+    end: int,
+    advance: Callable[[int], None],
 ) -> None:
-    """Wait until so many messages have become rows, as long as there is progress."""
-    before, moved_s = 0, time.monotonic()
-    while (arrived := sum(_arrived(clickhouse))) < expected:
+    """Wait until all messages up to a number have become rows, as long as there is progress."""
+    before, moved_s = start, time.monotonic()
+    while (arrived := sum(_arrived(clickhouse))) < end:
         if arrived > before:
             advance(arrived - before)
             before, moved_s = arrived, time.monotonic()
         pipeline.check()
         if time.monotonic() - moved_s > _STALLED_S:
-            notice(f"the worker's log is {pipeline.worker_log}")
             raise StoreError(
-                f"Nothing arrived for {_STALLED_S:.0f} s; {arrived:,} of {expected:,} did."
+                f"Nothing arrived for {_STALLED_S:.0f} s; {arrived:,} of {end:,} did. "
+                f"The end of the worker's log:\n{pipeline.worker_says}"
             )
         time.sleep(_LOOK_EVERY_S)
     advance(arrived - before)

@@ -34,6 +34,7 @@ class ChildProcess:
         command: Program and arguments.
         log_path: Gets stdout and stderr; the log of the start before is kept beside it as `*.1`.
         environment: Variables on top of this process's own; unlike arguments, others cannot see them.
+        folder: Where it runs; by default where this process does.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class ChildProcess:
         command: Sequence[str],
         log_path: Path,
         environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.name = name
+        self._folder = folder
         self._environment = environment or {}
         self.log_path = log_path
         self._command = [str(part) for part in command]
@@ -73,6 +76,7 @@ class ChildProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self._environment},
+                cwd=self._folder,
                 start_new_session=True,
             )
 
