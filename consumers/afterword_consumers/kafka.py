@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
-    OFFSET_STORED,
     Consumer,
     KafkaError,
     KafkaException,
@@ -69,6 +68,7 @@ class KafkaSource:
     ) -> None:
         self._topic = topic
         self._positions: dict[int, int] = {}
+        self._behind = False
         self._listener: RebalanceListener | None = None
         common = {**(settings or {}), "bootstrap.servers": bootstrap_servers}
         self._request_timeout_s = request_timeout_s
@@ -98,14 +98,16 @@ class KafkaSource:
     def poll(self, max_messages: int, timeout_s: float) -> Sequence[Message]:
         """Return the messages that follow."""
         try:
+            if self._behind:
+                self._rewind()
             fetched = self._consumer.consume(max_messages, timeout_s)
         except KafkaException as error:
-            self._rewind()
+            self._behind = True
             raise StoreError(_text(error)) from error
         except BaseException:
             # A callback or a signal handler raised: the client has thrown the messages away, but
             # stands behind them.
-            self._rewind()
+            self._behind = True
             raise
         messages = [message for message in fetched if message.error() is None]
         self._advance(messages)
@@ -144,10 +146,7 @@ class KafkaSource:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         committed = consumer.committed(partitions, timeout=self._request_timeout_s)
-        for partition in committed:
-            if partition.offset < 0:
-                partition.offset = OFFSET_BEGINNING  # this group has not read it yet
-            self._positions[partition.partition] = partition.offset
+        self._remember(committed)
         _log.info("assigned partitions %s", [(p.partition, p.offset) for p in committed])
         consumer.incremental_assign(committed)
 
@@ -176,10 +175,22 @@ class KafkaSource:
                 self._positions[partition] = (message.offset() or 0) + 1
 
     def _rewind(self) -> None:
-        for partition in self._consumer.assignment():
-            # Not known where the offsets could not be asked for; the client then asks itself.
-            offset = self._positions.get(partition.partition, OFFSET_STORED)
-            self._consumer.seek(TopicPartition(self._topic, partition.partition, offset))
+        """Go back to what was handed out last; what fails here is done again by the next poll."""
+        assignment = self._consumer.assignment()
+        # Not known where asking for the offsets was what failed: the client then asked by itself.
+        unknown = [one for one in assignment if one.partition not in self._positions]
+        if unknown:
+            self._remember(self._consumer.committed(unknown, timeout=self._request_timeout_s))
+        for one in assignment:
+            offset = self._positions[one.partition]
+            self._consumer.seek(TopicPartition(self._topic, one.partition, offset))
+        self._behind = False
+
+    def _remember(self, committed: list[TopicPartition]) -> None:
+        for partition in committed:
+            if partition.offset < 0:
+                partition.offset = OFFSET_BEGINNING  # this group has not read it yet
+            self._positions[partition.partition] = partition.offset
 
     def _judge(self, message: KafkaMessage) -> None:
         """Raise for an error that the client hands out in place of a message."""
