@@ -150,12 +150,12 @@ def _print(message: Rejected) -> None:
     for name, value in message.headers:
         out(f"header    {printable(name)}: {_text(value)}")
     out(f"payload   {len(message.payload):,} bytes")
-    out(_text(message.payload))
+    out(_text(message.payload, keep="\n\t"))
 
 
-def _text(raw: bytes) -> str:
+def _text(raw: bytes, *, keep: str = "") -> str:
     """Return bytes as they came, as text that a terminal survives.
 
     JSON is not laid out anew: parsing would hide a key that is there twice.
     """
-    return printable(raw.decode("utf-8", "backslashreplace"), keep="\n\t")
+    return printable(raw.decode("utf-8", "backslashreplace"), keep=keep)

@@ -1,0 +1,200 @@
+"""rejected list, show and replay: from a refused message back onto the topic, once."""
+
+import sys
+from io import BytesIO, TextIOWrapper
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import Consumer, Message
+
+from afterword_stack.commands import rejected
+from afterword_stack.settings import Settings
+
+if TYPE_CHECKING:
+    from tests.deploy.conftest import Afterword, Line
+
+pytestmark = pytest.mark.services
+
+GOOD = b'{"feedback_id":"5f0e2f0a-0000-4000-8000-%012d","project":"p","trace_id":"t","value":1}'
+UNKNOWN = GOOD % 1 + b"}"
+TWICE = GOOD[:-1] % 2 + b',"feedback":{"rating":true,"rating":false}}'
+HOSTILE = b'{"feedback": "\x1b[2J \xff \x9b \\ud800", \r\n "x": 1}'
+
+
+def messages(settings: Settings, count: int) -> list[tuple[object, object, object]]:
+    """Return headers, key and payload of the first messages of the topic, which has one partition in use."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            "group.id": f"{settings.kafka_topic}-reader",
+            "auto.offset.reset": "earliest",
+        }
+    )
+    consumer.subscribe([settings.kafka_topic])
+    found: list[Message] = []
+    while len(found) < count:
+        found += consumer.consume(count - len(found), 10)
+    assert consumer.consume(1, 0.2) == []
+    consumer.close()
+    return [(message.headers(), message.key(), message.value()) for message in found]
+
+
+def place_of(afterword: "Afterword", code: str) -> str:
+    """Return where the one message with a code stands, as the list shows it."""
+    lines = afterword("rejected", "list", "--code", code).out.splitlines()
+    return lines[-1].split()[0]
+
+
+def test_nothing_was_refused_yet(afterword: "Afterword", settings: Settings) -> None:
+    """That is said, and is no failure."""
+    assert settings.kafka_topic
+    ran = afterword("rejected", "list")
+    assert (ran.status, ran.out, ran.err) == (0, "", "nothing was refused\n")
+    ran = afterword("rejected", "replay")
+    assert (ran.status, ran.out) == (0, "0 messages published again\n")
+
+
+def test_the_list_counts_and_shows_the_newest(afterword: "Afterword", line: "Line") -> None:
+    """By reason, then each with its place, which `show` takes."""
+    line.publish(TWICE, UNKNOWN, UNKNOWN)
+    assert line.ingest(3) == (0, 3)
+    ran = afterword("rejected", "list", "--limit", "2")
+    lines = ran.out.splitlines()
+    assert lines[:3] == [
+        "code           messages  not replayed",
+        "invalid_json          2             2",
+        "duplicate_key         1             1",
+    ]
+    assert lines[4].split() == ["at", "rejected", "replayed", "code", "path", "why"]
+    assert [row.split()[3:5] for row in lines[5:]] == [["no", "invalid_json"]] * 2
+    assert ran.err == "`afterword rejected show PARTITION:OFFSET` prints one whole\n"
+    assert afterword("rejected", "list", "--code", "too_deep").err == "none of them fits\n"
+
+
+def test_a_message_is_shown_as_it_came(afterword: "Afterword", line: "Line") -> None:
+    """Also a key that is there twice, which is why it was refused."""
+    line.publish(TWICE, key=b"k-1", headers=[("schema", b"feedback/v1")])
+    line.ingest(1)
+    ran = afterword("rejected", "show", place_of(afterword, "duplicate_key"))
+    assert ran.status == 0
+    fields = dict(row.split(maxsplit=1) for row in ran.out.splitlines()[:-1])
+    assert fields["topic"].startswith(f"{line.settings.kafka_topic} (")
+    assert fields["replayed"] == "no"
+    assert fields["why"].endswith("[duplicate_key at $.feedback.rating]")
+    assert fields["key"] == "k-1"
+    assert fields["header"] == "schema: feedback/v1"
+    assert fields["payload"] == "135 bytes"
+    assert ran.out.splitlines()[-1] == TWICE.decode()
+
+
+def test_bytes_that_command_terminals_are_shown_as_escapes(
+    afterword: "Afterword", line: "Line", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Payload, key, header and path; `--raw` gives the payload byte for byte."""
+    key = b'{"a":\n\x1b]0;x\x07}'
+    line.publish(HOSTILE, key=key, headers=[("x\x1b[31m", b"\xff\x1b[0m")])
+    line.ingest(1)
+    place = place_of(afterword, "invalid_utf8")
+    shown = afterword("rejected", "show", place).out
+    assert all(char.isprintable() or char == "\n" for char in shown)
+    assert '{"feedback": "\\x1b[2J \\xff \\x9b \\ud800", \\r\n "x": 1}' in shown
+    assert 'key       {"a":\\n\\x1b]0;x\\x07}\n' in shown
+    assert "header    x\\x1b[31m: \\xff\\x1b[0m\n" in shown
+    raw = BytesIO()
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(raw))
+    assert afterword("rejected", "show", place, "--raw").status == 0
+    assert raw.getvalue() == HOSTILE
+
+
+def test_a_replay_puts_messages_back_as_they_were(afterword: "Afterword", line: "Line") -> None:
+    """Key, headers and payload; and a second replay moves nothing."""
+    headers = [("schema", b"feedback/v1"), ("bin", b"\xff\x00")]
+    line.publish(HOSTILE, key=b"\xfe\x00k", headers=headers)
+    line.publish(GOOD % 7, UNKNOWN, key=b"\xfe\x00k")
+    assert line.ingest(3) == (1, 2)
+    ran = afterword("rejected", "replay")
+    assert (ran.status, ran.out) == (0, "2 messages published again\n")
+    assert afterword("rejected", "replay").out == "0 messages published again\n"
+    found = messages(line.settings, 5)
+    assert found[3] == (headers, b"\xfe\x00k", HOSTILE)
+    assert found[4] == (None, b"\xfe\x00k", UNKNOWN)
+    assert line.ingest(2) == (0, 2)
+    waiting = afterword("rejected", "list", "--waiting").out.splitlines()
+    assert [row.split()[:3] for row in waiting[1:3]] == [
+        ["invalid_json", "2", "1"],
+        ["invalid_utf8", "2", "1"],
+    ]
+    assert sorted(row.split()[0].partition(":")[2] for row in waiting[5:]) == ["3", "4"]
+
+
+def test_what_became_valid_is_stored_by_a_replay(
+    afterword: "Afterword", line: "Line", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a newer worker knows the field: it is judged anew."""
+    with monkeypatch.context() as older:
+        older.setattr("afterword_schemas.limits.MAX_EVENT_BYTES", 10)
+        older.setattr("afterword_schemas.event.MAX_EVENT_BYTES", 10)
+        line.publish(GOOD % 1)
+        assert line.ingest(1) == (0, 1)
+    assert afterword("rejected", "replay", "--code", "unknown_field").out.startswith("0 messages")
+    assert afterword("rejected", "replay", "--code", "too_large").out.startswith("1 messages")
+    assert line.ingest(1) == (1, 0)
+
+
+def test_a_replay_may_be_of_one_place(afterword: "Afterword", line: "Line") -> None:
+    """The others wait; the same place again is nothing to do, one that never was is a mistake."""
+    line.publish(UNKNOWN, TWICE)
+    line.ingest(2)
+    place = place_of(afterword, "duplicate_key")
+    assert afterword("rejected", "replay", "--at", place).out == "1 messages published again\n"
+    ran = afterword("rejected", "replay", "--at", place)
+    assert (ran.status, ran.out) == (0, "0 messages published again\n")
+    ran = afterword("rejected", "replay", "--at", "3:99")
+    assert (ran.status, ran.out) == (2, "")
+    assert "No refused message is at 3:99. See `afterword rejected list`." in ran.err
+
+
+def test_a_page_larger_than_the_queue_is_replayed(
+    afterword: "Afterword", line: "Line", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full queue is waited for."""
+    line.publish(*[UNKNOWN] * 30)
+    assert line.ingest(30) == (0, 30)
+    monkeypatch.setenv("AFTERWORD_KAFKA", '{"queue.buffering.max.messages": 10}')
+    assert afterword("rejected", "replay").out == "30 messages published again\n"
+
+
+def test_what_kafka_did_not_take_is_not_marked(
+    afterword: "Afterword", line: "Line", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outage in the middle of a replay loses nothing: the next one publishes it."""
+    line.publish(UNKNOWN)
+    line.ingest(1)
+    with monkeypatch.context() as outage:
+        outage.setattr(rejected, "find_partitions", lambda *_: [])
+        outage.setattr(rejected, "_FLUSH_S", 0.2)
+        outage.setenv("AFTERWORD_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+        ran = afterword("rejected", "replay")
+    assert (ran.status, ran.out) == (1, "")
+    assert "Kafka did not take all of them, replay again later: " in ran.err
+    assert afterword("rejected", "replay").out == "1 messages published again\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["list", "--code", "unknwon"], "There is no code unknwon. Codes: empty_message, "),
+        (["replay", "--code", "unknwon"], "There is no code unknwon. Codes: empty_message, "),
+        (["replay", "--at", "3"], "3 is no place. Write PARTITION:OFFSET, such as 3:1042."),
+        (["show", "1:2:3"], "1:2:3 is no place. Write PARTITION:OFFSET, such as 3:1042."),
+        (["show", "0:77"], "No refused message is at 0:77. See `afterword rejected list`."),
+    ],
+)
+def test_a_wrong_code_or_place_is_the_users_to_change(
+    afterword: "Afterword", settings: Settings, arguments: list[str], said: str
+) -> None:
+    """Status 2, and what may be written."""
+    assert settings.kafka_topic
+    ran = afterword("rejected", *arguments)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith(f"afterword: {said}")
