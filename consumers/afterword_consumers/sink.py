@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from afterword_consumers.catalogue import Sighting
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.rejections import Rejection
-from afterword_consumers.rows import COLUMNS, FEEDBACK_ID, PROJECT, Key, Row, decode
+from afterword_consumers.rows import COLUMNS, FEEDBACK_ID, PROJECT, Key, Row, decode, encode
 
 
 class Sink(Protocol):
@@ -109,11 +109,12 @@ class ClickHouseSink:
     def insert_sightings(self, sightings: Sequence[Sighting]) -> None:
         """Insert paths into the catalogue in one request."""
         columns = ("project", "path", "type", "first_seen", "last_seen", "example")
-        rows = [
-            (s.project, s.path, s.type, _time(s.seen_ms), _time(s.seen_ms), s.example)
+        # As lines too: for rows of Python values the client imports pandas, a second at the start.
+        lines = b"".join(
+            encode([s.project, s.path, s.type, s.seen_ms / 1000, s.seen_ms / 1000, s.example])
             for s in sightings
-        ]
-        self._clickhouse.insert_rows("feedback_paths", columns, rows, INSERT_SETTINGS)
+        )
+        self._clickhouse.insert_lines("feedback_paths", columns, lines, INSERT_SETTINGS)
 
     def _lookup(self, keys: Iterable[Key]) -> Iterator[Row]:
         # Both parts were validated: neither can hold a quote.
