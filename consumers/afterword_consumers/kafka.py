@@ -211,7 +211,10 @@ class KafkaSource:
 
 def _topic_id(settings: Mapping[str, Any], topic: str, timeout_s: float) -> str:
     """Ask the broker for the topic's id; its name where the broker is too old to have one."""
-    admin = AdminClient({**settings, "client.id": "afterword-worker"}, logger=_log)
+    try:
+        admin = AdminClient({**settings, "client.id": "afterword-worker"}, logger=_log)
+    except (KafkaException, TypeError, ValueError) as error:
+        raise SetupError(f"The Kafka settings are refused: {_text(error)}.") from error
     try:
         metadata = admin.list_topics(topic, timeout=timeout_s)
     except KafkaException as error:
@@ -231,6 +234,6 @@ def _topic_id(settings: Mapping[str, Any], topic: str, timeout_s: float) -> str:
         return topic
 
 
-def _text(error: KafkaException) -> str:
+def _text(error: Exception) -> str:
     cause = error.args[0]
     return cause.str() if isinstance(cause, KafkaError) else str(cause)
