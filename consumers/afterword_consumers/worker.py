@@ -87,6 +87,7 @@ class Worker:
         self._inserter = Inserter(self._sink, self._options.backoff)
         self._batch, self._opened_s = Batch(self._source.topic_id), 0.0
         self._in_flight: Batch | None = None
+        self._to_commit: dict[int, int] = {}
         self._paused = False
         # Nothing made in the loop refers back to itself, so the collector would only walk over
         # 100,000 rows again and again: it is a third of the time.
@@ -122,10 +123,10 @@ class Worker:
 
     def on_lost(self, partitions: Collection[int]) -> None:
         """Forget the offsets: rows still on their way are written, and again by the next owner."""
-        for batch in (self._batch, self._in_flight):
-            if batch is not None:
-                for partition in partitions:
-                    batch.next_offsets.pop(partition, None)
+        in_flight = {} if self._in_flight is None else self._in_flight.next_offsets
+        for offsets in (self._batch.next_offsets, in_flight, self._to_commit):
+            for partition in partitions:
+                offsets.pop(partition, None)
 
     def _step(self) -> None:
         self._settle()
@@ -193,16 +194,20 @@ class Worker:
             self.stats.batches += 1
             self.stats.rejected += len(batch.rejections)
             self.stats.stored += batch.count - len(batch.rejections)
-            if batch.next_offsets:
-                self._commit(batch)
+            self._to_commit |= batch.next_offsets
+        if self._to_commit:
+            self._commit()
         gc.collect(0)
 
-    def _commit(self, batch: Batch) -> None:
+    def _commit(self) -> None:
         try:
-            self._source.commit(batch.next_offsets)
+            self._source.commit(self._to_commit)
         except StoreError as error:
-            # The rows are safe. A later commit covers them, or the next owner writes them again.
+            # The rows are safe: it is tried again, or the next owner writes them again.
             _log.warning("committing failed, the rows are stored: %s", error)
+            self._stopping.wait(_FETCH_TIMEOUT_S)
+        else:
+            self._to_commit = {}
 
     def _drain(self) -> None:
         """Write and commit what was fetched, as far as the time allows."""
@@ -210,9 +215,10 @@ class Worker:
         while not self._aborting.is_set():
             if self._inserter.wait(0.05):
                 self._settle()
-                if not self._batch.count:
+                if self._batch.count:
+                    self._hand_over()
+                elif not self._to_commit:
                     return
-                self._hand_over()
             if time.monotonic() > deadline_s:
                 _log.warning("the store did not answer in time; the next owner writes it again")
                 return

@@ -213,6 +213,23 @@ def test_a_commit_that_fails_is_made_up_for(bench: "Bench") -> None:
     assert sum(bench.committed.values()) >= 5
 
 
+def test_a_commit_that_fails_is_tried_again_without_new_messages(bench: "Bench") -> None:
+    """On a quiet topic the last rows are committed too, before the worker ends."""
+    bench.publish(10)
+    worker, source = bench.worker()
+    failures = iter([StoreError("coordinator moved"), StoreError("coordinator moved")])
+
+    def fail_twice() -> None:
+        if error := next(failures, None):
+            raise error
+
+    source.before_commit = fail_twice
+    source.before_poll = lambda: worker.stop() if source.taken == 10 else None
+    worker.run()
+
+    assert sum(bench.committed.values()) == 10
+
+
 def test_a_fetch_that_fails_is_tried_again(bench: "Bench") -> None:
     """An error of the broker's ends nothing."""
     bench.publish(10)
