@@ -7,10 +7,13 @@ On a terminal long work shows a bar; elsewhere a plain line now and then.
 """
 
 import math
+import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from rich.cells import cell_len
@@ -66,6 +69,14 @@ def table_lines(rows: Sequence[Mapping[str, object]]) -> list[str]:
     widths = [max(map(cell_len, column)) for column in cells]
     right = [all(map(_is_number, column)) for column in columns]
     return [_line(line, widths, right) for line in zip(*cells, strict=True)]
+
+
+def invocation() -> str:
+    """Return how to call this command again: `afterword` where it is on PATH, else its path."""
+    called = Path(sys.argv[0])
+    if shutil.which("afterword") or called.name != "afterword":
+        return "afterword"
+    return os.path.relpath(called)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from afterword_stack.console import notice, out
+from afterword_stack.console import invocation, notice, out
 from afterword_stack.demo.run import run_demo
 from afterword_stack.local.stack import Broker, LocalStack
 from afterword_stack.pipeline import Pipeline
@@ -18,10 +18,11 @@ _LOOK_EVERY_S: Final = 1.0
 
 _NEXT = """
 Next
-  afterword up                     the same parts, staying up, with data that stays
-  afterword publish FILE           your own events, one JSON object a line
-  afterword query feedback.rating --group-by metadata.model --since 7d
-  afterword rejected list          what was refused, and why
+  {0} up                in one terminal: the same parts, staying up
+  {0} publish FILE      in another: your events, one JSON object a line, as in
+                        deploy/examples/feedback.jsonl
+  {0} query feedback.rating --group-by metadata.model --sql
+  {0} rejected list     what was refused, and why
 """
 
 
@@ -43,7 +44,7 @@ def demo(
         addresses = pipeline.stack.addresses
         notice(f"running Kafka {addresses.kafka} and {addresses.clickhouse}, with one worker")
         run_demo(pipeline, events=events, now=datetime.now(UTC))
-    out(_NEXT.rstrip())
+    out(_NEXT.rstrip().format(invocation()))
 
 
 def up() -> None:
@@ -68,7 +69,8 @@ def _print_addresses(pipeline: Pipeline) -> None:
     out(f"Kafka       {kafka}  ({addresses.kafka})")
     out(f"ClickHouse  {clickhouse}  ({addresses.clickhouse})")
     out(f"data        {addresses.data_dir}")
-    notice("\nIn another terminal: afterword publish FILE, afterword query PATH. Ctrl-C stops.")
+    name = invocation()
+    notice(f"\nIn another terminal: {name} publish FILE, {name} query PATH. Ctrl-C stops.")
 
 
 def _end_in_order() -> None:
