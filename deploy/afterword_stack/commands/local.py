@@ -16,14 +16,12 @@ from afterword_stack.settings import default_settings, load_settings
 
 _LOOK_EVERY_S: Final = 1.0
 
-_NEXT = """
-Next
-  {0} up                in one terminal: the same parts, staying up
-  {0} publish FILE      in another: your events, one JSON object a line, as in
-                        deploy/examples/feedback.jsonl
-  {0} query feedback.rating --group-by metadata.model --sql
-  {0} rejected list     what was refused, and why
-"""
+_NEXT: Final = {
+    "up": "in one terminal: the same parts, staying up",
+    "publish deploy/examples/feedback.jsonl": "in another: events of a file",
+    "query feedback.score --group-by metadata.model --sql": "the answer, and its SQL",
+    "rejected list": "what was refused, and why",
+}
 
 
 def demo(
@@ -44,7 +42,7 @@ def demo(
         addresses = pipeline.stack.addresses
         notice(f"running Kafka {addresses.kafka} and {addresses.clickhouse}, with one worker")
         run_demo(pipeline, events=events, now=datetime.now(UTC))
-    out(_NEXT.rstrip().format(invocation()))
+    _print_next()
 
 
 def up() -> None:
@@ -60,6 +58,13 @@ def up() -> None:
                 pipeline.check()
                 time.sleep(_LOOK_EVERY_S)
         notice("stopping: the worker writes what it has")
+
+
+def _print_next() -> None:
+    width = max(map(len, _NEXT))
+    out("\nNext")
+    for arguments, what in _NEXT.items():
+        out(f"  {invocation()} {arguments.ljust(width)}  {what}")
 
 
 def _print_addresses(pipeline: Pipeline) -> None:
