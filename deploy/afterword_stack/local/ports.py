@@ -6,15 +6,20 @@ A client that knew the address before a restart finds the server there again.
 """
 
 import json
+import random
 import socket
 from collections.abc import Sequence
-from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from afterword_schemas.errors import SetupError
 
 LOOPBACK: Final = "127.0.0.1"
+
+_CHOICE: Final = range(20_000, 32_000)
+"""Below what Linux and macOS give to outgoing connections: one of those could take a port that was
+found free before its server is up. At random, for stacks that start at the same time."""
 
 
 def persisted_ports(path: Path, names: Sequence[str]) -> dict[str, int]:
@@ -50,11 +55,8 @@ def _write(path: Path, ports: dict[str, int]) -> None:
 
 
 def _free_ports(count: int) -> list[int]:
-    with ExitStack() as held:  # all at once, or the same port could come twice
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((LOOPBACK, 0))
-        return [one.getsockname()[1] for one in sockets]
+    shuffled = random.sample(_CHOICE, len(_CHOICE))
+    return list(islice(filter(_is_free, shuffled), count))
 
 
 def _is_free(port: int) -> bool:
