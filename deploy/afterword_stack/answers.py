@@ -25,7 +25,9 @@ def as_json(answer: Answer) -> str:
             "series": [
                 {
                     "type": series.type,
-                    "columns": [{"name": c.name, "kind": c.kind} for c in series.columns],
+                    "columns": [
+                        {"name": c.name, "kind": c.kind, "label": c.label} for c in series.columns
+                    ],
                     "rows": series.rows,
                 }
                 for series in answer.series
@@ -37,11 +39,14 @@ def as_json(answer: Answer) -> str:
 
 
 def as_csv(answer: Answer) -> str:
-    """Return the series one below the other, each under its header, with its type first."""
+    """Return the series one below the other, each under its header, with its type first.
+
+    Numbers are called as in the SQL; groups and buckets as they were asked for.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for series in answer.series:
-        writer.writerow(["type", *(column.name for column in series.columns)])
+        writer.writerow(["type", *map(_csv_name, series.columns)])
         writer.writerows([series.type, *row] for row in series.rows)
     return text.getvalue().rstrip("\n")
 
@@ -60,6 +65,10 @@ def rows_of(series: Series) -> list[Mapping[str, object]]:
         {label: cell for label, cell in _cells(series.columns, row) if label not in idle}
         for row in series.rows
     ]
+
+
+def _csv_name(column: Column) -> str:
+    return column.label if column.kind in {Kind.TEXT, Kind.TIME} else column.name
 
 
 def _series_lines(series: Series) -> list[str]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sys
 import time
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -74,6 +75,7 @@ def _print_addresses(pipeline: Pipeline) -> None:
     out(f"Kafka       {kafka}  ({addresses.kafka})")
     out(f"ClickHouse  {clickhouse}  ({addresses.clickhouse})")
     out(f"data        {addresses.data_dir}")
+    sys.stdout.flush()  # a pipe gets them now, not when `up` ends
     name = invocation()
     notice(f"\nIn another terminal: {name} publish FILE, {name} query PATH. Ctrl-C stops.")
 

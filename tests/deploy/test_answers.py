@@ -1,0 +1,104 @@
+"""Answers as tables, JSON and CSV, whatever the engine gives."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+
+from afterword_consumers.query import Answer, Cell, Column, Kind, Question, Series, build
+from afterword_stack.answers import as_csv, as_json, as_table, rows_of
+
+MODEL = Column("group_1", Kind.TEXT, "metadata.model")
+WEEK = Column("bucket", Kind.TIME, "week")
+OTHER = Column("other_groups", Kind.COUNT, "groups")
+N = Column("n", Kind.COUNT, "n")
+AVG = Column("avg", Kind.NUMBER, "avg")
+AVG_ENDS = (Column("avg_low", Kind.INTERVAL, "low"), Column("avg_high", Kind.INTERVAL, "high"))
+TRUE = Column("true_percent", Kind.PERCENT, "true %")
+TRUE_ENDS = (
+    Column("true_percent_low", Kind.INTERVAL, "low"),
+    Column("true_percent_high", Kind.INTERVAL, "high"),
+)
+NOW = datetime(2026, 1, 31, tzinfo=UTC)
+
+
+def series(columns: tuple[Column, ...], *rows: tuple[Cell, ...], note: str = "") -> Series:
+    """Return a series of numbers."""
+    statement = build(Question("value"), NOW)[0]
+    return Series(statement.series, columns, rows, statement, note)
+
+
+def answered(*found: Series) -> Answer:
+    """Return the answer with these series."""
+    return Answer(Question("value"), found, "2026-01-31T09:30:00.000Z")
+
+
+def test_an_interval_is_one_cell_behind_what_it_is_of() -> None:
+    """In its unit: percent with one place, numbers with three digits, never with an exponent."""
+    shares = series((TRUE, *TRUE_ENDS), (50.0, 9.45, 90.54), (100.0, 95.0, 100.0))
+    assert as_table(answered(shares)).splitlines()[1:] == [
+        " true %            95 %",
+        " 50.0 %    9.4 … 90.5 %",
+        "100.0 %  95.0 … 100.0 %",
+    ]
+    found = series((AVG, *AVG_ENDS), (17_900.5, 13_840.2, 21_960))
+    assert rows_of(found) == [{"avg": 17_900.5, "95 %": "13,840 … 21,960"}]
+    found = series((AVG, *AVG_ENDS), (0.907, 0.7686, 1.045))
+    assert rows_of(found) == [{"avg": 0.907, "95 %": "0.77 … 1.04"}]
+
+
+def test_an_interval_of_one_feedback_is_missing() -> None:
+    """One value says nothing of its spread."""
+    found = series((AVG, *AVG_ENDS), (2.5, None, None))
+    assert rows_of(found) == [{"avg": 2.5, "95 %": None}]
+
+
+def test_feedback_without_the_path_is_a_group_of_its_own() -> None:
+    """Called missing, so that it is not taken for an empty text."""
+    found = series((MODEL, N), (None, 3), ("", 1))
+    assert [row["metadata.model"] for row in rows_of(found)] == ["(missing)", ""]
+
+
+def test_how_many_groups_are_other_is_shown_only_where_some_are() -> None:
+    """A column of noughts says nothing."""
+    assert rows_of(series((MODEL, OTHER, N), ("a", 0, 3))) == [{"metadata.model": "a", "n": 3}]
+    some = rows_of(series((MODEL, OTHER, N), ("a", 0, 3), ("other", 2, 1)))
+    assert [row["groups"] for row in some] == [0, 2]
+
+
+def test_every_series_has_a_title_with_its_note() -> None:
+    """One path may hold numbers and texts."""
+    text = as_table(answered(series((N,), (1,), note="approximate"), series((N,), (2,))))
+    assert text == "number (approximate)\nn\n1\n\nnumber\nn\n2"
+
+
+def test_json_is_whole_and_has_null_for_what_is_missing() -> None:
+    """Nothing is rounded; text is not escaped beyond need."""
+    found = json.loads(as_json(answered(series((MODEL, AVG), ("良い", 1 / 3), (None, None)))))
+    assert found == {
+        "measure": "value",
+        "fresh_until": "2026-01-31T09:30:00.000Z",
+        "notice": None,
+        "suggestions": [],
+        "series": [
+            {
+                "type": "number",
+                "columns": [
+                    {"name": "group_1", "kind": "text", "label": "metadata.model"},
+                    {"name": "avg", "kind": "number", "label": "avg"},
+                ],
+                "rows": [["良い", 1 / 3], [None, None]],
+            }
+        ],
+    }
+
+
+def test_csv_names_groups_and_buckets_as_they_were_asked_for() -> None:
+    """And quotes what needs quotes; a spreadsheet reads it back as it was."""
+    text = as_csv(
+        answered(series((WEEK, MODEL, AVG, *AVG_ENDS), ("2026-01-05", 'a,"b"\n', 2.5, 1, 4)))
+    )
+    assert list(csv.reader(io.StringIO(text))) == [
+        ["type", "week", "metadata.model", "avg", "avg_low", "avg_high"],
+        ["number", "2026-01-05", 'a,"b"\n', "2.5", "1", "4"],
+    ]

@@ -1,0 +1,171 @@
+"""Everything on one machine: started and stopped together, on its own settings, watched."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from afterword_consumers.lag import read_lag
+from afterword_schemas import SetupError
+from afterword_stack import pipeline as module
+from afterword_stack.local.stack import LocalStack, running_stack
+from afterword_stack.pipeline import Pipeline, _as_environment
+from afterword_stack.settings import Settings, default_settings, load_settings
+
+if TYPE_CHECKING:
+    from tests.deploy.conftest import Afterword
+
+EVENT = (
+    '{"feedback_id":"5f0e2f0a-0000-4000-8000-00000000000%d","project":"p","trace_id":"t","value":1}'
+)
+
+
+def test_settings_pass_to_another_process_whole(
+    own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The password, the nested ones, and those that a file here would set otherwise."""
+    changed = Settings(
+        kafka_topic="t", kafka={"a.b": 1, "c": True}, clickhouse_password="hunter2", retry_max_s=0.5
+    )
+    for name, value in _as_environment(changed).items():
+        monkeypatch.setenv(name, value)
+    (own_folders / "afterword.toml").write_text('kafka_topic = "other"\n')
+    assert load_settings() == changed
+    assert load_settings().clickhouse.password == "hunter2"
+
+
+@pytest.fixture
+def stack(tmp_path: Path, own_folders: Path) -> LocalStack:
+    """A stack on the mock broker, which starts at once."""
+    assert own_folders.is_dir()
+    return LocalStack(tmp_path / "stack", broker="mock", announce=False)
+
+
+@pytest.mark.services
+def test_a_pipeline_is_ready_once_it_is_entered(
+    stack: LocalStack, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Topic and tables stand and a worker runs, on no settings of the user's own servers."""
+    monkeypatch.setenv("AFTERWORD_KAFKA", '{"security.protocol": "SSL"}')
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_USER", "me")
+    (own_folders / "afterword.toml").write_text('[kafka]\nsecurity.protocol = "SSL"\n')
+    with Pipeline(stack, load_settings()) as pipeline:
+        pipeline.check()
+        settings = pipeline.settings
+        assert (settings.kafka, settings.clickhouse.user) == ({}, "default")
+        servers = settings.kafka_bootstrap_servers
+        assert servers == stack.addresses.bootstrap_servers
+        assert len(read_lag(servers, settings.kafka_topic, settings.kafka_group, {})) == 4
+        assert pipeline._worker is not None
+        while "assigned partitions" not in pipeline.worker_says:
+            pipeline.check()
+        family = psutil.Process().children(recursive=True)
+    assert psutil.wait_procs(family, timeout=10)[1] == []
+
+
+def check_for_ever(pipeline: Pipeline) -> None:
+    """Look until something is wrong."""
+    while True:
+        pipeline.check()
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("victim", "said"),
+    [
+        ("worker", "The worker has ended. The end of its log:\n"),
+        ("clickhouse", "ClickHouse has ended. Its log is in "),
+        ("kafka", "Kafka has ended. Its log is in "),
+    ],
+)
+def test_a_part_that_ended_is_named(stack: LocalStack, victim: str, said: str) -> None:
+    """With where to look; nobody waits for what cannot come."""
+    with Pipeline(stack, default_settings()) as pipeline:
+        assert pipeline._worker is not None
+        parts = {
+            "worker": psutil.Process(pipeline._worker.pid).kill,
+            "clickhouse": stack.clickhouse.kill,
+            "kafka": stack.kafka.kill,
+        }
+        parts[victim]()
+        with pytest.raises(SetupError, match=f"^{said}"):
+            check_for_ever(pipeline)
+
+
+@pytest.mark.services
+def test_a_pipeline_that_cannot_start_leaves_nothing(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the tables cannot be made: both parts are stopped again."""
+
+    def fail(_: object) -> list[str]:
+        raise SetupError("a later version", "upgrade")
+
+    monkeypatch.setattr(module, "prepare_database", fail)
+    with pytest.raises(SetupError, match="a later version"):
+        Pipeline(stack, default_settings()).start()
+    assert (stack.kafka.alive, stack.clickhouse.alive) == (False, False)
+
+
+class Up:
+    """One `afterword up` on the user's folders."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "afterword_stack", "up"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
+        )
+        assert self.process.stdout is not None
+        self.addresses = [self.process.stdout.readline().split() for _ in range(3)]
+
+    def end(self, number: signal.Signals) -> tuple[int, str]:
+        """Send a signal, and return status and stderr once it has ended."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.send_signal(number)
+        _, err = self.process.communicate(timeout=40)
+        assert psutil.wait_procs(family, timeout=5)[1] == []
+        return self.process.returncode, err
+
+
+@pytest.fixture
+def up(own_folders: Path) -> Iterator[Up]:
+    """A running `afterword up`."""
+    assert own_folders.is_dir()
+    running = Up()
+    yield running
+    if running.process.poll() is None:
+        running.end(signal.SIGTERM)
+
+
+@pytest.mark.services
+def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword", up: Up) -> None:
+    """Over two runs, ended by SIGTERM and by Ctrl-C; a second one beside it says what to do."""
+    found = running_stack()
+    assert found is not None
+    assert up.addresses[0][:4] == ["Kafka", found.bootstrap_servers, "topic", "feedback.events"]
+    assert up.addresses[1][:4] == ["ClickHouse", found.clickhouse_url, "database", "afterword"]
+    assert up.addresses[2] == ["data", found.data_dir]
+    ran = afterword("up")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("afterword: A local stack is already running on ")
+    Path("events.jsonl").write_text(EVENT % 1 + "\n" + EVENT % 2)
+    assert afterword("publish", "events.jsonl").status == 0
+    status, err = up.end(signal.SIGTERM)  # the worker writes what it has
+    assert (status, err.splitlines()[-1]) == (0, "stopping: the worker writes what it has")
+    assert running_stack() is None
+    again = Up()
+    assert again.addresses == up.addresses
+    while "2 feedbacks stored" not in (said := afterword("status").out):
+        assert again.process.poll() is None
+    assert said.endswith("0 messages wait\n")
+    assert afterword("query", "count", "-f", "csv").out == "type,n\ncount,2\n"
+    assert again.end(signal.SIGINT)[0] == 0
