@@ -21,12 +21,12 @@ from afterword_consumers.rejections import Rejection
 from afterword_consumers.rows import (
     FEEDBACK_ID,
     PROJECT,
-    UPDATED_AT,
     Key,
     Row,
     decode,
     encode,
     to_row,
+    version,
 )
 from afterword_consumers.sink import Sink
 from afterword_schemas import Event, EventError, RejectCode, array_paths, read_event
@@ -177,7 +177,7 @@ def _state_after(
     if patch is None:
         whole = decode(batch.body(position, position + 1))
         before = newest.get((whole[PROJECT], whole[FEEDBACK_ID]))
-        return whole if before is None or whole[UPDATED_AT] >= before[UPDATED_AT] else None
+        return whole if before is None or version(whole) >= version(before) else None
     base = newest.get(patch.key)
     try:
         row = patch.row if base is None else merge(base, patch.row, patch.arrays, patch.given)

@@ -8,6 +8,7 @@ read and refused; nothing of the client library's crosses this module.
 """
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -162,14 +163,23 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except ClickHouseError as error:
-        code = error.code if isinstance(error, Error) else None
-        refused = code in _ROW_ERRORS
-        raise (BatchRefusedError if refused else StoreError)(_first_line(error)) from error
+        if isinstance(error, Error) and error.code in _ROW_ERRORS:
+            raise BatchRefusedError(_refusal(error)) from error
+        raise StoreError(_first_line(error)) from error
     except (HTTPError, OSError) as error:
         raise StoreError(_first_line(error)) from error
 
 
+def _refusal(error: Error) -> str:
+    """Name the reason only: the message quotes the row, whose values stay private."""
+    constraint = re.search(r"Constraint `[^`]+`", str(error))
+    return (
+        f"{error.name or 'error'} (code {error.code}){f', {constraint[0]}' if constraint else ''}"
+    )
+
+
 def _first_line(error: Exception) -> str:
-    """Say what happened in one line: ClickHouse appends the rows it was reading, which stay private."""
     text = str(error).strip()
-    return text.splitlines()[0][:500] if text else type(error).__name__
+    # Of the URL all but the address: it holds every setting of the request.
+    line = re.sub(r"(with url: )\S+", r"\1…", text.splitlines()[0]) if text else ""
+    return line[:500] or type(error).__name__

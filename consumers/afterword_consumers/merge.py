@@ -28,6 +28,7 @@ from afterword_consumers.rows import (
     VALUE,
     WEIGHT,
     Row,
+    version,
 )
 from afterword_schemas import EventError, RejectCode
 from afterword_schemas.limits import MAX_LEAVES
@@ -58,7 +59,8 @@ def merge(base: Row, patch: Row, arrays: Iterable[str], given: frozenset[str]) -
     if base[IS_DELETED]:
         return patch if newer else None
     merged = list(base)
-    merged[KAFKA_TOPIC:] = patch[KAFKA_TOPIC:]
+    if version(patch) >= version(base) or patch[KAFKA_OFFSET] >= base[KAFKA_OFFSET]:
+        merged[KAFKA_TOPIC:] = patch[KAFKA_TOPIC:]  # else it would lose against its own base
     merged[UPDATED_AT] = max(base[UPDATED_AT], patch[UPDATED_AT])
     if "created_at" in given:
         earliest = min(base[CREATED_AT], patch[CREATED_AT])

@@ -96,6 +96,11 @@ def to_row(event: Event, leaves: Leaves, message: Message, now_ms: int) -> Row:
     ]
 
 
+def version(row: Row) -> tuple[float, int]:
+    """Return what decides between two rows of one key, as the column `version` does in the table."""
+    return row[UPDATED_AT], row[KAFKA_OFFSET]
+
+
 def published(message: Message, now_ms: int) -> int:
     """Return when a message was published, in milliseconds since 1970.
 

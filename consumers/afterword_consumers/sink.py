@@ -62,7 +62,7 @@ SELECT project, toString(feedback_id), trace_id, session_id, span_id, source, us
        is_deleted, kafka_topic, kafka_partition, kafka_offset
 FROM feedback
 WHERE (project, toUInt128(feedback_id)) IN ({keys})
-ORDER BY version DESC, kafka_offset DESC
+ORDER BY version DESC
 LIMIT 1 BY project, feedback_id
 """
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from afterword_consumers.catalogue import Sighting
 from afterword_consumers.rejections import Rejection
-from afterword_consumers.rows import FEEDBACK_ID, IS_DELETED, PROJECT, UPDATED_AT, Key, Row, decode
+from afterword_consumers.rows import FEEDBACK_ID, IS_DELETED, PROJECT, Key, Row, decode, version
 from afterword_consumers.source import RebalanceListener
 
 
@@ -213,7 +213,7 @@ class MemoryStore:
         rows = [decode(line) for line in lines.splitlines()]
         for row in rows:
             key = row[PROJECT], row[FEEDBACK_ID]
-            if key not in self.rows or self.rows[key][UPDATED_AT] <= row[UPDATED_AT]:
+            if key not in self.rows or version(self.rows[key]) <= version(row):
                 self.rows[key] = row
         self.inserts.append(len(rows))
 

@@ -209,6 +209,21 @@ def test_of_two_rows_of_one_time_the_later_wins(shelf: Shelf) -> None:
     assert shelf.sink.stored([("acme", ID)]) == {("acme", ID): third}
 
 
+def test_of_two_rows_of_one_time_the_later_in_the_topic_wins_whatever_comes_last(
+    shelf: Shelf,
+) -> None:
+    """A worker that lost its partition may insert an old row after its successor's new one."""
+    new, old = row(), row()
+    new[VALUE], new[KAFKA_OFFSET] = 9, 42
+    old[VALUE], old[KAFKA_OFFSET] = -9, 41
+
+    shelf.sink.insert_feedback(encode(new), "new")
+    shelf.sink.insert_feedback(encode(old), "old")
+
+    assert shelf.current() == [("acme", ID, 9)]
+    assert shelf.sink.stored([("acme", ID)])["acme", ID][VALUE] == 9
+
+
 def test_a_tombstone_is_stored_but_not_current(shelf: Shelf) -> None:
     """A cleared event is gone for readers and still there for a patch to find."""
     tombstone = row(is_deleted=1, updated_at=1769851900.0)

@@ -22,10 +22,13 @@ CREATE TABLE IF NOT EXISTS feedback
     updated_at      DateTime64(3, 'UTC'),
     ingested_at     DateTime64(3, 'UTC') DEFAULT now64(3),
     is_deleted      UInt8,
-    version         UInt64 DEFAULT toUnixTimestamp64Milli(updated_at),
     kafka_topic     LowCardinality(String),
     kafka_partition UInt32,
     kafka_offset    UInt64,
+    -- By time, and within a millisecond by offset: of equal versions the last inserted would win, and
+    -- that may be an old row which a worker that lost its partition inserts late.
+    version         UInt128 DEFAULT
+        bitOr(bitShiftLeft(toUInt128(toUnixTimestamp64Milli(updated_at)), 64), toUInt128(kafka_offset)),
 
     INDEX created_at_range created_at TYPE minmax GRANULARITY 1,
     INDEX trace_id_bloom   trace_id   TYPE bloom_filter(0.01) GRANULARITY 4,
