@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from afterword_consumers.kafka import KafkaSource
 from afterword_schemas import SetupError, StoreError
 from afterword_stack.local.kafka import KafkaNode
+from afterword_stack.local.mock_kafka import MockKafkaNode
 
 pytestmark = pytest.mark.services
 
@@ -114,4 +115,14 @@ def test_the_classic_protocol_keeps_the_same_promise(kafka: KafkaNode, topic: st
         source.subscribe(Deaf())
         assert read(source, len(expected)) == expected
         source.commit({0: 3})
+        source.close()
+
+
+def test_a_broker_without_topic_ids_is_not_waited_for() -> None:
+    """The mock has no controller to ask for it: the name stands for the id, at once."""
+    with MockKafkaNode() as mock:
+        mock.create_topic("t")
+        # Waiting would take a minute.
+        source = KafkaSource(mock.bootstrap_servers, topic="t", group="g", request_timeout_s=60.0)
+        assert source.topic_id == "t"
         source.close()
