@@ -1,12 +1,12 @@
 """Everything on one machine: started and stopped together, on its own settings, watched."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import psutil
 import pytest
@@ -55,6 +55,7 @@ def test_a_pipeline_is_ready_once_it_is_entered(
     monkeypatch.setenv("AFTERWORD_KAFKA", '{"security.protocol": "SSL"}')
     monkeypatch.setenv("AFTERWORD_CLICKHOUSE_USER", "me")
     (own_folders / "afterword.toml").write_text('[kafka]\nsecurity.protocol = "SSL"\n')
+    others = set(psutil.Process().children(recursive=True))
     with Pipeline(stack, load_settings()) as pipeline:
         pipeline.check()
         settings = pipeline.settings
@@ -65,7 +66,8 @@ def test_a_pipeline_is_ready_once_it_is_entered(
         assert pipeline._worker is not None
         while "assigned partitions" not in pipeline.worker_says:
             pipeline.check()
-        family = psutil.Process().children(recursive=True)
+        family = set(psutil.Process().children(recursive=True)) - others
+    assert len(family) >= 4
     assert psutil.wait_procs(family, timeout=10)[1] == []
 
 
@@ -128,44 +130,41 @@ class Up:
         self.addresses = [self.process.stdout.readline().split() for _ in range(3)]
 
     def end(self, number: signal.Signals) -> tuple[int, str]:
-        """Send a signal, and return status and stderr once it has ended."""
+        """Send a signal, and return status and stderr once it and its parts have ended."""
         family = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(number)
         _, err = self.process.communicate(timeout=40)
         assert psutil.wait_procs(family, timeout=5)[1] == []
         return self.process.returncode, err
 
+    def __enter__(self) -> Self:
+        return self
 
-@pytest.fixture
-def up(own_folders: Path) -> Iterator[Up]:
-    """A running `afterword up`."""
-    assert own_folders.is_dir()
-    running = Up()
-    yield running
-    if running.process.poll() is None:
-        running.end(signal.SIGTERM)
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.end(signal.SIGTERM)
 
 
 @pytest.mark.services
-def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword", up: Up) -> None:
+def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword") -> None:
     """Over two runs, ended by SIGTERM and by Ctrl-C; a second one beside it says what to do."""
-    found = running_stack()
-    assert found is not None
-    assert up.addresses[0][:4] == ["Kafka", found.bootstrap_servers, "topic", "feedback.events"]
-    assert up.addresses[1][:4] == ["ClickHouse", found.clickhouse_url, "database", "afterword"]
-    assert up.addresses[2] == ["data", found.data_dir]
-    ran = afterword("up")
-    assert (ran.status, ran.out) == (2, "")
-    assert ran.err.startswith("afterword: A local stack is already running on ")
-    Path("events.jsonl").write_text(EVENT % 1 + "\n" + EVENT % 2)
-    assert afterword("publish", "events.jsonl").status == 0
-    status, err = up.end(signal.SIGTERM)  # the worker writes what it has
-    assert (status, err.splitlines()[-1]) == (0, "stopping: the worker writes what it has")
+    with Up() as up:
+        found = running_stack()
+        assert found is not None
+        assert up.addresses[0][:4] == ["Kafka", found.bootstrap_servers, "topic", "feedback.events"]
+        assert up.addresses[1][:4] == ["ClickHouse", found.clickhouse_url, "database", "afterword"]
+        assert up.addresses[2] == ["data", found.data_dir]
+        ran = afterword("up")
+        assert (ran.status, ran.out) == (2, "")
+        assert ran.err.startswith("afterword: A local stack is already running on ")
+        Path("events.jsonl").write_text(EVENT % 1 + "\n" + EVENT % 2)
+        assert afterword("publish", "events.jsonl").status == 0
+        status, err = up.end(signal.SIGTERM)  # the worker writes what it has
+        assert (status, err.splitlines()[-1]) == (0, "stopping: the worker writes what it has")
     assert running_stack() is None
-    again = Up()
-    assert again.addresses == up.addresses
-    while "2 feedbacks stored" not in (said := afterword("status").out):
-        assert again.process.poll() is None
-    assert said.endswith("0 messages wait\n")
-    assert afterword("query", "count", "-f", "csv").out == "type,n\ncount,2\n"
-    assert again.end(signal.SIGINT)[0] == 0
+    with Up() as again:
+        assert again.addresses == up.addresses
+        while not re.search(r"^2 feedbacks stored, .*; 0 m", afterword("status").out, re.MULTILINE):
+            assert again.process.poll() is None
+        assert afterword("query", "count", "-f", "csv").out == "type,n\ncount,2\n"
+        assert again.end(signal.SIGINT)[0] == 0
