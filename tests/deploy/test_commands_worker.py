@@ -9,7 +9,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -29,6 +29,8 @@ NOT_YET = "The worker keeps trying."
 class WorkerProcess:
     """One `afterword worker`, whose log a test can wait for."""
 
+    started: ClassVar[list[subprocess.Popen[str]]] = []
+
     def __init__(self, *options: str, **settings: str) -> None:
         variables = {f"AFTERWORD_{name.upper()}": value for name, value in settings.items()}
         self.process = subprocess.Popen(
@@ -37,6 +39,7 @@ class WorkerProcess:
             text=True,
             env={**os.environ, "AFTERWORD_BATCH_MAX_AGE_S": "0.1", **variables},
         )
+        self.started.append(self.process)
         self.log: list[str] = []
         self._more = threading.Condition()
         self._reader = threading.Thread(target=self._read)
@@ -63,6 +66,14 @@ class WorkerProcess:
         assert self.process.stderr is not None
         self.process.stderr.close()
         return status
+
+
+@pytest.fixture(autouse=True)
+def _none_left() -> Iterator[None]:
+    """End the workers of a test that failed in the middle."""
+    yield
+    while WorkerProcess.started:
+        WorkerProcess.started.pop().kill()
 
 
 class Gate:
