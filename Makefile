@@ -18,7 +18,7 @@ demo: .venv/.installed
 	@$(BIN)/afterword demo
 
 test: .venv/.installed-dev
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist worksteal
 
 check: .venv/.installed-dev
 	$(BIN)/ruff check $(SOURCES)

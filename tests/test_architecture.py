@@ -101,7 +101,7 @@ def test_imports_go_down_only() -> None:
     """The stack knows producers and consumers, these know the schemas, none knows its siblings."""
     assert {
         module.as_posix(): sideways
-        for module in MODULES
+        for module in PRODUCT
         if (sideways := packages(module) & OURS - MAY_IMPORT[module.parts[0]])
     } == {}
 

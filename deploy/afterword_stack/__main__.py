@@ -1,6 +1,7 @@
 """The `afterword` command: says what is missing where the SDK alone is installed."""
 
 import io
+import logging
 import sys
 
 
@@ -20,6 +21,8 @@ def main() -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that is no UTF-8 shows ✓ as an escape, which beats no answer at all.
         sys.stdout.reconfigure(errors="backslashreplace")
+    # What the Kafka client has to say of a broker that comes and goes; failures are reported.
+    logging.getLogger("afterword.kafka").setLevel(logging.CRITICAL)
     return run(sys.argv[1:])
 
 

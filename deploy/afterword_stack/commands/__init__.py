@@ -4,7 +4,6 @@ Results go to stdout, notices and progress to stderr. Exit status: 0 done, 1 fai
 change something.
 """
 
-import logging
 from collections.abc import Sequence
 
 from afterword_schemas import AfterwordError, SetupError
@@ -16,8 +15,6 @@ __all__ = ["run"]
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status."""
-    # What the producer's client has to say of a broker that comes and goes; failures are reported.
-    logging.getLogger("afterword.kafka").setLevel(logging.CRITICAL)
     try:
         app(arguments, prog_name="afterword")
     except SystemExit as end:

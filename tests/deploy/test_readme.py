@@ -1,0 +1,72 @@
+"""The front page says what happens: its commands, its snippet and its SQL run, its links lead somewhere."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from afterword_consumers.clickhouse import ClickHouse
+from afterword_stack.settings import Settings
+
+if TYPE_CHECKING:
+    from tests.deploy.conftest import Afterword, Line
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+pytestmark = pytest.mark.services
+
+
+def blocks(language: str) -> list[str]:
+    """Return the code blocks in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_commands_run(afterword: "Afterword", line: "Line") -> None:
+    """What the second terminal is told to type works, in the order in which it stands there."""
+    commands = re.findall(r"^    \.venv/bin/afterword (?!up)(.*)$", README, flags=re.MULTILINE)
+    assert [command.split()[0] for command in commands] == [
+        "publish",
+        "query",
+        "query",
+        "query",
+        "paths",
+        "status",
+    ]
+    for command in commands:
+        ran = afterword(*shlex.split(command.replace("deploy/", f"{ROOT}/deploy/")))
+        assert ran.status == 0, ran.err
+        if command.startswith("publish"):
+            assert line.ingest(4) == (4, 0)
+
+
+def test_the_snippet_and_the_sql_run(
+    line: "Line", settings: Settings, database_of: ClickHouse
+) -> None:
+    """What the snippet sends is what the SQL answers."""
+    (python,), (sql,) = blocks("python"), blocks("sql")
+    snippet = python.replace("localhost:9092", settings.kafka_bootstrap_servers).replace(
+        'project="support-bot"', f'project="support-bot", topic="{settings.kafka_topic}"'
+    )
+
+    exec(compile(snippet, "README.md", "exec"), {})
+
+    assert line.ingest(2) == (2, 0)
+    rows = database_of.select(sql.replace("numbers['feedback.score']", "weight"))
+    assert {row[0]: row[1:] for row in rows} == {"aurora-2": (1, 1.0, 100.0), None: (1, 0.2, None)}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        *(f"{root}/README.md" for root in ("schemas", "producers", "consumers", "deploy")),
+    ],
+)
+def test_links_lead_somewhere(page: str) -> None:
+    """Every relative link of a page names a file or a folder."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
