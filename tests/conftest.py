@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import clickhouse_connect
@@ -24,9 +25,27 @@ _KAFKA_PROPERTIES = {
 }
 
 
+_KAFKA_IMAGE = "apache/kafka:4.3.1"
+_CLICKHOUSE_IMAGE = "clickhouse/clickhouse-server:26.9"
+
+
 def pytest_report_header() -> str:
     """Say what the run is about to prove itself on."""
     return f"kafka: {_describe_kafka()}; clickhouse: {_describe_clickhouse()}; {_describe_docker()}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the Docker arm of the contracts out where it cannot run; the header says so."""
+    docker = [item for item in items if item.get_closest_marker("docker")]
+    if docker and not _docker_at_hand():
+        config.hook.pytest_deselected(items=docker)
+        items[:] = [item for item in items if item not in docker]
+
+
+@pytest.fixture(scope="session")
+def docker_images() -> dict[str, str]:
+    """The images that the Docker arm of the contracts runs on."""
+    return {"kafka": _KAFKA_IMAGE, "clickhouse": _CLICKHOUSE_IMAGE}
 
 
 @pytest.fixture(scope="session")
@@ -77,10 +96,16 @@ def _describe_clickhouse() -> str:
 
 
 def _describe_docker() -> str:
+    if _docker_at_hand():
+        return f"docker: {_KAFKA_IMAGE} and {_CLICKHOUSE_IMAGE}"
+    return "docker: no daemon with the images, Docker variant not run"
+
+
+@cache
+def _docker_at_hand() -> bool:
     docker = shutil.which("docker")
-    if docker and _succeeds([docker, "info"]):
-        return "docker: daemon at hand"
-    return "docker: no daemon, Docker variant not run"
+    images = [_KAFKA_IMAGE, _CLICKHOUSE_IMAGE]
+    return docker is not None and _succeeds([docker, "image", "inspect", *images])
 
 
 def _succeeds(command: list[str]) -> bool:

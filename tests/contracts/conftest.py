@@ -1,47 +1,24 @@
 """Kafka and ClickHouse in containers, for the Docker arm of the contracts.
 
-The arm runs where a Docker daemon has both images; elsewhere its tests are deselected, and the
-header of the run says so. It never stands in for the arm that is called real.
+It runs where a Docker daemon has both images, and never stands in for the arm that is called real.
 """
 
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy, LogMessageWaitStrategy
 
-KAFKA_IMAGE = "apache/kafka:4.3.1"
-CLICKHOUSE_IMAGE = "clickhouse/clickhouse-server:26.9"
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the Docker arm out where it cannot run."""
-    docker = [item for item in items if item.get_closest_marker("docker")]
-    if docker and not images_at_hand():
-        config.hook.pytest_deselected(items=docker)
-        items[:] = [item for item in items if item not in docker]
-
-
-def images_at_hand() -> bool:
-    """Return whether a Docker daemon answers and has both images."""
-    docker = shutil.which("docker")
-    if docker is None:
-        return False
-    asked = [docker, "image", "inspect", KAFKA_IMAGE, CLICKHOUSE_IMAGE]
-    return subprocess.run(asked, capture_output=True, check=False).returncode == 0
-
 
 @pytest.fixture(scope="session")
-def kafka_container() -> Iterator[str]:
+def kafka_container(docker_images: dict[str, str]) -> Iterator[str]:
     """Bootstrap servers of Kafka in a container."""
     with socket.socket() as free:  # a client is told this port by the broker: it must be known
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     container = DockerContainer(
-        KAFKA_IMAGE,
+        docker_images["kafka"],
         env={
             "KAFKA_NODE_ID": "1",
             "KAFKA_PROCESS_ROLES": "broker,controller",
@@ -66,10 +43,10 @@ def kafka_container() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def clickhouse_container() -> Iterator[tuple[str, int]]:
+def clickhouse_container(docker_images: dict[str, str]) -> Iterator[tuple[str, int]]:
     """Host and HTTP port of ClickHouse in a container."""
     container = DockerContainer(
-        CLICKHOUSE_IMAGE, env={"CLICKHOUSE_SKIP_USER_SETUP": "1"}, ports=[8123]
+        docker_images["clickhouse"], env={"CLICKHOUSE_SKIP_USER_SETUP": "1"}, ports=[8123]
     )
     container.waiting_for(HttpWaitStrategy(8123, "/ping"))
     with container:
