@@ -27,6 +27,9 @@ from afterword_schemas import SetupError, StoreError
 
 _log = logging.getLogger(__name__)
 
+_NO_TOPIC_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
+"""A UUID of zeros in base 64: what brokers before 2.8 answer."""
+
 _OWN_SETTINGS: Final = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
@@ -231,9 +234,14 @@ def _topic_id(settings: Mapping[str, Any], topic: str, timeout_s: float) -> str:
         return topic  # librdkafka's mock: the client would wait for a controller to ask
     try:
         described = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
-        return str(described[topic].result().topic_id)
-    except KafkaException:
-        return topic
+        topic_id = str(described[topic].result().topic_id)
+    except KafkaException as error:
+        # Not the name instead: the same refused message would be kept twice, under two ids.
+        raise SetupError(
+            f"Kafka at {settings['bootstrap.servers']} does not describe topic {topic}: {_text(error)}.",
+            "Start the worker again; it needs the right to DESCRIBE the topic.",
+        ) from error
+    return topic if topic_id == _NO_TOPIC_ID else topic_id
 
 
 def _text(error: Exception) -> str:
