@@ -97,7 +97,7 @@ class ChdbEngine:
         return str(self._anchor.query(sql, "TSVRaw").bytes().decode()).strip()
 
     def _connect(self) -> Any:
-        import chdb  # noqa: PLC0415 - optional, and 300 MB
+        import chdb  # noqa: PLC0415  # optional, and 300 MB
 
         return chdb.connect(str(self._path))
 

@@ -70,7 +70,7 @@ class ChildProcess:
         if self.log_path.exists():
             self.log_path.replace(self.log_path.with_name(self.log_path.name + ".1"))
         with self.log_path.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - a command built by this package
+            self._process = subprocess.Popen(  # noqa: S603  # a command built by this package
                 [sys.executable, "-E", "-S", str(_GUARD), *self._command],
                 stdin=subprocess.PIPE,
                 stdout=log,

@@ -24,7 +24,7 @@ def main(command: list[str]) -> int:
         # The starter signals the whole process group. A handler, not SIG_IGN: the command would
         # inherit an ignored signal, and a JVM then never hears it.
         signal.signal(number, lambda *_: None)
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - the starter's own words
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603  # the starter's own words
     threading.Thread(target=_kill_when_orphaned, args=(child,), daemon=True).start()
     status = child.wait()
     return status if status >= 0 else 128 - status

@@ -30,7 +30,7 @@ def form_fields(content_type: str, body: bytes | bytearray) -> dict[str, str]:
     header["Content-Type"] = content_type
     delimiter = b"\r\n--" + (header.get_boundary() or "").encode()
     parts = (b"\r\n" + bytes(body)).split(delimiter)
-    if len(parts) < 2 or not parts[-1].startswith(b"--"):  # noqa: PLR2004 - before, and the end
+    if len(parts) < 2 or not parts[-1].startswith(b"--"):  # noqa: PLR2004  # before, and the end
         raise ClickHouseError.of(BAD_ARGUMENTS, "BAD_ARGUMENTS", "The form is not complete")
     return dict(_field(part) for part in parts[1:-1])
 

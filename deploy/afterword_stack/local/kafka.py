@@ -186,7 +186,7 @@ class KafkaNode:
         if (self.data_dir / "data" / "meta.properties").exists():
             return
         tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted"]
-        done = subprocess.run(  # noqa: S603 - our own java and configuration
+        done = subprocess.run(  # noqa: S603  # our own java and configuration
             [*run, *tool, "-t", _new_cluster_id(), "-c", str(config)],
             stdin=subprocess.DEVNULL,
             capture_output=True,

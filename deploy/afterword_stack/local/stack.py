@@ -175,7 +175,7 @@ class LocalStack:
             return
         try:
             if find_java() is None:
-                raise FetchError("There is no Java 17 or later.")  # noqa: TRY301 - one way down
+                raise FetchError("There is no Java 17 or later.")  # noqa: TRY301  # one way down
             resolve_kafka_jars(progress=self._progress)
         except FetchError as error:
             self.kafka = MockKafkaNode()
