@@ -9,14 +9,14 @@ The worker is a process of its own, as in production, and ends with this one.
 import contextlib
 import json
 import sys
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from pydantic import SecretStr
 
 from afterword_schemas import SetupError
 from afterword_stack.database import prepare_database
 from afterword_stack.local.child import ChildProcess
+from afterword_stack.local.lifecycle import Lifecycle
 from afterword_stack.local.stack import LocalStack
 from afterword_stack.settings import Settings
 
@@ -26,7 +26,7 @@ PARTITIONS: Final = 4
 _WORKER_STOP_S: Final = 30.0
 
 
-class Pipeline:
+class Pipeline(Lifecycle):
     """Kafka, ClickHouse and one worker on one folder, started and stopped together.
 
     Args:
@@ -89,18 +89,6 @@ class Pipeline:
                 f"The worker has ended. The end of its log:\n{self.worker_says}\n",
                 f"The whole log is {self._worker.log_path}.",
             )
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _start_worker(self) -> None:
         command = [sys.executable, "-m", "afterword_stack", "worker"]

@@ -12,12 +12,12 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 from urllib.request import ProxyHandler, build_opener
 
 from afterword_schemas.errors import SetupError
 from afterword_stack.local.child import ChildProcess
+from afterword_stack.local.lifecycle import Lifecycle
 from afterword_stack.local.ports import LOOPBACK, persisted_ports
 
 _START_TIMEOUT_S: Final = 60.0
@@ -25,7 +25,7 @@ _STOP_TIMEOUT_S: Final = 30.0
 _HTTP_TIMEOUT_S: Final = 5.0
 
 
-class ClickHouseNode:
+class ClickHouseNode(Lifecycle):
     """One ClickHouse and its data folder.
 
     A folder begun with the engine from PyPI stays with it: a server cannot read its data.
@@ -102,18 +102,6 @@ class ClickHouseNode:
         """Stop it in order, if it runs, and start it on the same data and address."""
         self.stop()
         self.start()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _chdb_command(self) -> list[str]:
         module = "afterword_stack.local.chdb_server"

@@ -13,14 +13,14 @@ import subprocess
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from afterword_schemas.errors import SetupError
 from afterword_stack.local.child import ChildProcess
 from afterword_stack.local.jars import KAFKA_VERSION, Progress, print_progress, resolve_kafka_jars
 from afterword_stack.local.java import MIN_JAVA, Java, find_java
 from afterword_stack.local.kafka_admin import create_topic, new_admin, serves
+from afterword_stack.local.lifecycle import Lifecycle
 from afterword_stack.local.ports import LOOPBACK, persisted_ports
 
 _START_TIMEOUT_S: Final = 60.0
@@ -72,7 +72,7 @@ _PROPERTIES: Final = {
 }
 
 
-class KafkaNode:
+class KafkaNode(Lifecycle):
     """One Kafka broker and its data folder.
 
     Args:
@@ -155,18 +155,6 @@ class KafkaNode:
     ) -> None:
         """Create the topic and wait until every partition has a leader; one that exists stays."""
         create_topic(self.bootstrap_servers, name, partitions, config or {})
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _write_config(self, ports: Mapping[str, int]) -> Path:
         broker, controller = (f"{LOOPBACK}:{ports[name]}" for name in ("broker", "controller"))

@@ -9,14 +9,14 @@ as soon as somebody asks for it and has 4 partitions. Good for a demo, not for a
 """
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from confluent_kafka import KafkaException, libversion
 from confluent_kafka.admin import AdminClient
 
 from afterword_schemas.errors import SetupError
 from afterword_stack.local.kafka_admin import has_leaders
+from afterword_stack.local.lifecycle import Lifecycle
 
 PARTITIONS: Final = 4
 """Of every topic: the mock has no other number."""
@@ -24,7 +24,7 @@ PARTITIONS: Final = 4
 _TIMEOUT_S: Final = 10.0
 
 
-class MockKafkaNode:
+class MockKafkaNode(Lifecycle):
     """A volatile broker with the interface of `KafkaNode`."""
 
     volatile = True
@@ -95,15 +95,3 @@ class MockKafkaNode:
         # It knows no CreateTopics request; asking about a topic creates it.
         if not has_leaders(self._owner.list_topics(name, timeout=_TIMEOUT_S).topics.get(name)):
             raise SetupError(f"The mock broker has no topic {name}.", "Choose another name.")
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()

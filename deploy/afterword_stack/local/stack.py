@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Literal, Self
 
 from afterword_schemas.errors import SetupError
@@ -26,6 +25,7 @@ from afterword_stack.local.folders import state_dir
 from afterword_stack.local.jars import FetchError, Progress, print_progress, resolve_kafka_jars
 from afterword_stack.local.java import find_java
 from afterword_stack.local.kafka import KafkaNode
+from afterword_stack.local.lifecycle import Lifecycle
 from afterword_stack.local.lock import FileLock, is_locked
 from afterword_stack.local.mock_kafka import MockKafkaNode
 
@@ -59,7 +59,7 @@ class Addresses:
     pid: int
 
 
-class LocalStack:
+class LocalStack(Lifecycle):
     """Kafka and ClickHouse on one data folder.
 
     Args:
@@ -147,18 +147,6 @@ class LocalStack:
                 one.result()
         finally:
             self._cleanup.close()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _lock(self) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
