@@ -68,7 +68,8 @@ class ClickHouseAddress:
     timeout_s: int = 300
 
     def __str__(self) -> str:
-        return f"{'https' if self.secure else 'http'}://{self.host}:{self.port}/{self.database}"
+        scheme = "https" if self.secure else "http"
+        return f"{scheme}://{self.host}:{self.port}/?database={self.database}"
 
 
 class ClickHouse:

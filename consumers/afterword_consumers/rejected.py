@@ -2,8 +2,9 @@
 
     for count in replay(clickhouse, publish, Selection(code="unknown_field")): ...
 
-A message that was replayed is marked, so that a second replay moves nothing. It goes through the
-topic again, byte for byte, and is judged anew: it is stored, or refused under its new offset.
+A message goes through the topic again, byte for byte, and is judged anew: it is stored, or refused
+under its new offset. It is marked, and so is its copy by a header, so that a second replay moves
+nothing, also of what was refused again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,13 @@ from afterword_consumers.clickhouse import ClickHouse
 _PAGE_ROWS: Final = 200
 """With payloads of a megabyte each, as much as one answer should hold."""
 
-_NEVER: Final = "toDateTime64(0, 3, 'UTC')"
+REPLAY_HEADER: Final = "afterword-replay-of"
+"""Header of a message that was published again: the place it was refused at first."""
+
+_WAITING: Final = (
+    f"replayed_at = toDateTime64(0, 3, 'UTC') AND NOT has(headers.name, '{REPLAY_HEADER}')"
+)
+_NEVER: Final = "replayed_at = toDateTime64(0, 3, 'UTC')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,12 @@ class Rejected:
         """Where it stood, as `partition:offset`: the name to show or replay it by."""
         return f"{self.partition}:{self.offset}"
 
+    @property
+    def replay_headers(self) -> tuple[tuple[str, bytes], ...]:
+        """The headers of its copy: its own, and the one that marks the copy."""
+        own = [header for header in self.headers if header[0] != REPLAY_HEADER]
+        return (*own, (REPLAY_HEADER, self.place.encode()))
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -54,12 +67,14 @@ class Selection:
     Attributes:
         code: A `RejectCode`.
         place: `partition:offset`.
-        waiting: Only those that were not replayed.
+        waiting: Only those that were not replayed, and are no replay that was refused again.
+        again: Of the latter too, where `waiting` would leave them out.
     """
 
     code: str | None = None
     place: str | None = None
     waiting: bool = False
+    again: bool = False
 
     def conditions(self) -> tuple[str, dict[str, str | int]]:
         """Return the condition in SQL, and its parameters."""
@@ -73,14 +88,14 @@ class Selection:
             )
             parameters["place"] = self.place
         if self.waiting:
-            parts.append(f"replayed_at = {_NEVER}")
+            parts.append(_NEVER if self.again else _WAITING)
         return " AND ".join(parts), parameters
 
 
 def counts(clickhouse: ClickHouse) -> list[tuple[str, int, int]]:
     """Return for each code how many were refused and how many of them wait, the most first."""
     rows = clickhouse.query(
-        f"SELECT code, count(), countIf(replayed_at = {_NEVER}) "
+        f"SELECT code, count(), countIf({_WAITING}) "
         "FROM feedback_rejected FINAL GROUP BY code ORDER BY count() DESC, code"
     ).rows
     return [(str(code), int(total or 0), int(waiting or 0)) for code, total, waiting in rows]
@@ -105,7 +120,8 @@ def replay(
         clickhouse: Where they are.
         publish: Publishes messages and returns once the broker has them all; what it raises ends
             the replay, and its page stays unmarked.
-        selection: Which; those replayed already are left out in any case.
+        selection: Which; those replayed already are left out in any case, and the replays among
+            them unless `again` is set.
 
     Yields:
         After each page, how many messages it held.

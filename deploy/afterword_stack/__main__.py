@@ -14,8 +14,8 @@ def main() -> int:
             raise
         sys.stderr.write(
             f"afterword: the command needs {error.name}, which the SDK alone does not install.\n"
-            "Install the server parts: pip install 'afterword[server]', "
-            "or 'afterword[server,local]' for `afterword demo` and `afterword up`.\n"
+            "Install the server parts: pip install '.[server]' in a clone, "
+            "or '.[server,local]' for `afterword demo` and `afterword up`.\n"
         )
         return 2
     if isinstance(sys.stdout, io.TextIOWrapper):

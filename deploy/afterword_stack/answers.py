@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from afterword_consumers.query import Answer, Cell, Column, Kind, Series
 from afterword_stack.console import decimal_places, table_lines
@@ -46,7 +48,7 @@ def as_csv(answer: Answer) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for series in answer.series:
-        writer.writerow(["type", *map(_csv_name, series.columns)])
+        writer.writerow(["type", *map(_csv_name, _told_apart(series.columns))])
         writer.writerows([series.type, *row] for row in series.rows)
     return text.getvalue().rstrip("\n")
 
@@ -56,14 +58,26 @@ def rows_of(series: Series) -> list[Mapping[str, object]]:
 
     How many groups "other" stands for is left out where nothing is "other".
     """
+    columns = _told_apart(series.columns)
     idle = {
         column.label
-        for at, column in enumerate(series.columns)
+        for at, column in enumerate(columns)
         if column.name.startswith("other_") and not any(row[at] for row in series.rows)
     }
     return [
-        {label: cell for label, cell in _cells(series.columns, row) if label not in idle}
+        {label: cell for label, cell in _cells(columns, row) if label not in idle}
         for row in series.rows
+    ]
+
+
+def _told_apart(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns, a group that is called like another column marked as the group."""
+    labels = Counter(column.label for column in columns)
+    return [
+        replace(column, label=f"{column.label} (group)")
+        if labels[column.label] > 1 and column.name.startswith("group_")
+        else column
+        for column in columns
     ]
 
 

@@ -45,7 +45,7 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
     yield _local_parts()
     stack = running_stack()
     if stack is not None:
-        yield Finding(f"a local stack is up: {stack.kafka}, {stack.clickhouse}")
+        yield Finding(f"a local stack is up: Kafka {stack.kafka}, {stack.clickhouse}")
     yield _kafka(settings)
     yield from _clickhouse(settings)
 
@@ -56,13 +56,13 @@ def _local_parts() -> Finding:
     except PackageNotFoundError:
         return Finding(
             "no local ClickHouse engine, so no `afterword demo` and `afterword up`",
-            "pip install 'afterword[local]', unless you use your own servers",
+            "pip install '.[local]' in a clone, unless you use your own servers",
         )
     java = find_java()
     if java is None:
         return Finding(
             f"{engine}, no Java: a mock that forgets stands in for Kafka {KAFKA_VERSION}",
-            "pip install 'afterword[local]', or install Java 17 or later",
+            "pip install '.[local]' in a clone, or install Java 17 or later",
         )
     return Finding(f"local parts: {engine}, Kafka {KAFKA_VERSION} on Java {java.major}")
 

@@ -1,8 +1,8 @@
 """Measure how long `feedback()` keeps its caller, and how many bytes an event takes.
 
-    python producers/benchmarks/sdk_latency.py localhost:9092 feedback.events
+    python producers/benchmarks/sdk_latency.py
 
-Prints microseconds per call, paced as a busy service would and flat out, and the same for one bare
+Starts a Kafka of its own on this machine. Prints microseconds per call, paced as a busy service would and flat out, and the same for one bare
 `produce` of librdkafka, which no SDK can go below.
 """
 
@@ -11,45 +11,52 @@ Prints microseconds per call, paced as a busy service would and flat out, and th
 import argparse
 import json
 import platform
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from confluent_kafka import Producer
 
 from afterword import KAFKA_DEFAULTS, Client
+from afterword_stack.local.kafka import KafkaNode
 
+TOPIC = "feedback.events"
 TEXT = "The date of the meeting was missed; the rest of the summary was right."
 
 
 def main() -> None:
-    """Run all measurements and print one line each."""
+    """Start Kafka, run all measurements and print one line each."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bootstrap_servers")
-    parser.add_argument("topic")
     parser.add_argument("--calls", type=int, default=20_000)
     parser.add_argument("--compression", default=KAFKA_DEFAULTS["compression.type"])
     options = parser.parse_args()
+    print(f"{platform.python_version()}, {platform.machine()}, {options.compression}")
+    with tempfile.TemporaryDirectory() as folder, KafkaNode(Path(folder)) as kafka:
+        kafka.create_topic(TOPIC, partitions=4)
+        run(kafka.bootstrap_servers, options.calls, options.compression)
+
+
+def run(bootstrap_servers: str, calls: int, compression: str) -> None:
+    """Measure the bare producer and the SDK on a broker."""
     sent_bytes = [0]
 
     def on_stats(text: str) -> None:
         sent_bytes[0] = json.loads(text)["tx_bytes"]
 
     settings = {
-        "compression.type": options.compression,
+        "compression.type": compression,
         "statistics.interval.ms": 200,
         "stats_cb": on_stats,
     }
-    print(f"{platform.python_version()}, {platform.machine()}, {options.compression}")
-    producer = Producer({**KAFKA_DEFAULTS, "bootstrap.servers": options.bootstrap_servers})
+    producer = Producer({**KAFKA_DEFAULTS, "bootstrap.servers": bootstrap_servers})
     value = json.dumps({"trace_id": "tr-7f3", "value": 1, "feedback": {"comment": TEXT}}).encode()
 
     def produce(_: int) -> None:
-        producer.produce(options.topic, value, b"k" * 36, on_delivery=lambda *_: None)
+        producer.produce(TOPIC, value, b"k" * 36, on_delivery=lambda *_: None)
         producer.poll(0)
 
-    with Client(
-        options.bootstrap_servers, project="benchmark", topic=options.topic, kafka=settings
-    ) as client:
+    with Client(bootstrap_servers, project="benchmark", topic=TOPIC, kafka=settings) as client:
 
         def feedback(number: int) -> None:
             client.feedback(
@@ -60,9 +67,9 @@ def main() -> None:
                 metadata={"_user": f"u-{number % 5000}", "model": "m-4.1"},
             )
 
-        report("produce() alone, 1,000/s", measure(produce, options.calls // 10, 1000))
-        report("feedback(), 1,000/s", measure(feedback, options.calls // 10, 1000))
-        report("feedback(), flat out", measure(feedback, options.calls, 0))
+        report("produce() alone, 1,000/s", measure(produce, calls // 10, 1000))
+        report("feedback(), 1,000/s", measure(feedback, calls // 10, 1000))
+        report("feedback(), flat out", measure(feedback, calls, 0))
         client.flush(60)
         time.sleep(0.5)
         print(f"{client.stats}, {sent_bytes[0] / client.stats.sent:.0f} bytes an event")

@@ -91,7 +91,7 @@ def asyncapi() -> _Json:
 
 
 _INFO: Final = """
-    Services and gateways publish feedback on AI answers; a worker stores it in ClickHouse. Delivery
+    Services publish feedback on AI answers; a worker stores it in ClickHouse. Delivery
     is at least once, and `feedback_id` makes it exact: the same id again replaces the event.
 
     There is no topic for refused events. What breaks a rule is stored in the table

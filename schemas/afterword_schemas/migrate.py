@@ -89,16 +89,19 @@ def migrate(connection: SqlConnection, cluster: str | None = None) -> list[str]:
         The names of those that were run, in order.
     """
     todo = pending(connection, cluster)
-    for statement in [_RECORD] if cluster is None else clustered(_RECORD, cluster):
+    for statement in plan(todo, cluster):
         connection.command(statement)
-    for migration in todo:
-        for statement in migration.sql:
-            connection.command(statement)
-        connection.command(
-            "INSERT INTO schema_migrations (name, checksum) "
-            f"VALUES ('{migration.name}', '{migration.checksum}')"
-        )
     return [migration.name for migration in todo]
+
+
+def plan(todo: Sequence[Migration], cluster: str | None = None) -> list[str]:
+    """Return every statement that `migrate` runs for some migrations, the record included."""
+    statements = [_RECORD] if cluster is None else clustered(_RECORD, cluster)
+    for migration in todo:
+        record = f"VALUES ('{migration.name}', '{migration.checksum}')"
+        statements += migration.sql
+        statements.append(f"INSERT INTO schema_migrations (name, checksum) {record}")
+    return [statement.strip() for statement in statements]
 
 
 def _parse(name: str, text: str, cluster: str | None) -> Migration:

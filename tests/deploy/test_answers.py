@@ -59,6 +59,14 @@ def test_feedback_without_the_path_is_a_group_of_its_own() -> None:
     assert [row["metadata.model"] for row in rows_of(found)] == ["(missing)", ""]
 
 
+def test_a_group_that_is_called_like_another_column_is_told_apart() -> None:
+    """Grouped by value, a text's values and the groups would share a name, and one would vanish."""
+    group, value = Column("group_1", Kind.TEXT, "value"), Column("value", Kind.TEXT, "value")
+    found = series((group, value, N), ("4", "aurora", 2))
+    assert rows_of(found) == [{"value (group)": "4", "value": "aurora", "n": 2}]
+    assert as_csv(answered(found)).splitlines()[0] == "type,value (group),value,n"
+
+
 def test_how_many_groups_are_other_is_shown_only_where_some_are() -> None:
     """A column of noughts says nothing."""
     assert rows_of(series((MODEL, OTHER, N), ("a", 0, 3))) == [{"metadata.model": "a", "n": 3}]

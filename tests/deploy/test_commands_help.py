@@ -13,8 +13,8 @@ from afterword_stack.commands.app import app
 
 README = Path(__file__).parents[2] / "deploy" / "README.md"
 INSTALL = (
-    "Install the server parts: pip install 'afterword[server]', "
-    "or 'afterword[server,local]' for `afterword demo` and `afterword up`."
+    "Install the server parts: pip install '.[server]' in a clone, "
+    "or '.[server,local]' for `afterword demo` and `afterword up`."
 )
 
 

@@ -107,7 +107,7 @@ def test_bytes_that_command_terminals_are_shown_as_escapes(
 
 
 def test_a_replay_puts_messages_back_as_they_were(afterword: "Afterword", line: "Line") -> None:
-    """Key, headers and payload; and a second replay moves nothing."""
+    """Key, payload, and headers with a mark; and a second replay moves nothing, also of what is bad."""
     headers = [("schema", b"feedback/v1"), ("bin", b"\xff\x00")]
     line.publish(HOSTILE, key=b"\xfe\x00k", headers=headers)
     line.publish(GOOD % 7, UNKNOWN, key=b"\xfe\x00k")
@@ -116,15 +116,24 @@ def test_a_replay_puts_messages_back_as_they_were(afterword: "Afterword", line: 
     assert (ran.status, ran.out) == (0, "2 messages published again\n")
     assert afterword("rejected", "replay").out == "0 messages published again\n"
     found = messages(line.settings, 5)
-    assert found[3] == (headers, b"\xfe\x00k", HOSTILE)
-    assert found[4] == (None, b"\xfe\x00k", UNKNOWN)
+    (places,) = {found[3][0][-1][1].partition(b":")[0]}
+    marks = [("afterword-replay-of", places + b":0"), ("afterword-replay-of", places + b":2")]
+    assert found[3] == ([*headers, marks[0]], b"\xfe\x00k", HOSTILE)
+    assert found[4] == ([marks[1]], b"\xfe\x00k", UNKNOWN)
     assert line.ingest(2) == (0, 2)
-    waiting = afterword("rejected", "list", "--waiting").out.splitlines()
-    assert [row.split()[:3] for row in waiting[1:3]] == [
-        ["invalid_json", "2", "1"],
-        ["invalid_utf8", "2", "1"],
+    assert afterword("rejected", "replay").out == "0 messages published again\n"
+    counted = afterword("rejected", "list", "--waiting").out.splitlines()
+    assert [row.split()[:3] for row in counted[1:3]] == [
+        ["invalid_json", "2", "0"],
+        ["invalid_utf8", "2", "0"],
     ]
-    assert sorted(row.split()[0].partition(":")[2] for row in waiting[5:]) == ["3", "4"]
+    assert afterword("rejected", "replay", "--again").out == "2 messages published again\n"
+    assert afterword("rejected", "replay", "--again").out == "0 messages published again\n"
+    assert messages(line.settings, 7)[5] == (
+        [*headers, ("afterword-replay-of", places + b":3")],
+        b"\xfe\x00k",
+        HOSTILE,
+    )
 
 
 def test_what_became_valid_is_stored_by_a_replay(

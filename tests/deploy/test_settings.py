@@ -175,10 +175,10 @@ def test_a_running_stack_fills_in_only_addresses_that_are_unset(
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("http://h", "http://h:8123/afterword"),
-        ("https://h", "https://h:8443/afterword"),
-        ("https://h:1/", "https://h:1/afterword"),
-        ("http://[::1]:8123", "http://[::1]:8123/afterword"),
+        ("http://h", "http://h:8123/?database=afterword"),
+        ("https://h", "https://h:8443/?database=afterword"),
+        ("https://h:1/", "https://h:1/?database=afterword"),
+        ("http://[::1]:8123", "http://[::1]:8123/?database=afterword"),
     ],
 )
 def test_an_address_gets_the_port_of_its_scheme(

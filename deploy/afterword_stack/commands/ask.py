@@ -87,7 +87,7 @@ def query(  # noqa: PLR0917  # one for each option
         ran = [series.statement for series in found.series] or build(question, now)
         for statement in ran:
             notice(f"-- {statement.series}\n{to_sql(statement)};\n")
-    _print(found, form)
+    _print(found, form, after_sql=sql)
 
 
 def paths(
@@ -114,11 +114,12 @@ def paths(
     print_table([dict(zip(names, row, strict=True)) for row in table.rows])
 
 
-def _print(found: Answer, form: Format) -> None:
+def _print(found: Answer, form: Format, *, after_sql: bool) -> None:
     if found.series or form is Format.JSON:
         out(_WRITERS[form](found))
     if found.fresh_until:
-        notice(f"the youngest feedback here arrived at {found.fresh_until}")
+        comment = "-- " if after_sql else ""  # what stands on stderr can be pasted as a whole
+        notice(f"{comment}the youngest feedback here arrived at {found.fresh_until}")
     if not found.series:
         hint = f" Did you mean {', '.join(found.suggestions)}?" if found.suggestions else ""
         raise StoreError(f"{found.notice}{hint}")

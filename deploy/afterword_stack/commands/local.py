@@ -62,10 +62,9 @@ def up() -> None:
 
 
 def _print_next() -> None:
-    width = max(map(len, _NEXT))
     out("\nNext")
     for arguments, what in _NEXT.items():
-        out(f"  {invocation()} {arguments.ljust(width)}  {what}")
+        out(f"  {invocation()} {arguments}\n      {what}")
 
 
 def _print_addresses(pipeline: Pipeline) -> None:

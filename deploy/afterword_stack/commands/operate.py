@@ -19,6 +19,7 @@ from afterword_consumers.sink import ClickHouseSink
 from afterword_consumers.worker import Worker
 from afterword_schemas import StoreError
 from afterword_schemas.documents import asyncapi, json_schema
+from afterword_schemas.migrate import plan
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.database import (
     create_statement,
@@ -125,13 +126,14 @@ def migrate(
             out(name)
         notice(f"{address} is up to date")
         return
-    if missing := missing_migrations(address, cluster):
-        out(f"{create_statement(address, cluster)};\n")
-    for migration in missing:
-        out(f"-- {migration.name}")
-        for statement in migration.sql:
-            out(f"{statement};\n")
-    notice(f"{address} is up to date" if not missing else "nothing was run")
+    missing = missing_migrations(address, cluster)
+    if not missing:
+        notice(f"{address} is up to date")
+        return
+    first = (create_statement(address, cluster), f"USE {address.database}")
+    for statement in (*first, *plan(missing, cluster)):
+        out(f"{statement};\n")
+    notice("nothing was run")
 
 
 def status() -> None:

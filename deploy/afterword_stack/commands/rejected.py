@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Final
 
@@ -73,12 +74,19 @@ def show(
 
 
 @rejected.command("replay")
-def replay_(code: _Code = None, place: _Place = None) -> None:
+def replay_(
+    code: _Code = None,
+    place: _Place = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also replays that were refused once more.")
+    ] = False,
+) -> None:
     """Publish refused messages again, each once; they are judged anew.
 
-    Without options, all that were not replayed yet. Replaying twice moves nothing the second time.
+    Without options, all that were not replayed yet. Replaying twice moves nothing the second time,
+    also of what is refused again.
     """
-    selection = _selection(code, place)
+    selection = replace(_selection(code, place), again=again)
     settings = load_settings()
     find_partitions(settings.kafka_bootstrap_servers, settings.kafka_topic, settings.kafka)
     transport = KafkaTransport(
@@ -105,10 +113,10 @@ def _publish(transport: Transport, messages: Sequence[Rejected]) -> None:
     reports = list[StoreError | None]()
     for message in messages:
         try:
-            transport.send(message.key, message.payload, message.headers, reports.append)
+            transport.send(message.key, message.payload, message.replay_headers, reports.append)
         except QueueFullError:  # a page of large messages is more than the queue holds
             transport.flush(_FLUSH_S)
-            transport.send(message.key, message.payload, message.headers, reports.append)
+            transport.send(message.key, message.payload, message.replay_headers, reports.append)
     transport.flush(_FLUSH_S)
     failures = [error for error in reports if error is not None]
     if failures or len(reports) < len(messages):

@@ -107,7 +107,7 @@ class ChdbEngine:
         except ImportError as error:
             raise SetupError(
                 "The ClickHouse engine chDB is not installed.",
-                "pip install 'afterword[local]' brings it; or put a clickhouse binary on PATH.",
+                "pip install '.[local]' in a clone brings it; or put a clickhouse binary on PATH.",
             ) from error
         except RuntimeError as error:
             self._lock.release()

@@ -180,7 +180,7 @@ def _fetch_one_by_jgo(jar: Jar, repository: Path, folder: Path) -> str:
     except ImportError as error:
         raise FetchError(
             "There is neither Maven (mvn) nor the Python package jgo to fetch Kafka.",
-            "Install one of them: pip install 'afterword[local]' brings jgo.",
+            "Install one of them: pip install '.[local]' in a clone brings jgo.",
         ) from error
     group, artifact, version = jar.coordinate.split(":")
     # A repository of its own for each: jgo does not say that it may be shared by threads.

