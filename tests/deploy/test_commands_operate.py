@@ -93,7 +93,9 @@ def test_a_database_without_tables_says_what_to_run(
     assert topic_set
     ran = afterword(*command.split())
     assert ran.status == 2
-    assert f"?database={absent} lacks tables of Afterword. Run `afterword migrate`, or set" in ran.err
+    assert (
+        f"?database={absent} lacks tables of Afterword. Run `afterword migrate`, or set" in ran.err
+    )
     assert "Exception" not in ran.err
 
 

@@ -129,11 +129,6 @@ def test_a_replay_puts_messages_back_as_they_were(afterword: "Afterword", line: 
     ]
     assert afterword("rejected", "replay", "--again").out == "2 messages published again\n"
     assert afterword("rejected", "replay", "--again").out == "0 messages published again\n"
-    assert messages(line.settings, 7)[5] == (
-        [*headers, ("afterword-replay-of", places + b":3")],
-        b"\xfe\x00k",
-        HOSTILE,
-    )
 
 
 def test_what_became_valid_is_stored_by_a_replay(
