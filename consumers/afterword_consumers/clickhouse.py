@@ -114,27 +114,17 @@ class ClickHouse:
         columns: Sequence[str],
         lines: bytes,
         settings: Mapping[str, Any],
+        form: str = "JSONCompactEachRow",
     ) -> None:
-        """Insert rows that are lines of JSONCompactEachRow, newline included, in one request."""
+        """Insert rows that are lines of a text format, each with its newline, in one request."""
         with _translated():
             self._client.raw_insert(
                 table,
                 column_names=list(columns),
                 insert_block=lines,
                 settings=dict(settings),
-                fmt="JSONCompactEachRow",
+                fmt=form,
             )
-
-    def insert_rows(
-        self,
-        table: str,
-        columns: Sequence[str],
-        rows: Sequence[Sequence[Any]],
-        settings: Mapping[str, Any],
-    ) -> None:
-        """Insert rows of Python values in one request; bytes go into a String as they are."""
-        with _translated():
-            self._client.insert(table, rows, column_names=list(columns), settings=dict(settings))
 
     def close(self) -> None:
         """Close the connections, if any were opened."""

@@ -31,6 +31,8 @@ class Rejected:
     """A refused message as stored.
 
     Attributes:
+        published_ms: When it was published at first, in milliseconds since 1970. Its copy keeps that
+            time, or old feedback would overrule newer.
         replayed_at: When it was published again; None if it was not.
         payload: The bytes as they came.
     """
@@ -39,6 +41,7 @@ class Rejected:
     topic_id: str
     partition: int
     offset: int
+    published_ms: int
     rejected_at: datetime
     replayed_at: datetime | None
     code: str
@@ -197,7 +200,8 @@ def _read(
     # As hexadecimal: the driver would decode bytes that are no UTF-8.
     rows = clickhouse.query(
         "SELECT kafka_topic, topic_id, kafka_partition, kafka_offset, "
-        "toUnixTimestamp64Milli(rejected_at), toUnixTimestamp64Milli(replayed_at), "
+        "toUnixTimestamp64Milli(published_at), toUnixTimestamp64Milli(rejected_at), "
+        "toUnixTimestamp64Milli(replayed_at), "
         "code, path, detail, hex(message_key), "
         "arrayStringConcat(arrayMap(h -> concat(hex(h.name), ':', hex(h.value)), headers), ','), "
         f"hex(payload) FROM feedback_rejected FINAL WHERE {where} "
@@ -208,18 +212,19 @@ def _read(
 
 
 def _message(row: Sequence[object]) -> Rejected:
-    topic, topic_id, partition, offset, rejected_ms, replayed_ms, code, path, detail = row[:9]
-    key, headers, payload = (str(cell) for cell in row[9:])
+    topic, topic_id, partition, offset, published_ms, rejected_ms, replayed_ms = row[:7]
+    code, path, detail, key, headers, payload = (str(cell) for cell in row[7:])
     return Rejected(
         topic=str(topic),
         topic_id=str(topic_id),
         partition=int(str(partition)),
         offset=int(str(offset)),
+        published_ms=int(str(published_ms)),
         rejected_at=_time(rejected_ms),
         replayed_at=_time(replayed_ms) if replayed_ms else None,
-        code=str(code),
-        path=str(path),
-        detail=str(detail),
+        code=code,
+        path=path,
+        detail=detail,
         key=bytes.fromhex(key),
         headers=tuple(_header(text) for text in headers.split(",") if text),
         payload=bytes.fromhex(payload),

@@ -71,7 +71,13 @@ class KafkaTransport:
         self._line: _Line | None = _Line(self._settings)
 
     def send(
-        self, key: bytes, value: bytes, headers: Headers, on_delivery: DeliveryCallback
+        self,
+        key: bytes,
+        value: bytes,
+        headers: Headers,
+        on_delivery: DeliveryCallback,
+        *,
+        timestamp_ms: int | None = None,
     ) -> None:
         """See `Transport.send`."""
 
@@ -85,7 +91,12 @@ class KafkaTransport:
                 self._line = _Line(self._settings)
             try:
                 self._line.producer.produce(
-                    self._topic, value, key, headers=[*headers], on_delivery=report
+                    self._topic,
+                    value,
+                    key,
+                    headers=[*headers],
+                    on_delivery=report,
+                    timestamp=timestamp_ms or 0,  # 0 is now
                 )
             except BufferError:
                 raise QueueFullError("the queue is full, this event was not taken") from None

@@ -22,11 +22,16 @@ from afterword_schemas.errors import StoreError
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as it would stand on the topic."""
+    """One message as it would stand on the topic.
+
+    Attributes:
+        timestamp_ms: As it was asked for; None for the time of sending.
+    """
 
     key: bytes
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
+    timestamp_ms: int | None = None
 
 
 class MemoryTransport:
@@ -74,7 +79,13 @@ class MemoryTransport:
         self._failure = None
 
     def send(
-        self, key: bytes, value: bytes, headers: Headers, on_delivery: DeliveryCallback
+        self,
+        key: bytes,
+        value: bytes,
+        headers: Headers,
+        on_delivery: DeliveryCallback,
+        *,
+        timestamp_ms: int | None = None,
     ) -> None:
         """See `Transport.send`."""
         with self._lock:
@@ -82,7 +93,7 @@ class MemoryTransport:
                 raise ClosedError
             if len(self._waiting) >= self._capacity:
                 raise QueueFullError("the queue is full, this event was not taken")
-            self._waiting.append((Message(key, value, tuple(headers)), on_delivery))
+            self._waiting.append((Message(key, value, tuple(headers), timestamp_ms), on_delivery))
         if not self._holding:
             self._settle()
 

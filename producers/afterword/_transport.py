@@ -20,7 +20,13 @@ class Transport(Protocol):
     """Carries messages in the background; safe to call from any thread."""
 
     def send(
-        self, key: bytes, value: bytes, headers: Headers, on_delivery: DeliveryCallback
+        self,
+        key: bytes,
+        value: bytes,
+        headers: Headers,
+        on_delivery: DeliveryCallback,
+        *,
+        timestamp_ms: int | None = None,
     ) -> None:
         """Take one message without waiting; messages of one key stay in order.
 
@@ -29,6 +35,7 @@ class Transport(Protocol):
             value: The payload.
             headers: Names and values.
             on_delivery: Called once, from any thread, unless this call raises.
+            timestamp_ms: When it was first published, in milliseconds since 1970; now if None.
 
         Raises:
             QueueFullError: No room; nothing was taken.

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import Consumer, Message
 
+from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.lag import read_lag
 from afterword_stack.commands import rejected
 from afterword_stack.settings import Settings
 
@@ -37,6 +39,16 @@ def messages(settings: Settings, count: int) -> list[tuple[object, object, objec
     assert consumer.consume(1, 0.2) == []
     consumer.close()
     return [(message.headers(), message.key(), message.value()) for message in found]
+
+
+def partition_of(settings: Settings) -> int:
+    """Return the partition that the key of these tests meets."""
+    (used,) = (
+        at.partition
+        for at in read_lag(settings.kafka_bootstrap_servers, settings.kafka_topic, "none", {})
+        if at.end
+    )
+    return used
 
 
 def place_of(afterword: "Afterword", code: str) -> str:
@@ -116,7 +128,7 @@ def test_a_replay_puts_messages_back_as_they_were(afterword: "Afterword", line: 
     assert (ran.status, ran.out) == (0, "2 messages published again\n")
     assert afterword("rejected", "replay").out == "0 messages published again\n"
     found = messages(line.settings, 5)
-    (places,) = {found[3][0][-1][1].partition(b":")[0]}
+    places = b"%d" % partition_of(line.settings)
     marks = [("afterword-replay-of", places + b":0"), ("afterword-replay-of", places + b":2")]
     assert found[3] == ([*headers, marks[0]], b"\xfe\x00k", HOSTILE)
     assert found[4] == ([marks[1]], b"\xfe\x00k", UNKNOWN)
@@ -129,6 +141,25 @@ def test_a_replay_puts_messages_back_as_they_were(afterword: "Afterword", line: 
     ]
     assert afterword("rejected", "replay", "--again").out == "2 messages published again\n"
     assert afterword("rejected", "replay", "--again").out == "0 messages published again\n"
+
+
+def test_a_replay_keeps_the_time_of_the_first_publishing(
+    afterword: "Afterword", line: "Line", database_of: ClickHouse
+) -> None:
+    """Or old feedback that carries no time of its own would overrule what was said since."""
+    old, new = GOOD % 1, (GOOD % 1).replace(b'"value":1', b'"value":-5')
+    assert new != old
+    database_of.command("ALTER TABLE feedback ADD CONSTRAINT c CHECK value != 1")
+    line.publish(old)
+    assert line.ingest(1) == (0, 1)
+    database_of.command("ALTER TABLE feedback DROP CONSTRAINT c")
+    line.publish(new)
+    assert line.ingest(1) == (1, 0)
+
+    assert afterword("rejected", "replay").out == "1 messages published again\n"
+    assert line.ingest(1) == (1, 0)
+
+    assert database_of.select("SELECT value FROM feedback_current") == ((-5,),)
 
 
 def test_what_became_valid_is_stored_by_a_replay(

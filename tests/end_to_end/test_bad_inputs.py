@@ -240,3 +240,29 @@ def test_a_row_that_clickhouse_refuses_is_found_among_the_others(pipeline: "Pipe
     why = "ClickHouse refused the row: VIOLATED_CONSTRAINT (code 469), Constraint `no_poison`"
     assert refused == [(n, "store_refused", "$", True, why) for n in (0, 251, 499)]
     assert pipeline.select("SELECT count() FROM feedback_current") == [(497,)]
+
+
+def test_a_rejection_that_the_table_refuses_is_tried_until_it_goes_in(
+    pipeline: "Pipeline",
+) -> None:
+    """Nothing is committed past a refused message that is not kept yet: a full disk ends in a wait."""
+    pipeline.clickhouse.command(
+        "ALTER TABLE feedback_rejected ADD CONSTRAINT small CHECK length(payload) < 10"
+    )
+    pipeline.publish_raw(b"this is no JSON, and long", b"key")
+    pipeline.flush()
+    worker = pipeline.worker()
+    before: list[int] = []
+
+    def went_in() -> bool:
+        if worker.stats.retries >= 2 and not before:
+            before.append(worker.stats.rejected)
+            pipeline.clickhouse.command("ALTER TABLE feedback_rejected DROP CONSTRAINT small")
+        return worker.stats.rejected == 1
+
+    pipeline.work(worker, until=went_in)
+
+    assert before == [0]
+    assert pipeline.select("SELECT payload FROM feedback_rejected") == [
+        ("this is no JSON, and long",)
+    ]

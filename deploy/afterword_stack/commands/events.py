@@ -43,8 +43,9 @@ def check(file: _File) -> None:
 def publish(file: _File) -> None:
     """Publish the events of a file to the topic.
 
-    Lines that would be refused are named and left out. Publishing a file again changes nothing:
-    the same feedback_id is the same event. Exit status 1 if any line was left out.
+    Lines that would be refused are named and left out; exit status 1 then. Publishing a file again
+    doubles nothing: the same feedback_id is the same event. A line without updated_at counts as
+    said now, and so overrules what was said since.
     Examples: `afterword publish events.jsonl`, `zcat old.jsonl.gz | afterword publish -`.
     """
     with _open(file) as source:

@@ -112,11 +112,19 @@ def _publish(transport: Transport, messages: Sequence[Rejected]) -> None:
     """Publish messages and wait until the broker has them all."""
     reports = list[StoreError | None]()
     for message in messages:
+        send = partial(
+            transport.send,
+            message.key,
+            message.payload,
+            message.replay_headers,
+            reports.append,
+            timestamp_ms=message.published_ms,
+        )
         try:
-            transport.send(message.key, message.payload, message.replay_headers, reports.append)
+            send()
         except QueueFullError:  # a page of large messages is more than the queue holds
             transport.flush(_FLUSH_S)
-            transport.send(message.key, message.payload, message.replay_headers, reports.append)
+            send()
     transport.flush(_FLUSH_S)
     failures = [error for error in reports if error is not None]
     if failures or len(reports) < len(messages):

@@ -62,6 +62,9 @@ _PROPERTIES: Final = {
     "group.min.session.timeout.ms": "1000",
     "group.consumer.min.session.timeout.ms": "1000",
     "group.consumer.min.heartbeat.interval.ms": "100",
+    # A worker that was killed keeps its partitions for a session: 45 s by default.
+    "group.consumer.session.timeout.ms": "6000",
+    "group.consumer.heartbeat.interval.ms": "1000",
     # After SIGKILL the controller takes the broker for alive, and so refuses its successor, for a
     # session: 9 s by default.
     "broker.session.timeout.ms": "2000",
