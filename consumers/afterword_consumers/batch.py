@@ -111,6 +111,7 @@ class Batch:
                 row = to_row(event, leaves, message, now_ms)
                 line = b"" if event.op == "patch" else encode(row)
                 if not line:
+                    _check_key(message, event)
                     self.patches[len(self)] = _patch(event, row)
             except EventError as error:
                 self.reject(message, error, now_ms)
@@ -187,6 +188,13 @@ def _state_after(
     if row is not None:
         merged[position] = encode(row)
     return row
+
+
+def _check_key(message: Message, event: Event) -> None:
+    """Refuse a patch that may have met another partition than the other events of its id."""
+    if message.key() != event.feedback_id.encode():
+        detail = "the key of a patch's message must be its feedback_id, in lower case"
+        raise EventError(RejectCode.WRONG_KEY, "$.feedback_id", detail)
 
 
 def _patch(event: Event, row: Row) -> Patch:

@@ -73,6 +73,10 @@ class RejectCode(StrEnum):
     NOT_ALLOWED = "not_allowed"
     """A `clear` carries content, which could only be ignored."""
 
+    WRONG_KEY = "wrong_key"
+    """The message of a patch has another key than its `feedback_id`. Only the key brings the events
+    of an id to one partition, and out of order a patch would be lost."""
+
     STORE_REFUSED = "store_refused"
     """The event is valid, but ClickHouse refused its row, for instance by a constraint."""
 

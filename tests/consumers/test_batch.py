@@ -20,7 +20,10 @@ def publish(*events: object, partition: int = 0) -> list[MemoryMessage]:
     for event in events:
         if isinstance(event, dict):
             whole = {"feedback_id": ID, "project": "acme"} | event
-            broker.publish(orjson.dumps(whole), partition=partition, timestamp_ms=1_767_225_600_000)
+            key = str(whole["feedback_id"]).encode()
+            broker.publish(
+                orjson.dumps(whole), key=key, partition=partition, timestamp_ms=1_767_225_600_000
+            )
         else:
             assert event is None or isinstance(event, bytes)
             broker.publish(event, partition=partition)
@@ -43,7 +46,8 @@ def test_every_message_is_a_line_or_a_rejection() -> None:
     assert [row[KAFKA_OFFSET] for row in rows] == [0, 2, 5]
     assert [rejection.offset for rejection in batch.rejections] == [1, 3, 4]
     assert batch.count == 6
-    assert batch.raw_bytes == sum(len(message.value() or b"") for message in messages)
+    payloads = sum(len(message.value() or b"") for message in messages)
+    assert batch.raw_bytes == payloads + len(ID)  # with the key of the one refused that has one
 
 
 def test_a_batch_covers_each_partition_to_its_last_message() -> None:

@@ -46,7 +46,7 @@ def publish(sequence: list[Event]) -> list[MemoryMessage]:
     broker = MemoryBroker(partitions=1)
     for event in sequence:
         whole = {"feedback_id": ID, "project": "acme"} | event
-        broker.publish(orjson.dumps(whole), timestamp_ms=1_767_225_600_000)
+        broker.publish(orjson.dumps(whole), key=ID.encode(), timestamp_ms=1_767_225_600_000)
     return broker.log[0]
 
 
