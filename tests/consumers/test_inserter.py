@@ -20,7 +20,7 @@ def batch_of(*events: Mapping[str, object]) -> Batch:
     broker = MemoryBroker(partitions=1)
     for number, event in enumerate(events):
         whole = {"feedback_id": f"{ID}{number:012}", "project": "acme", "trace_id": "t", **event}
-        broker.publish(orjson.dumps(whole), key=f"{ID}{number:012}".encode())
+        broker.publish(orjson.dumps(whole), key=str(whole["feedback_id"]).encode())
     batch = Batch("topic-id")
     batch.take(broker.log[0], Catalogue())
     return batch
