@@ -152,7 +152,7 @@ def test_with_neither_maven_nor_jgo_the_error_says_what_to_install(
     """Nothing that could fetch is an operator's problem with a next step."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "jgo.maven", None)
-    with pytest.raises(FetchError, match=r"pip install 'afterword\[local\]'"):
+    with pytest.raises(FetchError, match=r"pip install '\.\[local\]' in a clone"):
         resolve_kafka_jars(tmp_path, nothing)
 
 

@@ -45,6 +45,7 @@ def worker(
     """
     settings = load_settings()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # the worker reports each try itself
     if migrate_first:
         prepare_database(settings.clickhouse)
     run_worker(settings)
