@@ -18,7 +18,7 @@ from afterword_schemas import SetupError, StoreError
 
 _log = logging.getLogger(__name__)
 
-_TIMEOUT_S: Final = 10.0
+_TIMEOUT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)

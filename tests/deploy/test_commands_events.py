@@ -72,6 +72,20 @@ def test_check_names_the_lines_that_would_be_refused(
     assert ran.err == "6 lines, 4 would be refused\n"
 
 
+def test_a_line_without_an_end_is_refused_in_bounded_memory(
+    afterword: "Afterword", tmp_path: Path
+) -> None:
+    """Once, whatever its length, and the line after it is read as usual."""
+    path = tmp_path / "endless.jsonl"
+    path.write_bytes(b"x" * 5_000_000 + b"\n[]\n")
+
+    ran = afterword("check", str(path))
+
+    assert ran.status == 1
+    assert [line.partition(":")[0] for line in ran.out.splitlines()] == ["line 1", "line 2"]
+    assert "[too_large at $]" in ran.out.splitlines()[0]
+
+
 def test_check_of_good_lines_is_silent(
     afterword: "Afterword", monkeypatch: pytest.MonkeyPatch
 ) -> None:

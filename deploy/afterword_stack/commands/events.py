@@ -11,10 +11,14 @@ import typer
 from afterword import Client, QueueFullError
 from afterword_consumers.lag import find_partitions
 from afterword_schemas import EventError, SetupError, StoreError, read_event
+from afterword_schemas.limits import MAX_EVENT_BYTES
 from afterword_stack.console import notice, out, printable, progress
 from afterword_stack.settings import load_settings
 
 _File = Annotated[str, typer.Argument(metavar="FILE", help="JSONL, one event a line; - for stdin.")]
+
+_LONGEST_LINE: Final = MAX_EVENT_BYTES + 1_000
+_WHITE: Final = b" \t\r\n"
 
 _SHOWN_REFUSALS: Final = 20
 _TAKES_NOTHING_S: Final = 30.0
@@ -131,8 +135,15 @@ def _count_lines(source: BinaryIO) -> int | None:
 
 
 def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines that hold something, numbered from 1."""
-    for number, line in enumerate(source, start=1):
-        # What some editors put before the first line is the file's, not the event's.
-        if bare := (line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line).strip():
+    """Yield the lines that hold something, numbered from 1.
+
+    Of a line that is longer than any event, as a file without newlines has, only so much is read
+    at once that it is refused.
+    """
+    number, begins = 1, True
+    while piece := source.readline(_LONGEST_LINE):
+        line = piece.removeprefix(_BYTE_ORDER_MARK) if number == 1 else piece
+        if begins and (bare := line.strip(_WHITE) if len(line) < _LONGEST_LINE else line):
             yield number, bare
+        begins = piece.endswith(b"\n")
+        number += begins
