@@ -152,7 +152,7 @@ def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword"
         found = running_stack()
         assert found is not None
         assert up.addresses[0][:4] == ["Kafka", found.bootstrap_servers, "topic", "feedback.events"]
-        assert up.addresses[1][:4] == ["ClickHouse", found.clickhouse_url, "database", "afterword"]
+        assert up.addresses[1][:2] == ["ClickHouse", f"{found.clickhouse_url}/?database=afterword"]
         assert up.addresses[2] == ["data", found.data_dir]
         ran = afterword("up")
         assert (ran.status, ran.out) == (2, "")

@@ -39,7 +39,7 @@ def test_the_commands_run(afterword: "Afterword", line: "Line") -> None:
         ran = afterword(*shlex.split(command.replace("deploy/", f"{ROOT}/deploy/")))
         assert ran.status == 0, ran.err
         if command.startswith("publish"):
-            assert line.ingest(4) == (4, 0)
+            assert line.ingest(24) == (24, 0)
 
 
 def test_the_snippet_and_the_sql_run(

@@ -70,9 +70,8 @@ def _print_next() -> None:
 def _print_addresses(pipeline: Pipeline) -> None:
     settings, addresses = pipeline.settings, pipeline.stack.addresses
     kafka = f"{settings.kafka_bootstrap_servers}  topic {settings.kafka_topic}"
-    clickhouse = f"{settings.clickhouse_url}  database {settings.clickhouse_database}"
-    out(f"Kafka       {kafka}  ({addresses.kafka})")
-    out(f"ClickHouse  {clickhouse}  ({addresses.clickhouse})")
+    out(f"Kafka       {kafka}  (Kafka {addresses.kafka})")
+    out(f"ClickHouse  {settings.clickhouse}  ({addresses.clickhouse})")
     out(f"data        {addresses.data_dir}")
     sys.stdout.flush()  # a pipe gets them now, not when `up` ends
     name = invocation()
