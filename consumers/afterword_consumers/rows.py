@@ -62,7 +62,7 @@ def to_row(event: Event, leaves: Leaves, message: Message, now_ms: int) -> Row:
         now_ms: Milliseconds since 1970, for a message without a timestamp.
     """
     published_ms = published(message, now_ms)
-    feedback_id = event.feedback_id.lower()
+    feedback_id = event.feedback_id
     if event.created_at is not None:
         created_ms = to_ms(event.created_at)
     else:
