@@ -1,14 +1,16 @@
-"""A local stack with everything on it that a user needs: topic, tables and a worker.
+"""A local stack with everything on it that a user needs: topic, tables, a worker, a gateway.
 
     with Pipeline(LocalStack.temporary(), settings) as pipeline:
         Client(pipeline.settings.kafka_bootstrap_servers, project="acme")
 
-The worker is a process of its own, as in production, and ends with this one.
+Worker and gateway are processes of their own, as in production, and end with this one.
 """
 
 import contextlib
 import json
 import sys
+import urllib.request
+from http import HTTPStatus
 from typing import Final
 
 from pydantic import SecretStr
@@ -17,28 +19,39 @@ from afterword_schemas import SetupError
 from afterword_stack.database import prepare_database
 from afterword_stack.local.child import ChildProcess
 from afterword_stack.local.lifecycle import Lifecycle
+from afterword_stack.local.ports import persisted_ports
 from afterword_stack.local.stack import LocalStack
 from afterword_stack.settings import Settings
 
 PARTITIONS: Final = 4
 """Of the local topic: as many workers as a laptop has use for."""
 
-_WORKER_STOP_S: Final = 30.0
+_STOP_S: Final = 30.0
+_GATEWAY_START_S: Final = 30.0
 
 
 class Pipeline(Lifecycle):
-    """Kafka, ClickHouse and one worker on one folder, started and stopped together.
+    """Kafka, ClickHouse, one worker and a gateway on one folder, started and stopped together.
 
     Args:
         stack: Not started yet.
         settings: Topic, group, database and batching; addresses and access become the stack's.
+        gateway: Whether the HTTP gateway is wanted, too.
     """
 
-    def __init__(self, stack: LocalStack, settings: Settings) -> None:
+    def __init__(self, stack: LocalStack, settings: Settings, *, gateway: bool = False) -> None:
         self.stack = stack
         self.settings = settings
+        self._with_gateway = gateway
         self._worker: ChildProcess | None = None
+        self._gateway: ChildProcess | None = None
         self._cleanup = contextlib.ExitStack()
+
+    @property
+    def gateway_url(self) -> str:
+        """Where the gateway is."""
+        host = self.settings.gateway_host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.gateway_port}"
 
     @property
     def worker_says(self) -> str:
@@ -66,13 +79,15 @@ class Pipeline(Lifecycle):
             )
             self.stack.kafka.create_topic(self.settings.kafka_topic, partitions=PARTITIONS)
             prepare_database(self.settings.clickhouse)
-            self._start_worker()
+            self._worker = self._start("The worker", "worker")
+            if self._with_gateway:
+                self._start_gateway()
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop the worker, which writes what it has, then the stack."""
+        """Stop the gateway, the worker, which writes what it has, then the stack."""
         self._cleanup.close()
 
     def check(self) -> None:
@@ -84,21 +99,42 @@ class Pipeline(Lifecycle):
         for name, part in (("Kafka", self.stack.kafka), ("ClickHouse", self.stack.clickhouse)):
             if not part.alive:
                 raise SetupError(f"{name} has ended.", f"Its log is in {self.stack.data_dir}.")
-        if self._worker is not None and not self._worker.alive:
-            raise SetupError(
-                f"The worker has ended. The end of its log:\n{self.worker_says}\n",
-                f"The whole log is {self._worker.log_path}.",
-            )
+        for child in (self._worker, self._gateway):
+            if child is not None and not child.alive:
+                raise SetupError(
+                    f"{child.name} has ended. The end of its log:\n{child.last_lines()}\n",
+                    f"The whole log is {child.log_path}.",
+                )
 
-    def _start_worker(self) -> None:
-        command = [sys.executable, "-m", "afterword_stack", "worker"]
-        environment = _as_environment(self.settings)
+    def _start_gateway(self) -> None:
+        if "gateway_port" not in self.settings.model_fields_set:
+            kept = persisted_ports(self.stack.data_dir / "gateway.json", ["gateway"])
+            self.settings = self.settings.model_copy(update={"gateway_port": kept["gateway"]})
+        self._gateway = self._start("The gateway", "gateway")
+        self._gateway.wait_ready(lambda: _answers(f"{self.gateway_url}/healthz"), _GATEWAY_START_S)
+
+    def _start(self, name: str, command: str) -> ChildProcess:
+        """Start a part as a process of its own."""
         # In the stack's folder, where no settings file of the user's lies: all settings are passed.
         folder = self.stack.data_dir
-        log = folder / "worker.log"
-        self._worker = ChildProcess("The worker", command, log, environment, folder)
-        self._worker.start()
-        self._cleanup.callback(self._worker.stop, _WORKER_STOP_S)
+        part = ChildProcess(
+            name,
+            [sys.executable, "-m", "afterword_stack", command],
+            folder / f"{command}.log",
+            _as_environment(self.settings),
+            folder,
+        )
+        part.start()
+        self._cleanup.callback(part.stop, _STOP_S)
+        return part
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310  # http, made above
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
 
 
 def _as_environment(settings: Settings) -> dict[str, str]:

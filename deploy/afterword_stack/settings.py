@@ -100,6 +100,24 @@ class Settings(BaseSettings):
     drain_timeout_s: NonNegativeFloat = 20.0
     """How long a worker that stops, or loses partitions, may finish inserts."""
 
+    gateway_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """Address that the gateway listens on. Without keys, only a loopback address."""
+
+    gateway_port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    """Port that it listens on; 0 for any that is free. `afterword up` chooses one and keeps it."""
+
+    gateway_project: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
+    """Project of events that name none, where no keys are configured."""
+
+    gateway_max_body_bytes: PositiveInt = 8 * _MEBIBYTE
+    """Of one request, also after it is expanded."""
+
+    gateway_delivery_timeout_s: PositiveFloat = 10.0
+    """How long a request waits for Kafka before its sender is told to try again."""
+
+    gateway_trusted_proxies: str = "127.0.0.1,::1"
+    """Addresses, with commas, whose `X-Forwarded-For` the gateway believes; `*` for all."""
+
     @field_validator("kafka", mode="before")
     @classmethod
     def _join_names(cls, given: object) -> object:

@@ -8,7 +8,7 @@ import typer
 from afterword_stack.commands.ask import paths, query
 from afterword_stack.commands.events import check, publish
 from afterword_stack.commands.local import demo, up
-from afterword_stack.commands.operate import doctor, migrate, schema, status, worker
+from afterword_stack.commands.operate import doctor, gateway, migrate, schema, status, worker
 from afterword_stack.commands.rejected import rejected
 from afterword_stack.console import out
 
@@ -24,7 +24,10 @@ app = typer.Typer(
     "see `afterword doctor`.",
 )
 
-for command in (demo, up, publish, check, query, paths, status, doctor, worker, migrate, schema):
+for command in (
+    *(demo, up, publish, check, query, paths, status, doctor),
+    *(worker, gateway, migrate, schema),
+):
     app.command()(command)
 app.add_typer(rejected, name="rejected")
 

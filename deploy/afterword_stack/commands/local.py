@@ -49,10 +49,11 @@ def demo(
 def up() -> None:
     """Run the pipeline on this machine until Ctrl-C; its data stays.
 
-    Starts Kafka, ClickHouse and a worker, which other `afterword` commands find by themselves.
+    Starts Kafka, ClickHouse, a worker and the HTTP gateway; other `afterword` commands find them by
+    themselves.
     """
     _end_in_order()
-    with Pipeline(LocalStack(), load_settings()) as pipeline:
+    with Pipeline(LocalStack(), load_settings(), gateway=True) as pipeline:
         _print_addresses(pipeline)
         with contextlib.suppress(KeyboardInterrupt):
             while True:
@@ -72,6 +73,7 @@ def _print_addresses(pipeline: Pipeline) -> None:
     kafka = f"{settings.kafka_bootstrap_servers}  topic {settings.kafka_topic}"
     out(f"Kafka       {kafka}  (Kafka {addresses.kafka})")
     out(f"ClickHouse  {settings.clickhouse}  ({addresses.clickhouse})")
+    out(f"gateway     {pipeline.gateway_url}  (try {pipeline.gateway_url}/openapi.json)")
     out(f"data        {addresses.data_dir}")
     sys.stdout.flush()  # a pipe gets them now, not when `up` ends
     name = invocation()

@@ -1,16 +1,18 @@
-"""The commands of whoever operates it: worker, migrate, status, doctor, schema."""
+"""The commands of whoever operates it: worker, gateway, migrate, status, doctor, schema."""
 
 import json
 import logging
 import signal
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import FrameType
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
+from afterword.gateway.openapi import openapi
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.lag import read_lag
@@ -28,6 +30,7 @@ from afterword_stack.database import (
     prepare_database,
 )
 from afterword_stack.doctor import diagnose
+from afterword_stack.gateway import serve_gateway
 from afterword_stack.settings import Settings, load_settings
 
 _REPORT_EVERY_S: Final = 10.0
@@ -49,6 +52,18 @@ def worker(
     if migrate_first:
         prepare_database(settings.clickhouse)
     run_worker(settings)
+
+
+def gateway() -> None:
+    """Serve the HTTP gateway until SIGTERM or Ctrl-C.
+
+    Takes events from anything that can send a request, and answers once Kafka has them. Without keys
+    (`afterword keys create`) it serves this machine only. Settings: AFTERWORD_GATEWAY_HOST,
+    AFTERWORD_GATEWAY_PORT and others; see deploy/README.md.
+    Example: `curl 127.0.0.1:8080/v1/feedback -d '{"trace_id": "tr-1", "value": 1}'`.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    serve_gateway(load_settings())
 
 
 def run_worker(settings: Settings) -> None:
@@ -190,15 +205,25 @@ class Document(StrEnum):
 
     JSON = "json"
     ASYNCAPI = "asyncapi"
+    OPENAPI = "openapi"
+
+
+_MAKERS: Final[Mapping[Document, Callable[[], dict[str, Any]]]] = {
+    Document.JSON: json_schema,
+    Document.ASYNCAPI: asyncapi,
+    Document.OPENAPI: openapi,
+}
 
 
 def schema(
-    document: Annotated[Document, typer.Argument(help="json: the event; asyncapi: the topic.")],
+    document: Annotated[
+        Document, typer.Argument(help="json: the event; asyncapi: the topic; openapi: the gateway.")
+    ],
 ) -> None:
-    """Print the JSON Schema of the event, or the AsyncAPI document.
+    """Print the JSON Schema of the event, the AsyncAPI or the OpenAPI document.
 
     Example: `afterword schema json > feedback.schema.json`.
     """
-    made = json_schema() if document is Document.JSON else asyncapi()
+    made = _MAKERS[document]()
     json.dump(made, sys.stdout, indent=2, ensure_ascii=False)
     out()

@@ -1,0 +1,102 @@
+"""Put the gateway together: Kafka behind it, ClickHouse for its receipts, keys in a file.
+
+serve_gateway(load_settings())       # until SIGTERM
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+from afterword import KafkaTransport
+from afterword.gateway import (
+    BodyLimits,
+    GatewayOptions,
+    GatewayServer,
+    KeyFile,
+    ServerOptions,
+    check_reach,
+    create_app,
+)
+from afterword_consumers.lag import find_partitions
+from afterword_schemas import AfterwordError
+from afterword_stack.console import notice
+from afterword_stack.settings import Settings
+
+
+def serve_gateway(settings: Settings) -> None:
+    """Serve in this thread until SIGTERM or SIGINT; requests that are being answered finish first.
+
+    Raises:
+        SetupError: The address, the keys or a Kafka setting is wrong.
+    """
+    keys = KeyFile(settings.gateway_keys_file)
+    check_reach(settings.gateway_host, keys_configured=keys.configured)
+    with _server(settings, keys) as server:
+        _warn_if_away(settings)
+        whom = (
+            "those with a key" if keys.configured else "this machine alone, for there are no keys"
+        )
+        notice(f"{server.address} serves {whom}; Ctrl-C stops")
+        # uvicorn stops in order on the first signal, and raises it again when it is done.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        server.run()
+    notice("stopped")
+
+
+@contextmanager
+def _server(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]:
+    transport = KafkaTransport(
+        settings.kafka_bootstrap_servers,
+        topic=settings.kafka_topic,
+        # Given up no later than its sender is told so, or what is sent again under another id counts twice.
+        kafka={
+            **settings.kafka,
+            "message.timeout.ms": int(settings.gateway_delivery_timeout_s * 1000),
+        },
+    )
+    from afterword_consumers.receipts import ReceiptBook
+
+    receipts = ReceiptBook(
+        settings.clickhouse,
+        settings.kafka_bootstrap_servers,
+        topic=settings.kafka_topic,
+        group=settings.kafka_group,
+        settings=settings.kafka,
+    )
+    app = create_app(
+        transport,
+        keys=keys,
+        receipts=receipts,
+        ready=lambda: _look(settings),
+        options=GatewayOptions(
+            project=settings.gateway_project,
+            body=BodyLimits(max_bytes=settings.gateway_max_body_bytes),
+            delivery_timeout_s=settings.gateway_delivery_timeout_s,
+        ),
+    )
+    try:
+        yield GatewayServer(
+            app,
+            ServerOptions(
+                host=settings.gateway_host,
+                port=settings.gateway_port,
+                trusted_proxies=settings.gateway_trusted_proxies,
+            ),
+        )
+    finally:
+        receipts.close()
+        transport.close(0)
+
+
+def _look(settings: Settings) -> None:
+    """Look whether Kafka answers and has the topic; raises if not."""
+    find_partitions(settings.kafka_bootstrap_servers, settings.kafka_topic, settings.kafka)
+
+
+def _warn_if_away(settings: Settings) -> None:
+    try:
+        _look(settings)
+    except AfterwordError as error:
+        notice(f"{error} The gateway answers 503 until then.")

@@ -1,0 +1,99 @@
+"""Who asks, and what they may do: keys, their scopes, and the one project each is bound to.
+
+    access = admit(request, keys, Scope.WRITE, "default")
+
+Where no keys are configured, everybody on this machine may do everything, and nobody else: neither a
+remote address nor a web page of another origin that a browser on this machine shows.
+"""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from afterword.gateway.answers import RequestError
+from afterword.gateway.keys import Key, KeyFile, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a request may do.
+
+    Attributes:
+        project: The key's; None without keys, where an event names its own.
+        key: None without keys.
+    """
+
+    project: str | None
+    key: Key | None
+
+    @property
+    def fixed(self) -> dict[str, str]:
+        """The fields of an event that are the key's to say."""
+        return {} if self.project is None else {"project": self.project}
+
+
+def admit(request: Request, keys: KeyFile, scope: Scope) -> Access:
+    """Return what a request may do, by the key in its headers.
+
+    Raises:
+        RequestError: 401 without a key that is known, 403 if its scope is another.
+    """
+    if not keys.configured:
+        return _admit_local(request)
+    return admit_key(presented_key(request), keys, scope)
+
+
+def admit_key(secret: str, keys: KeyFile, scope: Scope) -> Access:
+    """Return what a key may do; errors as for `admit`."""
+    key = keys.find(secret)
+    if key is None:
+        detail = "Send a key: Authorization: Bearer …, or x-portkey-api-key: …"
+        if secret:
+            detail = "The key is not known, or was revoked; see `afterword keys list`."
+        raise RequestError(401, "unauthorized", detail, {"www-authenticate": "Bearer"})
+    if scope not in key.scopes:
+        may = ", ".join(sorted(key.scopes))
+        detail = f"The key may {may}; this takes one that may {scope.value}."
+        raise RequestError(403, "forbidden", detail)
+    return Access(key.project, key)
+
+
+def presented_key(request: Request) -> str:
+    """Return the key in the headers of a request, or an empty text."""
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and secret.strip():
+        return secret.strip()
+    return request.headers.get("x-portkey-api-key", "").strip()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine, as seen from itself.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("10.0.0.7")
+    (True, True, False)
+    """
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _admit_local(request: Request) -> Access:
+    # The address keeps other machines out, Host a name that was rebound to this machine, and Origin the
+    # pages of other sites.
+    client = request.client.host if request.client else ""
+    origin = request.headers.get("origin")
+    asked = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    shown = None if origin is None else (urlsplit(origin).hostname or "")
+    if (
+        not is_loopback(client)
+        or not is_loopback(asked)
+        or not (shown is None or is_loopback(shown))
+    ):
+        detail = "Without keys only this machine is served; see `afterword keys create`."
+        raise RequestError(403, "forbidden", detail)
+    return Access(None, None)

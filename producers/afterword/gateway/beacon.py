@@ -1,0 +1,199 @@
+"""`/v1/beacon` and `/afterword.js`: what a browser sends, and the snippet that sends it.
+
+    POST /v1/beacon    {"key": "aw_publish_…", "events": [{"feedback_id": …, "trace_id": …, "value": 1}]}
+
+The key is public, so it can do little: write events of its project, from the origins it is bound to, so
+many a minute from one address, under ids that nobody can guess. It cannot merge into what others wrote,
+and it does not say when something was changed, for clocks in browsers are off.
+"""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from afterword.gateway.access import Access, admit_key, is_loopback, presented_key
+from afterword.gateway.answers import ItemError, Outcome, RequestError
+from afterword.gateway.bodies import BodyLimits
+from afterword.gateway.intake import Item, Rules, judge_one
+from afterword.gateway.keys import Scope
+from afterword.gateway.rates import client_network
+from afterword.gateway.service import Gateway, decode, gateway_of
+from afterword_schemas.duplicates import find_duplicate_key
+from afterword_schemas.errors import EventError, RejectCode
+
+LIMITS: Final = BodyLimits(max_bytes=256 * 1024, timeout_s=15.0)
+"""A beacon holds 64 KiB at the most; `fetch` may send more, and a telephone slowly."""
+
+MAX_EVENTS: Final = 200
+
+_SNIPPET_MAX_AGE_S: Final = 3600
+_PREFLIGHT_MAX_AGE_S: Final = 86_400
+_OPS: Final = ("set", "clear")
+_UUID_VERSIONS: Final = (4, 7)
+
+
+async def receive_beacon(request: Request) -> Response:
+    """Accept events from a browser."""
+    gateway = gateway_of(request)
+    try:
+        async with gateway.reading(request, LIMITS) as raw:
+            secret, events = _parse(raw)
+            access = _admit(request, gateway, secret)
+            _limit(request, gateway, access, len(events))
+            rules = gateway.rules(request, access)
+            outcome: Outcome = await gateway.take(_judge(events, rules))
+        response = outcome.response()
+    except RequestError as error:
+        response = error.response()
+    # The page may always read what became of its own request; whether it may send, its key says.
+    response.headers["access-control-allow-origin"] = request.headers.get("origin", "*")
+    response.headers["access-control-expose-headers"] = "retry-after, x-trace-id"
+    response.headers["vary"] = "origin"
+    return response
+
+
+async def preflight_beacon(request: Request) -> Response:
+    """Tell a browser which origins may send what needs asking first, such as `application/json`."""
+    origin = request.headers.get("origin", "")
+    if not _may_send(gateway_of(request), origin):
+        raise RequestError(403, "forbidden", "No publishable key is bound to this origin.")
+    return Response(
+        status_code=204,
+        headers={
+            "access-control-allow-origin": origin,
+            "access-control-allow-methods": "POST",
+            "access-control-allow-headers": "authorization, content-type",
+            "access-control-max-age": str(_PREFLIGHT_MAX_AGE_S),
+            "vary": "origin",
+        },
+    )
+
+
+async def snippet(request: Request) -> Response:
+    """Return the script for web pages."""
+    script, packed, etag = _snippet()
+    headers = {
+        "cache-control": f"public, max-age={_SNIPPET_MAX_AGE_S}",
+        "cross-origin-resource-policy": "cross-origin",
+        "access-control-allow-origin": "*",  # for integrity="…", which needs CORS
+        "etag": etag,
+        "vary": "accept-encoding",
+        "x-content-type-options": "nosniff",
+    }
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        script = packed
+        headers["content-encoding"] = "gzip"
+    return Response(script, headers=headers, media_type="text/javascript")
+
+
+ROUTES: Final = [
+    Route("/v1/beacon", receive_beacon, methods=["POST"]),
+    Route("/v1/beacon", preflight_beacon, methods=["OPTIONS"]),
+    Route("/afterword.js", snippet, methods=["GET"]),
+]
+
+
+def _parse(raw: bytes) -> tuple[str, list[object]]:
+    """Return the key and the events of a body."""
+    shape = 'The body takes {"key": "…", "events": [{…}, …]}.'
+    text = decode(raw)
+    try:
+        find_duplicate_key(raw)
+        body = json.loads(text)
+    except EventError as error:
+        raise RequestError(400, error.code.value, f"{error.detail}, at {error.path}.") from None
+    except (ValueError, RecursionError):
+        raise RequestError(400, "invalid_json", "The body is no JSON.") from None
+    if not isinstance(body, dict) or not isinstance(body.get("events"), list):
+        raise RequestError(400, "not_an_object", shape)
+    key, events = body.get("key", ""), body["events"]
+    if not isinstance(key, str) or body.keys() - {"key", "events"}:
+        raise RequestError(400, "unknown_field", shape)
+    if len(events) > MAX_EVENTS:
+        detail = f"More than {MAX_EVENTS} events; send them in parts."
+        raise RequestError(413, "too_large", detail)
+    return key, events
+
+
+def _admit(request: Request, gateway: Gateway, secret: str) -> Access:
+    if not gateway.keys.configured:
+        return gateway.admit(request, Scope.PUBLISH)
+    access = admit_key(secret or presented_key(request), gateway.keys, Scope.PUBLISH)
+    origins = access.key.origins if access.key else ()
+    if "*" not in origins and request.headers.get("origin") not in origins:
+        detail = "The key is not bound to this origin; see `afterword keys create --origin`."
+        raise RequestError(403, "forbidden", detail)
+    return access
+
+
+def _limit(request: Request, gateway: Gateway, access: Access, events: int) -> None:
+    if access.key is None:
+        return
+    address = request.client.host if request.client else ""
+    bucket = f"{access.key.key_id}/{client_network(address)}"
+    wait_s = gateway.rates.take(bucket, events, access.key.events_per_minute)
+    if wait_s > 0:
+        headers = {"retry-after": str(int(wait_s) + 1)}
+        raise RequestError(429, "too_many_requests", "Too many events at once.", headers)
+
+
+def _judge(events: list[object], rules: Rules) -> Iterator[Item | ItemError]:
+    for index, event in enumerate(events):
+        try:
+            _check_public(event)
+        except EventError as error:
+            yield ItemError(
+                index=index, code=error.code.value, path=error.path, detail=error.detail
+            )
+        else:
+            yield judge_one(index, event, json.dumps(event), rules)
+
+
+def _check_public(event: object) -> None:
+    """Refuse what a key that everybody can read may not do."""
+    if not isinstance(event, Mapping):
+        return  # the event's own check says so
+    if event.get("op", "set") not in _OPS:
+        _refuse("op", "a publishable key may set and clear, not merge into what others wrote")
+    if "updated_at" in event:
+        _refuse("updated_at", "the gateway's clock says when, not a browser's")
+    if _version(event.get("feedback_id")) not in {None, *_UUID_VERSIONS}:
+        _refuse(
+            "feedback_id", "a publishable key takes UUIDs of version 4 or 7, which none can guess"
+        )
+
+
+def _version(feedback_id: Any) -> int | None:
+    try:
+        return UUID(feedback_id).version
+    except (ValueError, TypeError, AttributeError):
+        return None  # the event's own check says what is wrong
+
+
+def _refuse(name: str, detail: str) -> None:
+    raise EventError(RejectCode.NOT_ALLOWED, f"$.{name}", detail)
+
+
+def _may_send(gateway: Gateway, origin: str) -> bool:
+    if not gateway.keys.configured:
+        _, _, host = origin.partition("://")
+        return is_loopback(host.rpartition(":")[0] or host)
+    return not {"*", origin}.isdisjoint(gateway.keys.origins())
+
+
+@cache
+def _snippet() -> tuple[bytes, bytes, str]:
+    script = files("afterword.gateway").joinpath("static/afterword.js").read_bytes()
+    digest = hashlib.sha256(script).hexdigest()[:16]
+    return script, gzip.compress(script, 9, mtime=0), f'"{digest}"'

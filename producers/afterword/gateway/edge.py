@@ -1,0 +1,70 @@
+"""The outermost layer of the gateway: trace ids, metrics, and connections that are not drained.
+
+Every answer names its trace: the caller's `x-portkey-trace-id` or `x-trace-id`, else a new one. A
+request that is answered before its body was read ends its connection: a client could go on sending for
+ever.
+"""
+
+import re
+import uuid
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from afterword.gateway.metrics import Metrics
+
+TRACE_HEADERS: Final = ("x-portkey-trace-id", "x-trace-id")
+
+_TRACE_ID: Final = re.compile(r"[!-~]{1,256}")
+
+
+class Edge:
+    """ASGI middleware around the whole app."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        asked = Headers(scope=scope)
+        trace_id = _trace_id(asked)
+        unread = "transfer-encoding" in asked or asked.get("content-length", "0") != "0"
+        status = 500
+
+        async def read() -> Message:
+            nonlocal unread
+            message = await receive()
+            unread = unread and bool(message.get("more_body"))
+            return message
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name in TRACE_HEADERS:
+                    headers[name] = trace_id
+                if unread:
+                    headers["connection"] = "close"
+            await send(message)
+
+        self._metrics.in_progress.inc()
+        try:
+            await self._app(scope, read, answer)
+        finally:
+            self._metrics.in_progress.dec()
+            route = getattr(scope.get("endpoint"), "__name__", "none")
+            self._metrics.requests.labels(route, status).inc()
+
+
+def _trace_id(asked: Headers) -> str:
+    for name in TRACE_HEADERS:
+        given = asked.get(name, "")
+        if _TRACE_ID.fullmatch(given):
+            return given
+    return uuid.uuid4().hex

@@ -1,0 +1,97 @@
+"""`/v1/feedback`: our own events, and Portkey's as they are.
+
+POST   /v1/feedback         one event, or an array of them
+PUT    /v1/feedback/{id}    merge into an event; Portkey's update
+DELETE /v1/feedback/{id}    take an event back
+GET    /v1/feedback/{id}    what became of it
+"""
+
+import asyncio
+import re
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from afterword.gateway.answers import RETRY_AFTER_S, RequestError, json_response
+from afterword.gateway.intake import judge, judge_one
+from afterword.gateway.keys import Scope
+from afterword.gateway.receipts import receipt_answer
+from afterword.gateway.service import decode, gateway_of
+from afterword_schemas.errors import AfterwordError
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+async def create_feedback(request: Request) -> Response:
+    """Accept events."""
+    gateway = gateway_of(request)
+    access = gateway.admit(request, Scope.WRITE)
+    async with gateway.reading(request) as raw:
+        _require_json(request)
+        outcome = await gateway.take(judge(decode(raw), gateway.rules(request, access)))
+    return outcome.response()
+
+
+async def update_feedback(request: Request) -> Response:
+    """Merge into what is stored under an id, or create it."""
+    gateway = gateway_of(request)
+    access = gateway.admit(request, Scope.WRITE)
+    rules = gateway.rules(request, access, feedback_id=_feedback_id(request), op="patch")
+    async with gateway.reading(request) as raw:
+        _require_json(request)
+        text = decode(raw)
+        if text.lstrip().startswith("["):
+            detail = "An update takes one object: the fields to change."
+            raise RequestError(400, "not_an_object", detail)
+        outcome = await gateway.take(judge(text, rules))
+    return outcome.response()
+
+
+async def clear_feedback(request: Request) -> Response:
+    """Take an event back."""
+    gateway = gateway_of(request)
+    access = gateway.admit(request, Scope.WRITE)
+    rules = gateway.rules(request, access, feedback_id=_feedback_id(request), op="clear")
+    outcome = await gateway.take([judge_one(0, {}, "{}", rules)])
+    return outcome.response()
+
+
+async def read_receipt(request: Request) -> Response:
+    """Tell what became of an event."""
+    gateway = gateway_of(request)
+    access = gateway.admit(request, Scope.READ)
+    project, feedback_id = gateway.project(request, access), _feedback_id(request)
+    try:
+        receipt = await asyncio.to_thread(gateway.receipts.find, project, feedback_id)
+    except AfterwordError as error:
+        headers = {"retry-after": str(RETRY_AFTER_S)}
+        raise RequestError(503, "unavailable", str(error), headers) from None
+    return json_response(200, receipt_answer(receipt))
+
+
+ROUTES: Final = [
+    Route("/v1/feedback", create_feedback, methods=["POST"]),
+    # Portkey's documentation shows its update with POST, too.
+    Route("/v1/feedback/{feedback_id}", update_feedback, methods=["PUT", "POST"]),
+    Route("/v1/feedback/{feedback_id}", clear_feedback, methods=["DELETE"]),
+    Route("/v1/feedback/{feedback_id}", read_receipt, methods=["GET"]),
+]
+
+
+def _feedback_id(request: Request) -> str:
+    feedback_id = str(request.path_params["feedback_id"]).lower()
+    if not _UUID.fullmatch(feedback_id):
+        raise RequestError(404, "not_found", "A feedback id is a UUID.")
+    return feedback_id
+
+
+def _require_json(request: Request) -> None:
+    """Refuse what a web page of any origin may send without asking first, and what is no JSON."""
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        detail = "Content-Type takes application/json."
+        raise RequestError(
+            415, "unsupported_media_type", detail, {"accept-post": "application/json"}
+        )

@@ -1,0 +1,204 @@
+"""Judge the events of a request one by one, each on its own bytes, as the worker will.
+
+    for judged in judge(text, Rules(received_at=now(), fixed={"project": "acme"})): ...
+
+A refused item never takes the others with it. What the caller left out (`feedback_id`, `project`,
+`updated_at`) is put in front of the item's own text, which is not written anew: the worker reads what
+was sent, every digit of it.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from json import JSONDecodeError
+from typing import Any, Final, NoReturn
+
+import orjson
+
+from afterword._identity import new_id
+from afterword.gateway.answers import ItemError, RequestError
+from afterword.gateway.portkey import to_event
+from afterword_schemas.duplicates import find_duplicate_key
+from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.event import read_event
+
+MAX_ITEMS: Final = 5_000
+"""Events of one request. An event's worth of answer for each of a million zeros would be a lot."""
+
+TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context."""
+
+_TRANSLATED: Final = frozenset({"traceID", "traceparent"})
+"""Fields of an item that are none of an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the route and the key make of an item.
+
+    Attributes:
+        received_at: Becomes `updated_at` where the item has none; RFC 3339.
+        fixed: Fields that are filled in, and that an item may name only with the same value.
+        defaults: Fields that are filled in where the item has none.
+        traceparent: W3C trace context of the request, for items that bring none.
+    """
+
+    received_at: str
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An event that was judged good.
+
+    Attributes:
+        index: Position in the request.
+        feedback_id: In lower case: the key of its message.
+        value: Its bytes.
+        traceparent: For the header of its message.
+    """
+
+    index: int
+    feedback_id: str
+    value: bytes
+    traceparent: str | None
+
+
+def judge(text: str, rules: Rules) -> Iterator[Item | ItemError]:
+    """Judge a body, which is one event or an array of them.
+
+    Raises:
+        RequestError: 400 where it is no JSON, or neither object nor array; 413 for too many items.
+            What was yielded before must not be published.
+    """
+    try:
+        for index, (given, piece) in enumerate(_split(text)):
+            if index == MAX_ITEMS:
+                detail = f"More than {MAX_ITEMS:,} events; send smaller batches."
+                raise RequestError(413, "too_large", detail)
+            yield judge_one(index, given, piece, rules)
+    except RecursionError:
+        raise RequestError(400, "too_deep", "The body is nested far too deep.") from None
+    except JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise RequestError(400, "invalid_json", f"The body is no JSON at {place}.") from None
+
+
+def judge_one(index: int, given: object, text: str, rules: Rules) -> Item | ItemError:
+    """Judge one item.
+
+    Args:
+        index: Its position.
+        given: The item, parsed; its numbers are not looked at.
+        text: Its JSON.
+        rules: What is filled in, and what it may not say.
+    """
+    try:
+        value, traceparent = _event_of(given, text, rules)
+        event, _ = read_event(value)
+    except EventError as error:
+        return ItemError(
+            index=index,
+            feedback_id=_named_id(given),
+            code=error.code.value,
+            path=error.path,
+            detail=error.detail,
+        )
+    return Item(index, event.feedback_id, value, traceparent)
+
+
+def _event_of(given: object, text: str, rules: Rules) -> tuple[bytes, str | None]:
+    """Return the bytes of the event that an item stands for, and its trace context."""
+    if not isinstance(given, dict):
+        raise EventError(RejectCode.NOT_AN_OBJECT, "$", "an event is a JSON object")
+    traceparent = rules.traceparent
+    if not _TRANSLATED.isdisjoint(given) or type(given.get("metadata")) is str:
+        given, text = _translate(text)
+        traceparent = _traceparent(given) or traceparent
+    return _complete(given, text, rules), traceparent
+
+
+def _translate(text: str) -> tuple[dict[str, Any], str]:
+    """Read Portkey's spelling of an event, and the fields that are no part of it."""
+    try:
+        find_duplicate_key(text.encode())  # of two equal keys, one would be lost here
+        given = to_event(json.loads(text))
+    except ValueError:
+        raise EventError(RejectCode.OUT_OF_RANGE, "$", "an integer beyond 64 bits") from None
+    return given, json.dumps({name: given[name] for name in given if name != "traceparent"})
+
+
+def _traceparent(given: Mapping[str, Any]) -> str | None:
+    traceparent = given.get("traceparent")
+    if traceparent is None or (isinstance(traceparent, str) and TRACEPARENT.fullmatch(traceparent)):
+        return traceparent
+    detail = "traceparent takes W3C trace context: 00-<32 hex>-<16 hex>-<2 hex>"
+    raise EventError(RejectCode.INVALID_FORMAT, "$.traceparent", detail)
+
+
+def _complete(given: Mapping[str, Any], text: str, rules: Rules) -> bytes:
+    filled = {"feedback_id": new_id(), **rules.defaults, "updated_at": rules.received_at}
+    missing = {name: value for name, value in filled.items() if name not in given}
+    for name, value in rules.fixed.items():
+        if name not in given:
+            missing[name] = value
+        elif str(given[name]).lower() != value.lower():
+            detail = f"{name} may be left out here; it can only be what key and address say"
+            raise EventError(RejectCode.NOT_ALLOWED, f"$.{name}", detail)
+    if not missing:
+        return text.encode()
+    rest = text[1:].lstrip(" \t\n\r")
+    comma = "" if rest.startswith("}") else ","
+    return orjson.dumps(missing)[:-1] + (comma + rest).encode()
+
+
+def _named_id(given: object) -> str | None:
+    named = given.get("feedback_id") if isinstance(given, dict) else None
+    return named if isinstance(named, str) else None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise JSONDecodeError("no JSON", name, 0)
+
+
+# Numbers are read by `read_event`; here they only must not cost much, as an int of 10,000 digits does.
+_decoder: Final = json.JSONDecoder(parse_int=float, parse_constant=_refuse_constant)
+_skip_white: Final = re.compile(r"[ \t\n\r]*").match
+
+
+def _split(text: str) -> Iterator[tuple[object, str]]:
+    """Yield each event of a body, parsed, and its own text."""
+    at = _next(text, 0)
+    if not text.startswith("[", at):
+        given, end = _decoder.raw_decode(text, at)
+        _expect_end(text, end)
+        if not isinstance(given, dict):
+            detail = "The body takes an event, which is a JSON object, or an array of them."
+            raise RequestError(400, "not_an_object", detail)
+        yield given, text[at:end]
+        return
+    at = _next(text, at + 1)
+    more = not text.startswith("]", at)
+    while more:
+        given, end = _decoder.raw_decode(text, at)
+        yield given, text[at:end]
+        at = _next(text, end)
+        more = text.startswith(",", at)
+        if more:
+            at = _next(text, at + 1)
+        elif not text.startswith("]", at):
+            raise JSONDecodeError("neither , nor ]", text, at)
+    _expect_end(text, at + 1)
+
+
+def _next(text: str, at: int) -> int:
+    white = _skip_white(text, at)
+    return white.end() if white else at
+
+
+def _expect_end(text: str, at: int) -> None:
+    if _next(text, at) != len(text):
+        raise JSONDecodeError("something after the end", text, at)

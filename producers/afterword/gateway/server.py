@@ -1,0 +1,188 @@
+"""Serve the gateway with uvicorn, on sockets that hostile clients cannot hold for ever.
+
+    server = GatewayServer(app, ServerOptions(host="127.0.0.1", port=8080))
+    server.run()        # until SIGTERM or SIGINT
+
+uvicorn bounds neither how long a client takes for its headers nor how many it sends; `_Guarded` does.
+What bounds bodies is `bodies`.
+"""
+
+import asyncio
+import logging
+import socket
+from dataclasses import dataclass
+from typing import Any, Final
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from afterword.gateway.access import is_loopback
+from afterword.gateway.answers import RequestError
+from afterword_schemas.errors import SetupError
+
+_log = logging.getLogger(__name__)
+
+_MAX_HEADER_BYTES: Final = 64 * 1024
+_HEADER_TIMEOUT_S: Final = 15.0
+_BACKLOG: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Where a gateway listens.
+
+    Attributes:
+        host: Address or name.
+        port: 0 for any that is free.
+        trusted_proxies: Addresses, with commas, whose `X-Forwarded-For` names the client; `*` for all.
+        keep_alive_s: How long an idle connection stays; longer than a load balancer in front keeps it.
+        shutdown_s: How long requests may finish when it stops.
+    """
+
+    host: str
+    port: int
+    trusted_proxies: str = "127.0.0.1,::1"
+    keep_alive_s: int = 75
+    shutdown_s: int = 15
+
+
+class GatewayServer(uvicorn.Server):
+    """A server for one app in one process.
+
+    Args:
+        app: Of `create_app`.
+        options: Where it listens.
+
+    Raises:
+        SetupError: The address cannot be had.
+    """
+
+    def __init__(self, app: ASGIApp, options: ServerOptions) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=_Guarded,
+                ws="none",
+                lifespan="on",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                backlog=_BACKLOG,
+                timeout_keep_alive=options.keep_alive_s,
+                timeout_graceful_shutdown=options.shutdown_s,
+                proxy_headers=True,
+                forwarded_allow_ips=options.trusted_proxies,
+            )
+        )
+        self._socket = _listen(options.host, options.port)
+
+    @property
+    def address(self) -> str:
+        """The URL it serves, with the port it got."""
+        host, port = self._socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal, or until `should_exit` is set."""
+        super().run(sockets or [self._socket])
+
+
+def check_reach(host: str, *, keys_configured: bool) -> None:
+    """Refuse to let other machines in while everybody may do everything.
+
+    Raises:
+        SetupError: There are no keys, and `host` is no loopback address.
+    """
+    if not keys_configured and not is_loopback(host):
+        raise SetupError(
+            f"Without keys the gateway serves this machine only, and {host} is more than that.",
+            "Make a key first: afterword keys create --project NAME --scope write.",
+        )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise SetupError(
+            f"{host}:{port} cannot be listened on: {error.strerror}.",
+            "Set AFTERWORD_GATEWAY_HOST and AFTERWORD_GATEWAY_PORT to others.",
+        ) from None
+    listener.setblocking(False)  # noqa: FBT003  # the socket API
+    return listener
+
+
+class _Guarded(HttpToolsProtocol):
+    """uvicorn's HTTP with a limit on what comes before a body: in bytes and in seconds."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._header_bytes = 0
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._headers_are_complete()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._deadline is None and self._is_idle() and self.timeout_keep_alive_task is None:
+            self._expect_headers()  # empty lines before a request begin none, and end the idling
+        if self._deadline is not None:
+            self._header_bytes += len(data)
+            if self._header_bytes > _MAX_HEADER_BYTES:
+                self._refuse(431, "too_large", "The headers are larger than 64 KiB.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._deadline is None:  # the next request of a connection
+            self._expect_headers()
+
+    def on_headers_complete(self) -> None:
+        self._headers_are_complete()
+        super().on_headers_complete()
+
+    def _expect_headers(self) -> None:
+        self._header_bytes = 0
+        self._deadline = self.loop.call_later(_HEADER_TIMEOUT_S, self._give_up)
+
+    def _headers_are_complete(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            detail = f"The headers took longer than {_HEADER_TIMEOUT_S:g} s."
+            self._refuse(408, "request_timeout", detail)
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _refuse(self, status: int, code: str, detail: str) -> None:
+        self._headers_are_complete()
+        if not self._is_idle():  # an answer to the request before is half written
+            self.transport.close()
+            return
+        body = bytes(RequestError(status, code, detail).response().body)
+        head = (
+            f"HTTP/1.1 {status} \r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "invalid_http", msg)

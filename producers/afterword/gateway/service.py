@@ -1,0 +1,189 @@
+"""What the routes of the gateway share: admit, read, judge, publish, answer.
+
+gateway = gateway_of(request)
+access = gateway.admit(request, Scope.WRITE)
+async with gateway.reading(request) as raw:
+    outcome = await gateway.take(judge(decode(raw), gateway.rules(request, access)))
+return outcome.response()
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+from starlette.requests import Request
+
+from afterword._identity import now
+from afterword._transport import Transport
+from afterword.gateway.access import Access, admit
+from afterword.gateway.answers import UNAVAILABLE, ItemError, Outcome, RequestError
+from afterword.gateway.bodies import BodyLimits, BodyMemory, read_body
+from afterword.gateway.intake import TRACEPARENT, Item, Rules, judge_one
+from afterword.gateway.keys import KeyFile, Scope
+from afterword.gateway.metrics import Metrics
+from afterword.gateway.publisher import Publisher
+from afterword.gateway.rates import RateLimiter
+from afterword.gateway.receipts import Receipts
+
+_MEBIBYTE: Final = 1024 * 1024
+_ITEMS_A_TURN: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayOptions:
+    """How a gateway behaves.
+
+    Attributes:
+        project: Of events that name none, where no keys are configured.
+        body: What one body may hold, and how slowly it may come.
+        memory_bytes: What all bodies may hold at one time.
+        delivery_timeout_s: How long a request waits for Kafka.
+    """
+
+    project: str = "default"
+    body: BodyLimits = field(default_factory=BodyLimits)
+    memory_bytes: int = 256 * _MEBIBYTE
+    delivery_timeout_s: float = 10.0
+
+
+class Gateway:
+    """The parts behind the routes.
+
+    Args:
+        transport: Carries accepted events; the app closes it when it ends.
+        keys: Who may do what.
+        receipts: Looks up what became of an event.
+        ready: Raises `AfterwordError` while events could not be published; called in a thread.
+        options: Limits and defaults.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        keys: KeyFile,
+        receipts: Receipts,
+        ready: Callable[[], None],
+        options: GatewayOptions,
+    ) -> None:
+        self.transport = transport
+        self.keys = keys
+        self.receipts = receipts
+        self.ready = ready
+        self.options = options
+        self.metrics = Metrics()
+        self.rates = RateLimiter()
+        self._memory = BodyMemory(options.memory_bytes)
+        self._publisher = Publisher(transport, options.delivery_timeout_s)
+
+    def admit(self, request: Request, scope: Scope) -> Access:
+        """Return what a request may do; `RequestError` 401 or 403."""
+        return admit(request, self.keys, scope)
+
+    def project(self, request: Request, access: Access) -> str:
+        """Return the project of what names none: the key's, else the one in the query.
+
+        Raises:
+            RequestError: 403 where the query names another than the key's.
+        """
+        asked = request.query_params.get("project")
+        if access.project is None:
+            return asked or self.options.project
+        if asked not in {None, access.project}:
+            raise RequestError(403, "forbidden", "The key is bound to another project.")
+        return access.project
+
+    @asynccontextmanager
+    async def reading(
+        self, request: Request, limits: BodyLimits | None = None
+    ) -> AsyncIterator[bytes]:
+        """Give the body of a request, counted as memory in use until the block ends.
+
+        Raises:
+            RequestError: As for `read_body`.
+        """
+        with self._memory.share() as take:
+            yield await read_body(request, limits or self.options.body, take)
+
+    def rules(self, request: Request, access: Access, **fixed: str) -> Rules:
+        """Return what a request makes of its events.
+
+        Args:
+            request: Its `traceparent` is handed on where it is one.
+            access: Its key fixes the project.
+            **fixed: Further fields that an event of it can have only so.
+        """
+        traceparent = request.headers.get("traceparent", "")
+        return Rules(
+            received_at=now(),
+            fixed={**access.fixed, **fixed},
+            defaults={"project": self.project(request, access)},
+            traceparent=traceparent if TRACEPARENT.fullmatch(traceparent) else None,
+        )
+
+    async def take(self, judged: Iterable[Item | ItemError]) -> Outcome:
+        """Publish what was judged good, and return what became of all.
+
+        Nothing is published before all is judged. Other requests get their turn in between.
+        """
+        items: list[Item] = []
+        errors: list[ItemError] = []
+        ids: list[str | None] = []
+        for position, one in enumerate(judged, 1):
+            if isinstance(one, Item):
+                items.append(one)
+                ids.append(one.feedback_id)
+            else:
+                errors.append(one)
+                ids.append(None)
+            if position % _ITEMS_A_TURN == 0:
+                await asyncio.sleep(0)
+        errors += await self._publish(items)
+        for error in errors:
+            self.metrics.events.labels(error.code).inc()
+        self.metrics.events.labels("accepted").inc(len(ids) - len(errors))
+        return Outcome(ids, sorted(errors, key=_index))
+
+    async def _publish(self, items: list[Item]) -> list[ItemError]:
+        begin_s = time.perf_counter()
+        reports = await self._publisher.publish(items)
+        if items:
+            self.metrics.delivery.observe(time.perf_counter() - begin_s)
+        return [
+            ItemError(
+                index=item.index,
+                feedback_id=item.feedback_id,
+                code=UNAVAILABLE,
+                detail=str(report),
+            )
+            for item, report in zip(items, reports, strict=True)
+            if report is not None
+        ]
+
+
+def gateway_of(request: Request) -> Gateway:
+    """Return the gateway whose app got a request."""
+    return cast("Gateway", request.app.state.gateway)
+
+
+def decode(raw: bytes) -> str:
+    """Return a body as text; `RequestError` 400 where it is no UTF-8."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        detail = f"The body is no UTF-8 at byte {error.start:,}."
+        raise RequestError(400, "invalid_utf8", detail) from None
+
+
+def judge_events(events: Iterable[Mapping[str, Any]], rules: Rules) -> Iterator[Item | ItemError]:
+    """Judge events that a route has made of another format."""
+    for index, event in enumerate(events):
+        yield judge_one(index, event, json.dumps(event), rules)
+
+
+def _index(error: ItemError) -> int:
+    return -1 if error.index is None else error.index
