@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
+from math import inf
 from typing import Any, Final
 from uuid import UUID
 
@@ -143,6 +144,9 @@ def _limit(request: Request, gateway: Gateway, access: Access, events: int) -> N
     address = request.client.host if request.client else ""
     bucket = f"{access.key.key_id}/{client_network(address)}"
     wait_s = gateway.rates.take(bucket, events, access.key.events_per_minute)
+    if wait_s == inf:
+        detail = f"More events than the {access.key.events_per_minute} that the key takes in a minute."
+        raise RequestError(413, "too_large", detail)
     if wait_s > 0:
         headers = {"retry-after": str(int(wait_s) + 1)}
         raise RequestError(429, "too_many_requests", "Too many events at once.", headers)

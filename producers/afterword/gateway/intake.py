@@ -145,7 +145,7 @@ def _complete(given: Mapping[str, Any], text: str, rules: Rules) -> bytes:
     for name, value in rules.fixed.items():
         if name not in given:
             missing[name] = value
-        elif str(given[name]).lower() != value.lower():
+        elif not _is(name, given[name], value):
             detail = f"{name} may be left out here; it can only be what key and address say"
             raise EventError(RejectCode.NOT_ALLOWED, f"$.{name}", detail)
     if not missing:
@@ -153,6 +153,12 @@ def _complete(given: Mapping[str, Any], text: str, rules: Rules) -> bytes:
     rest = text[1:].lstrip(" \t\n\r")
     comma = "" if rest.startswith("}") else ","
     return orjson.dumps(missing)[:-1] + (comma + rest).encode()
+
+
+def _is(name: str, given: object, value: str) -> bool:
+    if name == "feedback_id" and isinstance(given, str):
+        return given.lower() == value
+    return given == value
 
 
 def _named_id(given: object) -> str | None:

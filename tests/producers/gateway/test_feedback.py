@@ -1,0 +1,454 @@
+"""`/v1/feedback`: which answer a request gets, and what stands on the topic then."""
+
+import gzip
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from backports import zstd
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from afterword.gateway import BodyLimits, GatewayOptions
+from afterword_schemas import EventError, RejectCode, read_event
+from afterword_schemas.testing import events
+
+FEEDBACK_ID = "019c12e9-8b3d-7000-8000-000000000000"
+THUMB: dict[str, Any] = {"trace_id": "tr-1", "value": 1}
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_one_event_is_accepted(gateway: Any) -> None:
+    """The answer has Portkey's shape, and the event what its sender left out."""
+    answer = gateway.http.post("/v1/feedback", json=THUMB)
+
+    (event,) = gateway.transport.events
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "success",
+        "message": "Feedback accepted.",
+        "feedback_ids": [event["feedback_id"]],
+    }
+    assert UUID(event["feedback_id"]).version == 7
+    assert event == THUMB | {
+        "feedback_id": event["feedback_id"],
+        "project": "default",
+        "updated_at": event["updated_at"],
+    }
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(event["updated_at"])).seconds < 60
+    (message,) = gateway.transport.messages
+    assert message.key == event["feedback_id"].encode()
+    assert message.headers == (("schema", b"feedback/v1"),)
+
+
+def test_items_are_judged_one_by_one(gateway: Any) -> None:
+    """A refused item takes no other with it, and the answer says which, where and why."""
+    batch = [THUMB, THUMB | {"value": 11, "feedback_id": FEEDBACK_ID}, 3, THUMB | {"value": -1}]
+
+    answer = gateway.http.post("/v1/feedback", json=batch)
+
+    first, second = (event["feedback_id"] for event in gateway.transport.events)
+    assert answer.status_code == 207
+    assert answer.json() == {
+        "status": "partial",
+        "message": "2 of 4 accepted; errors says why, each by its index.",
+        "feedback_ids": [first, None, None, second],
+        "errors": [
+            {
+                "index": 1,
+                "feedback_id": FEEDBACK_ID,
+                "code": "out_of_range",
+                "path": "$.value",
+                "detail": "value must be at most 10",
+            },
+            {
+                "index": 2,
+                "feedback_id": None,
+                "code": "not_an_object",
+                "path": "$",
+                "detail": "an event is a JSON object",
+            },
+        ],
+    }
+    assert [event["value"] for event in gateway.transport.events] == [1, -1]
+
+
+@pytest.mark.parametrize("body", [{"value": 1}, [{"value": 1}, {"trace_id": "tr-1"}]])
+def test_nothing_accepted_is_422(gateway: Any, body: object) -> None:
+    """Where all is refused nothing is published."""
+    answer = gateway.http.post("/v1/feedback", json=body)
+
+    assert answer.status_code == 422
+    assert answer.json()["status"] == "failure"
+    assert gateway.transport.events == []
+
+
+def test_empty_array_is_answered(gateway: Any) -> None:
+    """An array without events is a success of nothing: a client may flush an empty buffer."""
+    answer = gateway.http.post("/v1/feedback", json=[])
+
+    assert answer.status_code == 200
+    assert answer.json()["feedback_ids"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "invalid_json"),
+        (b"{", "invalid_json"),
+        (b"[{},]", "invalid_json"),
+        (b"[{}", "invalid_json"),
+        (b"[{} {}]", "invalid_json"),
+        (b"{} {}", "invalid_json"),
+        (b'{"value": NaN}', "invalid_json"),
+        (b"\xef\xbb\xbf{}", "invalid_json"),
+        (b'"text"', "not_an_object"),
+        (b"null", "not_an_object"),
+        (b'{"trace_id": "\xff"}', "invalid_utf8"),
+        (b"[" * 100_000, "too_deep"),
+        (b'{"feedback": ' * 100_000, "too_deep"),
+    ],
+)
+def test_what_is_no_json_is_400(gateway: Any, body: bytes, code: str) -> None:
+    """A body that cannot be read is refused as a whole."""
+    headers = {"content-type": "application/json"}
+    answer = gateway.http.post("/v1/feedback", content=body, headers=headers)
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["code"] == code
+    assert gateway.transport.events == []
+
+
+def test_broken_end_of_an_array_publishes_nothing(gateway: Any) -> None:
+    """The good items before the place where a body breaks off are not accepted."""
+    body = json.dumps([THUMB, THUMB]).encode()[:-5]
+    headers = {"content-type": "application/json"}
+    answer = gateway.http.post("/v1/feedback", content=body, headers=headers)
+
+    assert answer.status_code == 400
+    assert gateway.transport.events == []
+
+
+def verdict(raw: bytes) -> tuple[RejectCode, str] | None:
+    """Judge an event as the worker does."""
+    try:
+        read_event(raw)
+    except EventError as error:
+        return error.code, error.path
+    return None
+
+
+odd_texts = st.sampled_from(
+    [
+        '{"a": 1, "a": 2}',
+        '{"a": 1, "\\u0061": 2}',
+        '{"a": 123456789012345678901234567890}',
+        '{"a": 0.1000000000000000055511151231257827}',
+        '{"a": "\\ud800"}',
+        '{"a": [[[1]]]}',
+        '{"a": 1e400}',
+        '{"a": -0}',
+        "{}",
+        "[]",
+        " {  } ",
+    ]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(st.lists(events() | odd_texts, max_size=6))
+def test_verdict_is_the_workers(serve: Any, batch: list[Any]) -> None:
+    """Each item of a batch gets the verdict that it gets alone from the worker, on the same text."""
+    gateway = serve()
+    whole = [
+        item
+        if isinstance(item, str)
+        else json.dumps(item | {"project": "default", "updated_at": "2026-01-31T09:30:00Z"})
+        for item in batch
+    ]
+    texts = [
+        text
+        if text.startswith('{"feedback_id"')
+        else f'{{"feedback_id": "{FEEDBACK_ID}", "project": "default", '
+        f'"updated_at": "2026-01-31T09:30:00Z", "trace_id": "t", "feedback": {text}}}'
+        for text in whole
+    ]
+    verdicts = [verdict(text.encode()) for text in texts]
+
+    answer = gateway.http.post(
+        "/v1/feedback",
+        content=f" [ {' , '.join(texts)} ] ".encode(),
+        headers={"content-type": "application/json"},
+    ).json()
+
+    refused = {error["index"]: (error["code"], error["path"]) for error in answer.get("errors", [])}
+    assert [refused.get(index) for index in range(len(texts))] == verdicts
+    accepted = [text.encode() for text, fault in zip(texts, verdicts, strict=True) if fault is None]
+    assert [message.value for message in gateway.transport.messages] == accepted
+
+
+def test_the_same_id_again_is_the_same_event(gateway: Any) -> None:
+    """A request that is repeated publishes under the same key, which counts once."""
+    for _ in range(2):
+        answer = gateway.http.post(
+            "/v1/feedback", json=THUMB | {"feedback_id": FEEDBACK_ID.upper()}
+        )
+        assert answer.json()["feedback_ids"] == [FEEDBACK_ID]
+
+    assert {message.key for message in gateway.transport.messages} == {FEEDBACK_ID.encode()}
+
+
+def test_portkeys_spelling_is_read(gateway: Any) -> None:
+    """`traceID`, and metadata as the text of an object, become what the worker knows."""
+    said = {"traceID": "tr-1", "value": 5, "metadata": '{"_user": "u-19"}'}
+    assert gateway.http.post("/v1/feedback", json=said).status_code == 200
+
+    (event,) = gateway.transport.events
+    assert (event["trace_id"], event["metadata"]) == ("tr-1", {"_user": "u-19"})
+
+
+def test_duplicate_keys_do_not_hide_behind_portkeys_spelling(gateway: Any) -> None:
+    """An item that is translated is looked at for lost values first."""
+    body = b'{"traceID": "tr-1", "value": 5, "feedback": {"a": 1, "a": 2}}'
+    answer = gateway.http.post(
+        "/v1/feedback", content=body, headers={"content-type": "application/json"}
+    )
+    error = answer.json()["errors"][0]
+    assert (error["code"], error["path"]) == ("duplicate_key", "$.feedback.a")
+
+
+@pytest.mark.parametrize("digits", [30, 5_000])
+def test_translated_items_keep_the_limit_of_integers(gateway: Any, digits: int) -> None:
+    """An integer too wide is refused in an item that is written anew, as in any other."""
+    body = f'{{"traceID": "tr-1", "feedback": {{"a": {"9" * digits}}}}}'.encode()
+    answer = gateway.http.post(
+        "/v1/feedback", content=body, headers={"content-type": "application/json"}
+    )
+    assert answer.json()["errors"][0]["code"] == "out_of_range"
+
+
+def test_trace_context_travels_as_a_header(gateway: Any) -> None:
+    """The item's own traceparent goes before the request's."""
+    other = TRACEPARENT.replace("-01", "-00")
+    answer = gateway.http.post(
+        "/v1/feedback",
+        json=[THUMB, THUMB | {"traceparent": other}],
+        headers={"traceparent": TRACEPARENT},
+    )
+
+    assert answer.status_code == 200
+    found = [dict(message.headers).get("traceparent") for message in gateway.transport.messages]
+    assert found == [TRACEPARENT.encode(), other.encode()]
+    assert "traceparent" not in gateway.transport.events[1]
+
+
+def test_a_bad_traceparent_is_refused_where_it_is_the_items(gateway: Any) -> None:
+    """An item says what it means; a proxy's broken header is nobody's feedback."""
+    answer = gateway.http.post(
+        "/v1/feedback", json=[THUMB | {"traceparent": "x"}, THUMB], headers={"traceparent": "x"}
+    )
+    assert answer.status_code == 207
+    assert answer.json()["errors"][0]["path"] == "$.traceparent"
+
+
+def test_update_is_a_patch(gateway: Any) -> None:
+    """Portkey's update merges, by PUT and by POST."""
+    for method in ("PUT", "POST"):
+        answer = gateway.http.request(
+            method, f"/v1/feedback/{FEEDBACK_ID.upper()}", json={"value": 4, "weight": 0.5}
+        )
+        assert answer.json()["feedback_ids"] == [FEEDBACK_ID]
+
+    for event in gateway.transport.events:
+        assert (event["op"], event["feedback_id"]) == ("patch", FEEDBACK_ID)
+        assert (event["value"], event["weight"]) == (4, 0.5)
+
+
+def test_clear_is_a_clear(gateway: Any) -> None:
+    """DELETE takes the event back."""
+    assert gateway.http.delete(f"/v1/feedback/{FEEDBACK_ID}").status_code == 200
+
+    (event,) = gateway.transport.events
+    assert (event["op"], event["feedback_id"]) == ("clear", FEEDBACK_ID)
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"value": 1, "op": "set"}, "$.op"),
+        ({"value": 1, "feedback_id": "019c12e9-8b3d-7000-8000-000000000001"}, "$.feedback_id"),
+        ({}, "$"),
+    ],
+)
+def test_an_update_says_only_what_the_address_does(gateway: Any, body: object, path: str) -> None:
+    """Another id or op in the body is refused, and so is nothing at all."""
+    answer = gateway.http.put(f"/v1/feedback/{FEEDBACK_ID}", json=body)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["path"] == path
+
+
+def test_an_update_takes_one_object(gateway: Any) -> None:
+    """One address is one event."""
+    answer = gateway.http.put(f"/v1/feedback/{FEEDBACK_ID}", json=[{"value": 1}])
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
+@pytest.mark.parametrize("feedback_id", ["1", "tr-1", f"{FEEDBACK_ID}0", "%00", "..%2f"])
+def test_what_is_no_uuid_is_not_found(gateway: Any, method: str, feedback_id: str) -> None:
+    """An address that no feedback can have is none."""
+    answer = gateway.http.request(method, f"/v1/feedback/{feedback_id}")
+
+    assert answer.status_code == 404
+    assert answer.json()["errors"][0]["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"),
+    [("gzip", gzip.compress), ("zstd", zstd.compress), ("GZIP", gzip.compress)],
+)
+def test_compressed_bodies_are_expanded(gateway: Any, encoding: str, compress: Any) -> None:
+    """Both gzip and zstd are read, in several members or frames too."""
+    text = json.dumps([THUMB] * 50).encode()
+    body = compress(text[:100]) + compress(text[100:])
+    answer = gateway.http.post(
+        "/v1/feedback",
+        content=body,
+        headers={"content-type": "application/json", "content-encoding": encoding},
+    )
+    assert answer.status_code == 200
+    assert len(gateway.transport.events) == 50
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "json"])
+def test_other_types_are_refused(gateway: Any, kind: str) -> None:
+    """What a web page may send without asking is no JSON here."""
+    answer = gateway.http.post("/v1/feedback", content=b"{}", headers={"content-type": kind})
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/vnd.api+json"])
+def test_types_of_json_are_read(gateway: Any, kind: str) -> None:
+    """Parameters and structured suffixes are JSON too."""
+    body = json.dumps(THUMB).encode()
+    answer = gateway.http.post("/v1/feedback", content=body, headers={"content-type": kind})
+    assert answer.status_code == 200
+
+
+def test_a_body_without_a_type_is_read_as_json(gateway: Any) -> None:
+    """A client that names no type means the only one there is."""
+    request = gateway.http.build_request("POST", "/v1/feedback", content=json.dumps(THUMB))
+    request.headers.pop("content-type", None)
+    assert gateway.http.send(request).status_code == 200
+
+
+def test_too_many_items_are_413(gateway: Any) -> None:
+    """A million zeros would be answered with a million errors."""
+    answer = gateway.http.post("/v1/feedback", json=[0] * 5_001)
+
+    assert answer.status_code == 413
+    assert gateway.transport.events == []
+
+
+def test_kafka_away_is_503_with_the_ids(gateway: Any) -> None:
+    """What Kafka did not take is named with its id, under which it can be sent again."""
+    gateway.transport.fail("the broker is away")
+    answer = gateway.http.post("/v1/feedback", json=[THUMB, {"value": 1}])
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "2"
+    body = answer.json()
+    assert body["status"] == "failure"
+    assert [(error["index"], error["code"]) for error in body["errors"]] == [
+        (0, "unavailable"),
+        (1, "no_target"),
+    ]
+    assert body["errors"][0]["feedback_id"] == body["feedback_ids"][0]
+    assert UUID(body["feedback_ids"][0]).version == 7
+
+
+def test_an_answer_waits_for_kafka(serve: Any) -> None:
+    """Without Kafka's word in time there is no 200, and a late word harms nobody."""
+    gateway = serve(GatewayOptions(delivery_timeout_s=0.05))
+    gateway.transport.hold()
+
+    answer = gateway.http.post("/v1/feedback", json=THUMB)
+    assert answer.status_code == 503
+    assert answer.json()["errors"][0]["detail"] == "Kafka did not acknowledge it in time"
+
+    gateway.transport.release()
+    assert gateway.http.post("/v1/feedback", json=THUMB).status_code == 200
+
+
+def test_a_full_queue_is_503(serve: Any) -> None:
+    """What the queue has no room for is unavailable; what it took is accepted."""
+    gateway = serve(GatewayOptions(delivery_timeout_s=0.05))
+    gateway.transport._capacity = 1
+    gateway.transport.hold()
+
+    answer = gateway.http.post("/v1/feedback", json=[THUMB, THUMB])
+
+    assert answer.status_code == 503
+    assert [error["detail"] for error in answer.json()["errors"]] == [
+        "Kafka did not acknowledge it in time",
+        "the queue is full, this event was not taken",
+    ]
+
+
+def test_a_closed_transport_is_503(gateway: Any) -> None:
+    """A request that comes while the process ends is sent elsewhere."""
+    gateway.transport.close(0)
+    assert gateway.http.post("/v1/feedback", json=THUMB).status_code == 503
+
+
+def test_large_bodies_are_413(serve: Any) -> None:
+    """Declared or not, compressed or not, a body that is too large is refused."""
+    gateway = serve(GatewayOptions(body=BodyLimits(max_bytes=1_000)))
+    large = json.dumps(THUMB | {"feedback": {"comment": "x" * 1_000}}).encode()
+    headers = {"content-type": "application/json"}
+
+    declared = gateway.http.post("/v1/feedback", content=large, headers=headers)
+    streamed = gateway.http.post("/v1/feedback", content=iter([large]), headers=headers)
+    packed = gateway.http.post(
+        "/v1/feedback",
+        content=gzip.compress(large),
+        headers=headers | {"content-encoding": "gzip"},
+    )
+
+    assert {answer.status_code for answer in (declared, streamed, packed)} == {413}
+    assert gateway.http.post("/v1/feedback", json=THUMB).status_code == 200
+
+
+def test_a_single_event_has_the_events_limit(gateway: Any) -> None:
+    """One event of more than a million bytes is refused by the event's own rule."""
+    said = THUMB | {"feedback": {"comment": "x" * 1_000_000}}
+    answer = gateway.http.post("/v1/feedback", json=said)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["code"] == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"x-portkey-trace-id": "tr-9"}, "tr-9"),
+        ({"x-trace-id": "tr-8"}, "tr-8"),
+        ({"x-portkey-trace-id": "tr-9", "x-trace-id": "tr-8"}, "tr-9"),
+    ],
+)
+def test_answers_name_the_callers_trace(gateway: Any, given: dict[str, str], expected: str) -> None:
+    """The trace id of the request comes back, under both names."""
+    answer = gateway.http.post("/v1/feedback", json=THUMB, headers=given)
+
+    assert answer.headers["x-portkey-trace-id"] == answer.headers["x-trace-id"] == expected
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 257, "\x7f"])
+def test_a_trace_id_that_is_none_is_not_echoed(gateway: Any, given: str) -> None:
+    """A new one takes its place."""
+    answer = gateway.http.get("/healthz", headers={"x-trace-id": given})
+
+    assert len(answer.headers["x-trace-id"]) == 32

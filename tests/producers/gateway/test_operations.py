@@ -1,0 +1,100 @@
+"""Health, readiness, counters, receipts, and addresses that are none."""
+
+from typing import Any
+
+import pytest
+
+from afterword_schemas.errors import StoreError
+from afterword_schemas.receipt import Receipt, ReceiptStatus
+
+FEEDBACK_ID = "019c12e9-8b3d-7000-8000-000000000000"
+THUMB: dict[str, Any] = {"trace_id": "tr-1", "value": 1}
+
+
+def test_ready_is_kafkas_word(gateway: Any) -> None:
+    """The process lives on while Kafka is away, and says that it cannot publish."""
+    assert gateway.http.get("/readyz").status_code == 200
+
+    gateway.ready.append(StoreError("Kafka does not answer"))
+
+    answer = gateway.http.get("/readyz")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "Kafka does not answer")
+    assert answer.headers["retry-after"] == "2"
+    assert gateway.http.get("/healthz").status_code == 200
+
+
+def test_counters_tell_what_happened(gateway: Any) -> None:
+    """Requests by route and status, events by outcome, and nothing of the user's."""
+    gateway.http.post("/v1/feedback", json=[THUMB, THUMB, {"value": 1}])
+    gateway.http.get("/no-such-place?user=secret-user")
+
+    text = gateway.http.get("/metrics").text
+
+    assert 'afterword_gateway_requests_total{route="create_feedback",status="207"} 1.0' in text
+    assert 'afterword_gateway_requests_total{route="none",status="404"} 1.0' in text
+    assert 'afterword_gateway_events_total{outcome="accepted"} 2.0' in text
+    assert 'afterword_gateway_events_total{outcome="no_target"} 1.0' in text
+    assert "afterword_gateway_delivery_seconds_count 1.0" in text
+    assert "afterword_gateway_requests_in_progress 1.0" in text
+    assert "secret-user" not in text
+
+
+def test_a_receipt_is_told(gateway: Any) -> None:
+    """What is known of an event is answered, and what is not is left out."""
+    gateway.receipts.known["default", FEEDBACK_ID] = Receipt(
+        FEEDBACK_ID,
+        ReceiptStatus.REJECTED,
+        code="store_refused",
+        path="$",
+        detail="ClickHouse refused the row",
+    )
+
+    answer = gateway.http.get(f"/v1/feedback/{FEEDBACK_ID.upper()}").json()
+
+    assert answer["feedback_id"] == FEEDBACK_ID
+    assert (answer["status"], answer["code"], answer["path"]) == ("rejected", "store_refused", "$")
+    assert "updated_at" not in answer
+
+
+def test_receipts_that_cannot_be_looked_up_are_503(gateway: Any) -> None:
+    """ClickHouse away is not the same as an event that is unknown."""
+    gateway.receipts.away = "ClickHouse does not answer"
+    answer = gateway.http.get(f"/v1/feedback/{FEEDBACK_ID}")
+
+    assert answer.status_code == 503
+    assert answer.json()["message"] == "ClickHouse does not answer"
+
+
+def test_unknown_addresses_are_answered_in_json(gateway: Any) -> None:
+    """404 has the shape of every answer."""
+    answer = gateway.http.get("/v2/feedback")
+
+    assert answer.status_code == 404
+    assert answer.json()["errors"][0]["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/v1/feedback", "POST"),
+        ("PATCH", f"/v1/feedback/{FEEDBACK_ID}", "DELETE, GET, HEAD, POST, PUT"),
+        ("PUT", "/v1/beacon", "OPTIONS, POST"),
+    ],
+)
+def test_405_names_every_method(gateway: Any, method: str, path: str, allowed: str) -> None:
+    """The methods of an address are told, whichever route has them."""
+    answer = gateway.http.request(method, path)
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+def test_a_fault_of_the_gateways_own_is_500(gateway: Any) -> None:
+    """It is answered without its insides, and the next request is served."""
+    gateway.http.app._app.state.gateway.keys = None
+
+    answer = gateway.http.post("/v1/feedback", json=THUMB)
+
+    assert answer.status_code == 500
+    assert answer.json()["errors"][0]["code"] == "internal_error"
+    assert "NoneType" not in answer.text
+    assert gateway.http.get("/healthz").status_code == 200
