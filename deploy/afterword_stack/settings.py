@@ -9,12 +9,14 @@ Where no address is set and a local stack is up (`afterword up`), the address is
 import os
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
     Field,
     NonNegativeFloat,
+    PlainSerializer,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -40,6 +42,10 @@ SETTINGS_FILE: Final = "afterword.toml"
 
 _PREFIX: Final = "AFTERWORD_"
 _MEBIBYTE: Final = 1024 * 1024
+
+
+def _whole(path: Path) -> str:
+    return str(path.absolute())  # it is handed on to processes in other folders
 
 
 class Settings(BaseSettings):
@@ -105,6 +111,9 @@ class Settings(BaseSettings):
 
     gateway_port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """Port that it listens on; 0 for any that is free. `afterword up` chooses one and keeps it."""
+
+    gateway_keys_file: Annotated[Path, PlainSerializer(_whole)] = Path("afterword.keys.json")
+    """File of the gateway's keys, which `afterword keys` writes."""
 
     gateway_project: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
     """Project of events that name none, where no keys are configured."""

@@ -51,11 +51,15 @@ def test_these_are_the_commands() -> None:
         "status",
         "doctor",
         "worker",
+        "gateway",
         "migrate",
         "schema",
         "rejected list",
         "rejected show",
         "rejected replay",
+        "keys create",
+        "keys list",
+        "keys revoke",
     ]
 
 
@@ -63,7 +67,7 @@ def test_the_readme_lists_every_command() -> None:
     """And no other."""
     _, _, section = README.read_text().partition("\n## Commands\n")
     cells = re.findall(r"^\| (`afterword [^|]*) \|", section.partition("\n## ")[0], re.MULTILINE)
-    named = re.findall(r"`afterword ((?:rejected )?[a-z]+)", " ".join(cells))
+    named = re.findall(r"`afterword ((?:rejected |keys )?[a-z]+)", " ".join(cells))
     assert list(dict.fromkeys(named)) == [" ".join(words) for words in COMMANDS]
 
 

@@ -31,7 +31,11 @@ def test_settings_pass_to_another_process_whole(
 ) -> None:
     """The password, the nested ones, and those that a file here would set otherwise."""
     changed = Settings(
-        kafka_topic="t", kafka={"a.b": 1, "c": True}, clickhouse_password="hunter2", retry_max_s=0.5
+        kafka_topic="t",
+        kafka={"a.b": 1, "c": True},
+        clickhouse_password="hunter2",
+        retry_max_s=0.5,
+        gateway_keys_file=own_folders / "keys.json",
     )
     for name, value in _as_environment(changed).items():
         monkeypatch.setenv(name, value)

@@ -7,6 +7,7 @@ import typer
 
 from afterword_stack.commands.ask import paths, query
 from afterword_stack.commands.events import check, publish
+from afterword_stack.commands.keys import keys
 from afterword_stack.commands.local import demo, up
 from afterword_stack.commands.operate import doctor, gateway, migrate, schema, status, worker
 from afterword_stack.commands.rejected import rejected
@@ -30,6 +31,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(rejected, name="rejected")
+app.add_typer(keys, name="keys")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  # the form of a typer callback

@@ -1,0 +1,117 @@
+"""The commands on the gateway's keys: keys create, list, revoke."""
+
+from typing import Annotated
+
+import typer
+
+from afterword.gateway.keys import Key, KeyFile, Scope
+from afterword_stack.console import notice, out, print_table
+from afterword_stack.settings import load_settings
+
+keys = typer.Typer(
+    no_args_is_help=True,
+    help="Make, list and revoke the gateway's keys.",
+)
+
+
+@keys.command()
+def create(
+    project: Annotated[
+        str, typer.Option("--project", "-p", help="The project whose events it sends or reads.")
+    ],
+    scope: Annotated[
+        list[Scope],
+        typer.Option(
+            "--scope",
+            metavar="SCOPE",
+            help="Services: write, read, or both by repeating it. Web pages: publish.",
+        ),
+    ],
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--origin",
+            metavar="ORIGIN",
+            help="Of a page that may use a publish key, as https://app.example.com; repeat for more; "
+            "'*' is all.",
+        ),
+    ] = None,
+    events_per_minute: Annotated[
+        int | None,
+        typer.Option(
+            "--events-per-minute",
+            metavar="COUNT",
+            help="From one address, with a publish key; 600 if not given.",
+        ),
+    ] = None,
+    note: Annotated[
+        str, typer.Option("--note", metavar="TEXT", help="For you: who has it, and what for.")
+    ] = "",
+) -> None:
+    """Make a key and print it, this once; what is stored is only its hash.
+
+    Examples: `afterword keys create --project support-bot --scope write --note "chat backend"`,
+    `afterword keys create --project support-bot --scope publish --origin https://app.example.com`.
+    """
+    settings = load_settings()
+    file = KeyFile(settings.gateway_keys_file)
+    first = not file.configured
+    secret, key = file.create(
+        project, scope, origins=origin or (), events_per_minute=events_per_minute, note=note
+    )
+    out(secret)
+    notice(f"key {key.key_id} of project {key.project} is in {settings.gateway_keys_file}")
+    if first:
+        notice("it is the first one: from now on the gateway serves nobody without a key")
+    notice(_next_step(secret, key))
+
+
+@keys.command("list")
+def list_() -> None:
+    """List all keys, revoked ones too; never the secrets, which are kept nowhere."""
+    path = load_settings().gateway_keys_file
+    found = KeyFile(path).list()
+    print_table([_row(key) for key in found])
+    if not found:
+        notice(f"{path} has no keys; `afterword keys create --help` shows how to make one")
+
+
+@keys.command()
+def revoke(
+    key_id: Annotated[
+        str, typer.Argument(metavar="ID", help="As `list` names it; or the key itself.")
+    ],
+) -> None:
+    """End a key for good: gateways that run refuse it within a second.
+
+    Example: `afterword keys revoke h7c2k9wq4m`.
+    """
+    key = KeyFile(load_settings().gateway_keys_file).revoke(key_id)
+    out(f"key {key.key_id} of project {key.project} is revoked since {key.revoked_at}")
+    notice("gateways that run follow within a second")
+
+
+def _next_step(secret: str, key: Key) -> str:
+    if Scope.PUBLISH in key.scopes:
+        snippet = (
+            f'<script src="https://YOUR-GATEWAY/afterword.js" data-key="{secret}" defer></script>'
+        )
+        return f"put this into the pages of {', '.join(key.origins)}:\n\n  {snippet}\n"
+    return "keep it secret, and send it as a header: Authorization: Bearer KEY"
+
+
+def _row(key: Key) -> dict[str, object]:
+    return {
+        "id": key.key_id,
+        "project": key.project,
+        "scopes": ", ".join(sorted(key.scopes)),
+        "origins": ", ".join(key.origins),
+        "events/min": str(key.events_per_minute or ""),
+        "note": key.note,
+        "created": _to_the_minute(key.created_at),
+        "revoked": key.revoked_at and _to_the_minute(key.revoked_at),
+    }
+
+
+def _to_the_minute(time: str) -> str:
+    return time[:16].replace("T", " ")
