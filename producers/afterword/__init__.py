@@ -10,8 +10,9 @@ Everything public is named here; modules that begin with an underscore may chang
 
 from afterword._client import DEFAULT_TOPIC, Client
 from afterword._counters import Stats
-from afterword._errors import ClosedError, DeliveryError, QueueFullError
+from afterword._errors import ClosedError, DeliveryError, QueueFullError, RefusedError
 from afterword._fields import ChangeFields, EventFields, Fields
+from afterword._http import HttpTransport
 from afterword._identity import enrichment_id
 from afterword._kafka import KAFKA_DEFAULTS, KafkaTransport
 from afterword._memory import MemoryTransport, Message
@@ -43,10 +44,12 @@ __all__ = [
     "EventFields",
     "Fields",
     "Headers",
+    "HttpTransport",
     "KafkaTransport",
     "MemoryTransport",
     "Message",
     "QueueFullError",
+    "RefusedError",
     "RejectCode",
     "SetupError",
     "Signal",

@@ -17,6 +17,7 @@ from afterword._counters import Stats
 from afterword._encode import encode
 from afterword._errors import DeliveryError
 from afterword._fields import ChangeFields, EventFields, Fields
+from afterword._http import HttpTransport
 from afterword._identity import enrichment_id, new_id, now
 from afterword._kafka import KafkaTransport
 from afterword._sender import Delivery, Sender
@@ -41,13 +42,15 @@ class Client:
 
     Args:
         bootstrap_servers: Kafka's `host:port`, several separated by commas or in a list.
+        url: The gateway's address, in place of Kafka.
+        api_key: A key for the gateway that may write to the project.
         project: The tenant of the events.
-        topic: Where they go.
-        transport: What carries them, in place of Kafka: `MemoryTransport` in tests.
+        topic: Where they go in Kafka; the gateway has its own say.
+        transport: What carries them, in place of both: `MemoryTransport` in tests.
         on_delivery: Told of each event's end, from a background thread. It must be quick, and may
             not call `flush` or `close`. Without it, the first failure is logged.
         kafka: librdkafka settings by their dotted names, before the defaults.
-        close_timeout_s: How long `close()`, and so the end of the process, waits for Kafka.
+        close_timeout_s: How long `close()`, and so the end of the process, waits for deliveries.
 
     Raises:
         SetupError: An argument or a setting is wrong.
@@ -57,6 +60,8 @@ class Client:
         self,
         bootstrap_servers: str | Sequence[str] | None = None,
         *,
+        url: str | None = None,
+        api_key: str | None = None,
         project: str,
         topic: str = DEFAULT_TOPIC,
         transport: Transport | None = None,
@@ -65,8 +70,12 @@ class Client:
         close_timeout_s: float = 10.0,
     ) -> None:
         self._project = _check_project(project)
-        if (transport is None) == (bootstrap_servers is None):
-            raise SetupError("Pass either bootstrap_servers or a transport.")
+        if [bootstrap_servers, url, transport].count(None) != 2:  # noqa: PLR2004  # of the three
+            raise SetupError("Pass one of bootstrap_servers, url and transport.")
+        if api_key is not None and url is None:
+            raise SetupError("An api_key is for the gateway: pass its url too.")
+        if url is not None:
+            transport = HttpTransport(url, api_key)
         carrier = transport or KafkaTransport(bootstrap_servers or "", topic=topic, kafka=kafka)
         self._sender = Sender(carrier, on_delivery, close_timeout_s)
 

@@ -4,12 +4,14 @@
     ├── EventError           the event is wrong: fix the call, nothing was sent
     ├── StoreError           Kafka did not take it now
     │   ├── QueueFullError   nothing was taken: drop the event knowingly, or try later
+    │   ├── RefusedError     the gateway refused this one event for good: never send it again
     │   └── DeliveryError    at `close()`: this many events that were taken never arrived
     ├── ClosedError          the call came after `close()`: fix the program
     └── SetupError           an argument or setting is wrong: stop and say what
 
 `feedback()` and its siblings raise EventError, QueueFullError and ClosedError; StoreError itself
-says in a `Delivery` why one event did not arrive.
+says in a `Delivery` why one event did not arrive: a RefusedError never will, any other may if it is
+sent again under its id.
 """
 
 from afterword_schemas.errors import AfterwordError, StoreError
@@ -17,6 +19,23 @@ from afterword_schemas.errors import AfterwordError, StoreError
 
 class QueueFullError(StoreError):
     """The queue in memory is at its limit, so this event was not taken; it counts as failed."""
+
+
+class RefusedError(StoreError):
+    """The gateway looked at this event and refused it: to send it again would end alike.
+
+    Attributes:
+        code: The reason, a `RejectCode` as far as this version knows it.
+        path: Where in the event, as in `EventError`.
+    """
+
+    def __init__(self, code: str, path: str, detail: str) -> None:
+        super().__init__(detail)
+        self.args = (code, path, detail)  # what unpickling calls the class with
+        self.code, self.path = code, path
+
+    def __str__(self) -> str:
+        return f"{self.detail} [{self.code} at {self.path}]"
 
 
 class DeliveryError(StoreError):

@@ -476,11 +476,15 @@ def test_a_project_has_a_form(project: str) -> None:
 
 
 def test_a_client_needs_one_way_out() -> None:
-    """Neither no transport nor two."""
-    with pytest.raises(SetupError, match="either bootstrap_servers or a transport"):
+    """Neither no transport nor two; and a key goes with a gateway."""
+    with pytest.raises(SetupError, match="one of bootstrap_servers, url and transport"):
         Client(project="acme")
-    with pytest.raises(SetupError, match="either bootstrap_servers or a transport"):
+    with pytest.raises(SetupError, match="one of bootstrap_servers, url and transport"):
         Client("localhost:9092", project="acme", transport=MemoryTransport())
+    with pytest.raises(SetupError, match="one of bootstrap_servers, url and transport"):
+        Client("localhost:9092", project="acme", url="http://127.0.0.1:8080")
+    with pytest.raises(SetupError, match="pass its url too"):
+        Client("localhost:9092", project="acme", api_key="aw_secret_1")
 
 
 def test_a_client_sends_to_kafka(

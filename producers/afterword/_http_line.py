@@ -1,0 +1,239 @@
+"""The line of events in front of the gateway, and the thread that works it off.
+
+    line = Line(gateway, message_timeout_s=3600, max_events=100_000, max_bytes=2**26)
+    line.put(Entry(key, item), report)
+
+One batch is under way at a time. What the gateway does not take is sent again, before anything that came
+later under the same id, until it is taken, refused for good, or given up.
+
+A signal handler may call anything here in the midst of anything else here, so the thread and its
+callers share no lock: entries go through a `SimpleQueue`, a counter has one writer at a time, and an
+entry is reported by whoever takes it out of `_open`.
+"""
+
+import logging
+import random
+import threading
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Final
+
+from afterword._errors import QueueFullError, RefusedError
+from afterword._http_post import Answer, GatewayConnection
+from afterword._transport import DeliveryCallback
+from afterword_schemas.errors import StoreError
+
+_log = logging.getLogger("afterword.http")
+
+_BATCH_EVENTS: Final = 500
+_BATCH_BYTES: Final = 1_000_000  # below the 1 MiB that nginx lets through
+_LINGER_S: Final = 0.005
+_FIRST_BACKOFF_S: Final = 0.1
+_MAX_BACKOFF_S: Final = 10.0
+_DOUBLINGS: Final = 7  # enough to get from the first to the longest
+_LOUD_FAILURES: Final = 3
+_END_S: Final = 5.0
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """One event on its way.
+
+    Attributes:
+        key: Its id.
+        item: As of `to_item`.
+        since_s: When it was taken, on the monotonic clock.
+    """
+
+    key: bytes
+    item: bytes
+    since_s: float = field(default_factory=monotonic)
+
+
+class Line:
+    """A queue of events and the thread that sends them.
+
+    Args:
+        gateway: Where they go; from now on the thread's own.
+        message_timeout_s: When an event is given up.
+        max_events: How many may wait.
+        max_bytes: How much they may hold together.
+    """
+
+    def __init__(
+        self,
+        gateway: GatewayConnection,
+        *,
+        message_timeout_s: float,
+        max_events: int,
+        max_bytes: int,
+    ) -> None:
+        self._gateway = gateway
+        self._message_timeout_s = message_timeout_s
+        self._max_events, self._max_bytes = max_events, max_bytes
+        self._open: dict[Entry, DeliveryCallback] = {}
+        self._arrivals: SimpleQueue[Entry | None] = SimpleQueue()  # None only wakes the thread
+        self._flushing: set[SimpleQueue[None]] = set()
+        self._taken = self._taken_bytes = 0
+        self._settled = self._settled_bytes = 0
+        self._closing = self._over = False
+        # The rest is the thread's own.
+        self._line: deque[Entry] = deque()
+        self._most = _BATCH_EVENTS
+        self._failures = 0
+        self._not_before_s = 0.0
+        self._reason = ""
+        self._thread = threading.Thread(target=self._run, name="afterword", daemon=True)
+        self._thread.start()
+
+    def put(self, entry: Entry, on_delivery: DeliveryCallback) -> None:
+        """Take an event; one caller at a time.
+
+        Raises:
+            QueueFullError: No room.
+        """
+        size = len(entry.item)
+        if (
+            self._taken - self._settled >= self._max_events
+            or self._taken_bytes - self._settled_bytes + size > self._max_bytes
+        ):
+            raise QueueFullError("the queue is full, this event was not taken")
+        self._open[entry] = on_delivery
+        self._taken += 1
+        self._taken_bytes += size  # no call within the sum: a signal's handler could add to it
+        self._arrivals.put(entry)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until nothing is on the way; False if something still is after `timeout_s`."""
+        deadline_s = monotonic() + timeout_s
+        settled: SimpleQueue[None] = SimpleQueue()
+        self._flushing.add(settled)
+        self._arrivals.put(None)
+        while not self._idle() and not self._over and (left_s := deadline_s - monotonic()) > 0:
+            with suppress(Empty):
+                settled.get(timeout=left_s)
+        self._flushing.discard(settled)
+        return self._idle()
+
+    def close(self, timeout_s: float) -> None:
+        """Flush, then report failed what is left; nothing may be put any more."""
+        self._closing = True
+        complete = self.flush(timeout_s)
+        self._over = True
+        self._arrivals.put(None)
+        reason = f"closed before the gateway took it; {self._reason}".rstrip("; ")
+        for entry in tuple(self._open):
+            self._settle(entry, StoreError(reason))
+        self._wake_flushing()
+        if complete:  # else it may hang in a request, and ends after it
+            self._thread.join(_END_S)
+
+    def abandon(self) -> None:
+        """In a forked child: leave all of it to the parent."""
+        self._gateway.abandon()
+
+    def _run(self) -> None:
+        while not self._over:
+            self._gather()
+            self._expire()
+            if not self._over and (batch := self._pick()):
+                self._deliver(batch)
+            if self._idle():
+                self._wake_flushing()
+        self._gateway.close()
+
+    def _gather(self) -> None:
+        """Wait for events, for more of them, and for the end of a backoff."""
+        if not self._line:
+            self._accept(self._arrivals.get())
+        lingered_s = 0.0 if len(self._line) >= self._most else monotonic() + _LINGER_S
+        while (left_s := max(lingered_s, self._not_before_s) - monotonic()) > 0:
+            try:
+                arrival = self._arrivals.get(timeout=left_s)
+            except Empty:
+                return
+            self._accept(arrival)
+            if arrival is None or len(self._line) >= self._most:
+                lingered_s = 0.0
+
+    def _accept(self, arrival: Entry | None) -> None:
+        if arrival is not None:
+            self._line.append(arrival)
+        elif self._closing:  # one more try at once, whatever was agreed
+            self._not_before_s, self._failures = 0.0, 0
+
+    def _expire(self) -> None:
+        """Give up events whose time is over, oldest first."""
+        limit_s = self._message_timeout_s
+        while self._line and self._line[0].since_s + limit_s <= monotonic():
+            reason = f"not taken within {limit_s:g} s; {self._reason}".rstrip("; ")
+            self._settle(self._line.popleft(), StoreError(reason))
+
+    def _pick(self) -> list[Entry]:
+        """Take the next batch, at most one event of an id: none overtakes one that is sent again."""
+        batch: list[Entry] = []
+        passed: list[Entry] = []
+        keys: set[bytes] = set()
+        room = _BATCH_BYTES
+        while self._line and len(batch) < self._most and len(passed) < _BATCH_EVENTS:
+            entry = self._line[0]
+            room -= len(entry.item)
+            if batch and room < 0:
+                break
+            self._line.popleft()
+            (passed if entry.key in keys else batch).append(entry)
+            keys.add(entry.key)
+        self._line.extendleft(reversed(passed))
+        return batch
+
+    def _deliver(self, batch: list[Entry]) -> None:
+        answer = self._gateway.post([each.item for each in batch], [each.key for each in batch])
+        kept: list[Entry] = []
+        for entry, verdict in zip(batch, answer.verdicts, strict=True):
+            if verdict is None or isinstance(verdict, RefusedError):
+                self._settle(entry, verdict)
+            else:
+                kept.append(entry)
+                self._reason = verdict.detail
+        self._line.extendleft(reversed(kept))
+        if answer.too_large:
+            self._most = max(1, len(batch) // 2)
+        elif kept:
+            self._back_off(answer)
+        else:
+            self._most = min(_BATCH_EVENTS, self._most * 2)
+            self._recover()
+
+    def _back_off(self, answer: Answer) -> None:
+        self._failures += 1
+        if self._failures == _LOUD_FAILURES:
+            _log.warning("Events wait and are sent again: %s", self._reason)
+        doublings = min(self._failures - 1, _DOUBLINGS)
+        longest_s = min(_FIRST_BACKOFF_S * 2**doublings, _MAX_BACKOFF_S)
+        wait_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311  # jitter, no secret
+        self._not_before_s = monotonic() + max(wait_s, answer.retry_after_s)
+        if self._closing and answer.misdirected:
+            while self._line:
+                self._settle(self._line.popleft(), StoreError(self._reason))
+
+    def _recover(self) -> None:
+        if self._failures >= _LOUD_FAILURES:
+            _log.warning("The gateway takes events again.")
+        self._failures, self._not_before_s, self._reason = 0, 0.0, ""
+
+    def _settle(self, entry: Entry, error: StoreError | None) -> None:
+        on_delivery = self._open.pop(entry, None)
+        if on_delivery is not None:
+            on_delivery(error)
+            self._settled += 1
+            self._settled_bytes += len(entry.item)
+
+    def _idle(self) -> bool:
+        return self._taken == self._settled
+
+    def _wake_flushing(self) -> None:
+        for settled in tuple(self._flushing):
+            settled.put(None)
