@@ -6,6 +6,7 @@
 
 import sys
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
@@ -30,6 +31,24 @@ def enrichment_id(project: str, kind: Literal["session", "span"], target: str) -
     two targets share a name.
     """
     return str(uuid5(ENRICHMENT_NAMESPACE, f"{project}/{kind}/{target}"))
+
+
+def derived_id(time_ms: int, *parts: str) -> str:
+    """Return the UUIDv7 of a time and a content: the same for what is sent again.
+
+    Its 74 bits beside the time are the first of a SHA-256 over the parts, each after its length.
+
+    Args:
+        time_ms: Milliseconds since 1970; at most 48 bits.
+        *parts: Whatever tells one event from another at that time.
+    """
+    digest = sha256()
+    for part in parts:
+        raw = part.encode()
+        digest.update(len(raw).to_bytes(8, "big") + raw)
+    bits = int.from_bytes(digest.digest()[:10], "big") >> 6
+    high, low = divmod(bits, 1 << 62)
+    return str(UUID(int=time_ms << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
 
 
 def now() -> str:

@@ -1,0 +1,138 @@
+"""HoneyHive's sessions and events as ours.
+
+    PUT /events  {"event_id": "7f22…", "feedback": {"rating": 4, "step1": {"retry": false}}}
+
+HoneyHive keeps one object for each session and span, and merges into it. So does Afterword: whatever
+is said of one of them is a `patch` under the id that the SDK's own `enrich_session` and `enrich_span`
+take, `enrichment_id`, and so meets in one row, from whichever process it comes.
+
+What an `event_id` means has to be read off itself, for HoneyHive's SDK sends the same request for
+both calls. A session's is its session id, a UUID. A span of OTLP is known by its span id, 16
+hexadecimal digits, and an event that was posted without an id is given a UUID of version 8, which no
+session has: those two are spans, and every other id is a session's. A caller who gives a span a UUID
+of their own (`update_event_id`, or `event_id` of a posted event) still finds all of it in one
+row, only that an update by this id alone, coming last, names the UUID as its session.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from afterword._identity import enrichment_id, new_id
+from afterword._signals import without_none
+from afterword.gateway.embedded_json import read_object
+from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.flatten import flatten
+
+_SPAN: Final = re.compile(
+    "[0-9a-f]{16}|[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
+)
+
+
+def start_session(body: Mapping[str, Any], project: str) -> dict[str, Any]:
+    """Return the answer to `POST /session/start`: every field without which the SDK warns.
+
+    Raises:
+        EventError: The session is no object, or its id no text.
+    """
+    session_id = _text(read_part(body, "session"), "session_id") or new_id()
+    return {
+        "session_id": session_id,
+        "event_id": session_id,
+        "event_type": "session",
+        "org_id": "afterword",
+        "workspace_id": "afterword",
+        "project_id": project,
+    }
+
+
+def read_part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the session or event that a body holds under its name, or is.
+
+    Raises:
+        EventError: It is neither an object nor the JSON text of one.
+    """
+    part = body.get(name, body)
+    if isinstance(part, str):
+        return read_object(part, name)
+    if not isinstance(part, Mapping):
+        raise EventError(RejectCode.NOT_AN_OBJECT, f"$.{name}", f"{name} takes an object")
+    return part
+
+
+def create_event(body: Mapping[str, Any], project: str) -> tuple[str, dict[str, Any] | None]:
+    """Return the id of a posted event, which is minted where it has none, and what it says.
+
+    Raises:
+        EventError: As for `read_part` and `update_event`.
+    """
+    posted = read_part(body, "event")
+    session_id = _text(posted, "session_id")
+    is_session = posted.get("event_type") == "session"
+    event_id = _text(posted, "event_id") or (session_id if is_session else None) or _new_event_id()
+    event = update_event(event_id, posted, project)
+    if event is not None and not is_session:
+        event |= {"span_id": event_id, "session_id": session_id}
+    return event_id, event
+
+
+def update_event(event_id: object, body: Mapping[str, Any], project: str) -> dict[str, Any] | None:
+    """Return the patch that an update makes; None if there is nothing in its feedback and metrics.
+
+    Metadata come along, `user_properties` among them, and their `user_id` as `_user`; alone they
+    are no feedback. What else HoneyHive keeps of an event is dropped.
+
+    Args:
+        event_id: Of a session or a span: see the module.
+        body: `feedback`, `metrics`, `metadata` and `user_properties`, nested as the caller did.
+        project: The tenant.
+
+    Raises:
+        EventError: The id is absent or no text; the rest is for `read_event` to judge.
+    """
+    target = _text({"event_id": event_id}, "event_id")
+    if target is None:
+        detail = "event_id is required: the id of a session or span"
+        raise EventError(RejectCode.MISSING_FIELD, "$.event_id", detail)
+    said = {root: body[root] for root in ("feedback", "metrics") if _says_something(body, root)}
+    if not said:
+        return None
+    kind: Literal["span", "session"] = "span" if _SPAN.fullmatch(target) else "session"
+    target = target.lower() if kind == "span" else target
+    event = {
+        "feedback_id": enrichment_id(project, kind, target),
+        "project": project,
+        "op": "patch",
+        f"{kind}_id": target,
+        **said,
+    }
+    return event | without_none(metadata=_metadata(body))
+
+
+def _text(part: Mapping[str, Any], name: str) -> str | None:
+    text = part.get(name)
+    if text is not None and not isinstance(text, str):
+        raise EventError(RejectCode.WRONG_TYPE, f"$.{name}", f"{name} takes text")
+    return text or None
+
+
+def _new_event_id() -> str:
+    minted = new_id()
+    return f"{minted[:14]}8{minted[15:]}"
+
+
+def _says_something(body: Mapping[str, Any], root: str) -> bool:
+    try:
+        return len(flatten({root: body.get(root)})) > 0
+    except EventError:
+        return True  # to be refused, with the reason, by who judges the whole
+
+
+def _metadata(body: Mapping[str, Any]) -> object:
+    metadata, properties = body.get("metadata"), body.get("user_properties")
+    if not properties or not isinstance(metadata, dict | None):
+        return metadata
+    found = {"user_properties": properties}
+    if isinstance(properties, dict) and type(properties.get("user_id")) in {str, int}:
+        found["_user"] = properties["user_id"]
+    return found | (metadata or {})

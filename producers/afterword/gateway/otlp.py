@@ -1,0 +1,160 @@
+"""Feedback that comes with telemetry: in HoneyHive's span attributes, and in evaluation events.
+
+    span   honeyhive_feedback.edits.0.value = "Oslo"    →  patch  feedback.edits.0.value
+    log    gen_ai.evaluation.result, name "relevance",  →  set    metrics.relevance.score,
+           score.value 0.9, score.label "relevant"                metrics.relevance.label
+
+Spans: HoneyHive's SDK flattens what `enrich_span` is given; here it is put together again, so that
+the limits of nesting are those of the document. `honeyhive_metrics`, `honeyhive_metadata` and
+`honeyhive_user_properties` come along. The time is the span's end: a batch that is exported twice
+changes nothing the second time, and what was said of the span later stands.
+
+Logs: evaluations are made by judges, not by users, so they go to `metrics`; and each under its name,
+for scores of two evaluations have no common scale. `metrics.relevance.score` has percentiles of its
+own, and groups by `metrics.relevance.label`. The id comes of time and content, so a record that is
+exported twice counts once.
+
+Everything else in spans and logs is passed over.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, TypeVar
+
+import orjson
+
+from afterword._identity import derived_id
+from afterword._signals import without_none
+from afterword.gateway import otlp_json, otlp_protobuf
+from afterword.gateway.honeyhive import update_event
+from afterword.gateway.otlp_messages import LogRecord, Span
+from afterword.gateway.unflatten import unflatten
+from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.flatten import json_path
+
+Encoding = Literal["protobuf", "json"]
+
+EVALUATION: Final = "gen_ai.evaluation.result"
+"""Name of the event in the semantic conventions for generative AI."""
+
+_Read = TypeVar("_Read", Span, LogRecord)
+
+_SAID: Final = ("honeyhive_feedback", "honeyhive_metrics")
+_ROOTS: Final = ("feedback", "metrics", "metadata", "user_properties")
+_SESSION_IDS: Final = (
+    "honeyhive.session_id",
+    "traceloop.association.properties.session_id",
+    "gen_ai.conversation.id",
+    "session.id",
+)
+_PARTS: Final = {
+    "score": "gen_ai.evaluation.score.value",
+    "label": "gen_ai.evaluation.score.label",
+    "explanation": "gen_ai.evaluation.explanation",
+    "error": "error.type",
+}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def spans_to_events(
+    body: bytes, encoding: Encoding, project: str
+) -> Iterator[dict[str, Any] | EventError]:
+    """Yield the patches that the spans of an `ExportTraceServiceRequest` make, or why not.
+
+    Raises:
+        MalformedError: It is none.
+    """
+    read = otlp_json.read_spans if encoding == "json" else otlp_protobuf.read_spans
+    return _translate(read(body, _SAID), _span_to_event, project)
+
+
+def logs_to_events(
+    body: bytes, encoding: Encoding, project: str
+) -> Iterator[dict[str, Any] | EventError]:
+    """Yield what the evaluations in an `ExportLogsServiceRequest` say, or why it cannot be.
+
+    Raises:
+        MalformedError: It is none.
+    """
+    read = otlp_json.read_log_records if encoding == "json" else otlp_protobuf.read_log_records
+    return _translate(read(body, EVALUATION), _log_to_event, project)
+
+
+def _translate(
+    found: Iterable[_Read | EventError],
+    translate: Callable[[_Read, str], dict[str, Any] | None],
+    project: str,
+) -> Iterator[dict[str, Any] | EventError]:
+    for one in found:
+        try:
+            event = one if isinstance(one, EventError) else translate(one, project)
+        except EventError as error:
+            event = error
+        if event is not None:
+            yield event
+
+
+def _span_to_event(span: Span, project: str) -> dict[str, Any] | None:
+    if not span.span_id:
+        detail = "a span without an id, so nothing could be merged with it"
+        raise EventError(RejectCode.MISSING_FIELD, "$.spanId", detail)
+    said = {root: unflatten(root, _entries(span.attributes, root)) for root in _ROOTS}
+    event_id = span.attributes.get("honeyhive_event_id") or span.span_id
+    event = update_event(event_id, said, project)
+    if event is not None:
+        event.pop("session_id", None)  # of an event id of the caller's own, which is no session's
+        event |= _context(span)
+        if span.end_time_ns:
+            event["created_at"] = event["updated_at"] = _rfc3339(span.end_time_ns)
+    return event
+
+
+def _entries(attributes: Mapping[str, Any], root: str) -> Iterator[tuple[str | None, object]]:
+    whole = f"honeyhive_{root}"
+    for key, value in attributes.items():
+        if key == whole:
+            yield None, value
+        elif key.startswith(f"{whole}."):
+            yield key[len(whole) + 1 :], value
+
+
+def _log_to_event(record: LogRecord, project: str) -> dict[str, Any]:
+    attributes = record.attributes
+    name = attributes.get("gen_ai.evaluation.name")
+    if not name or not isinstance(name, str):
+        path = json_path(["attributes", "gen_ai.evaluation.name"])
+        raise EventError(RejectCode.MISSING_FIELD, path, "an evaluation takes a name, as text")
+    if not record.time_ns:
+        detail = "a record without a time, so a repeated one could not be told from a new one"
+        raise EventError(RejectCode.MISSING_FIELD, "$.timeUnixNano", detail)
+    result = {part: attributes.get(key) for part, key in _PARTS.items()}
+    response_id = attributes.get("gen_ai.response.id")
+    target = _context(record) or without_none(trace_id=response_id)
+    return {
+        "feedback_id": _record_id(record, project),
+        "project": project,
+        "updated_at": _rfc3339(record.time_ns),
+        **target,
+        "metrics": {name: without_none(**result)},
+        "metadata": without_none(response_id=response_id),
+    }
+
+
+def _record_id(record: LogRecord, project: str) -> str:
+    content = [record.trace_id, record.span_id, str(record.time_ns)]
+    attributes = orjson.dumps(record.attributes, option=orjson.OPT_SORT_KEYS).decode()
+    return derived_id(record.time_ns // 1_000_000, project, *content, attributes)
+
+
+def _context(item: Span | LogRecord) -> dict[str, Any]:
+    sessions = (item.attributes.get(name) for name in _SESSION_IDS)
+    return without_none(
+        trace_id=item.trace_id or None,
+        span_id=item.span_id or None,
+        session_id=next((session for session in sessions if session), None),
+    )
+
+
+def _rfc3339(time_ns: int) -> str:
+    time = _EPOCH + timedelta(milliseconds=time_ns // 1_000_000)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

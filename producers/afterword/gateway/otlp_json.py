@@ -1,0 +1,232 @@
+"""Read OTLP in JSON, which HoneyHive's SDK sends.
+
+The format is protobuf's JSON mapping with names in lowerCamelCase, but for the ids, which are
+hexadecimal. An int64 may be a number or text. Fields that are null or unknown are passed over.
+https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
+"""
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, NoReturn, TypeVar
+
+import orjson
+
+from afterword.gateway.otlp_messages import (
+    EVENT_NAME,
+    MAX_LEVELS,
+    LogRecord,
+    MalformedError,
+    Span,
+)
+from afterword_schemas.errors import EventError, RejectCode
+
+_Json = dict[str, Any]
+_Read = TypeVar("_Read")
+
+_HEXADECIMAL: Final = re.compile("[0-9a-fA-F]*")
+_INTEGER: Final = re.compile("-?[0-9]{1,20}")
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_NOT_FINITE: Final = frozenset({"NaN", "Infinity", "-Infinity"})
+
+
+def read_spans(body: bytes, prefixes: tuple[str, ...]) -> Iterator[Span | EventError]:
+    """Yield the spans that have an attribute whose key begins so, or what is wrong with them.
+
+    Raises:
+        MalformedError: The body is no `ExportTraceServiceRequest`.
+    """
+    for span in _innermost(body, "resourceSpans", "scopeSpans", "spans"):
+        if any(key.startswith(prefixes) for key in _keys(span)):
+            yield _attempt(_read_span, span)
+
+
+def read_log_records(body: bytes, event_name: str) -> Iterator[LogRecord | EventError]:
+    """Yield the log records of events of this name, or what is wrong with them.
+
+    Raises:
+        MalformedError: The body is no `ExportLogsServiceRequest`.
+    """
+    for record in _innermost(body, "resourceLogs", "scopeLogs", "logRecords"):
+        if _event_name(record) == event_name:
+            yield _attempt(_read_log_record, record)
+
+
+def _innermost(body: bytes, *names: str) -> list[_Json]:
+    try:
+        nodes: list[Any] = [orjson.loads(body)]
+    except orjson.JSONDecodeError:
+        raise MalformedError("The body is no JSON.") from None
+    for name in names:
+        nodes = [child for node in nodes for child in _children(node, name)]
+    if not all(isinstance(node, dict) for node in nodes):
+        raise MalformedError(f"{names[-1]} takes objects.")
+    return nodes
+
+
+def _children(node: object, name: str) -> list[Any]:
+    children = node.get(name) if isinstance(node, dict) else name
+    if children is not None and not isinstance(children, list):
+        raise MalformedError(f"{name} takes an array, and stands in an object.")
+    return children or []
+
+
+def _keys(node: _Json) -> Iterator[str]:
+    for entry in _entries(node):
+        key = entry.get("key")
+        if isinstance(key, str):
+            yield key
+
+
+def _entries(node: _Json) -> Iterable[_Json]:
+    entries = node.get("attributes")
+    if isinstance(entries, list):
+        return (entry for entry in entries if isinstance(entry, dict))
+    return ()
+
+
+def _event_name(record: _Json) -> object:
+    if record.get("eventName"):
+        return record["eventName"]
+    for entry in _entries(record):
+        if entry.get("key") == EVENT_NAME and isinstance(entry.get("value"), dict):
+            return entry["value"].get("stringValue")
+    return None
+
+
+def _attempt(read: Callable[[_Json], _Read], node: _Json) -> _Read | EventError:
+    try:
+        return read(node)
+    except EventError as error:
+        return error
+
+
+def _read_span(span: _Json) -> Span:
+    return Span(
+        trace_id=_hexadecimal(span, "traceId"),
+        span_id=_hexadecimal(span, "spanId"),
+        end_time_ns=_time(span, "endTimeUnixNano"),
+        attributes=_attributes(span.get("attributes")),
+    )
+
+
+def _read_log_record(record: _Json) -> LogRecord:
+    return LogRecord(
+        trace_id=_hexadecimal(record, "traceId"),
+        span_id=_hexadecimal(record, "spanId"),
+        time_ns=_time(record, "timeUnixNano") or _time(record, "observedTimeUnixNano"),
+        attributes=_attributes(record.get("attributes")),
+    )
+
+
+def _hexadecimal(node: _Json, name: str) -> str:
+    identifier = node.get(name) or ""
+    if not isinstance(identifier, str) or not _HEXADECIMAL.fullmatch(identifier):
+        _refuse(f"$.{name}", f"{name} takes hexadecimal digits")
+    return identifier.lower() if identifier.strip("0") else ""
+
+
+def _time(node: _Json, name: str) -> int:
+    time_ns = _integer(node.get(name) or 0)
+    if time_ns is None or not 0 <= time_ns < 2**64:
+        _refuse(f"$.{name}", f"{name} takes nanoseconds since 1970")
+    return time_ns
+
+
+def _attributes(entries: object, level: int = 0) -> dict[str, Any]:
+    found = {}
+    for entry in _list(entries):
+        key = entry.get("key", "") if isinstance(entry, dict) else None
+        if not isinstance(key, str):
+            _refuse("$.attributes", "an attribute takes key and value")
+        found[key] = _value(entry.get("value"), level)
+    return found
+
+
+def _list(items: object) -> list[Any]:
+    if items is not None and not isinstance(items, list):
+        _refuse_value("attributes and values take an array")
+    return items or []
+
+
+def _value(value: object, level: int) -> object:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        _refuse("$.attributes", "a value takes an object, such as stringValue and a text")
+    for name, read in _READERS.items():
+        if value.get(name) is not None:
+            return read(value[name], level)
+    return None
+
+
+def _text(text: object, _: int) -> str:
+    return text if isinstance(text, str) else _refuse_value("stringValue takes text")
+
+
+def _boolean(flag: object, _: int) -> bool:
+    return flag if isinstance(flag, bool) else _refuse_value("boolValue takes true or false")
+
+
+def _int64(number: object, _: int) -> int:
+    integer = _integer(number)
+    if integer is None or not -(2**63) <= integer < 2**63:
+        _refuse_value("intValue takes an integer of 64 bits")
+    return integer
+
+
+def _integer(number: object) -> int | None:
+    if isinstance(number, str):
+        return int(number) if _INTEGER.fullmatch(number) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def _double(number: object, _: int) -> float:
+    if isinstance(number, str) and (number in _NOT_FINITE or _NUMBER.fullmatch(number)):
+        return float(number)
+    if isinstance(number, int | float) and not isinstance(number, bool):
+        return float(number)
+    return _refuse_value("doubleValue takes a number")
+
+
+def _base64(text: object, _: int) -> str:
+    """Return base64 of either alphabet, padded or not, in one form."""
+    try:
+        standard = _text(text, 0).rstrip("=").replace("-", "+").replace("_", "/")
+        raw = b64decode(standard + "=" * (-len(standard) % 4), validate=True)
+    except ValueError:
+        return _refuse_value("bytesValue takes base64")
+    return b64encode(raw).decode()
+
+
+def _array(array: object, level: int) -> list[object]:
+    return [_value(item, level + 1) for item in _values(array, level)]
+
+
+def _key_values(pairs: object, level: int) -> dict[str, Any]:
+    return _attributes(_values(pairs, level), level + 1)
+
+
+def _values(container: object, level: int) -> list[Any]:
+    if not isinstance(container, dict):
+        _refuse_value("arrayValue and kvlistValue take an object with values")
+    return _list(container.get("values")) if level < MAX_LEVELS else []
+
+
+_READERS: Final[dict[str, Callable[[object, int], object]]] = {
+    "stringValue": _text,
+    "boolValue": _boolean,
+    "intValue": _int64,
+    "doubleValue": _double,
+    "bytesValue": _base64,
+    "arrayValue": _array,
+    "kvlistValue": _key_values,
+}
+
+
+def _refuse_value(detail: str) -> NoReturn:
+    _refuse("$.attributes", detail)
+
+
+def _refuse(path: str, detail: str) -> NoReturn:
+    raise EventError(RejectCode.INVALID_FORMAT, path, detail)
