@@ -145,7 +145,9 @@ def _limit(request: Request, gateway: Gateway, access: Access, events: int) -> N
     bucket = f"{access.key.key_id}/{client_network(address)}"
     wait_s = gateway.rates.take(bucket, events, access.key.events_per_minute)
     if wait_s == inf:
-        detail = f"More events than the {access.key.events_per_minute} that the key takes in a minute."
+        detail = (
+            f"More events than the {access.key.events_per_minute} that the key takes in a minute."
+        )
         raise RequestError(413, "too_large", detail)
     if wait_s > 0:
         headers = {"retry-after": str(int(wait_s) + 1)}

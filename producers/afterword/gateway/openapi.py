@@ -16,6 +16,7 @@ from afterword.gateway.beacon import LIMITS, MAX_EVENTS
 from afterword.gateway.intake import MAX_ITEMS
 from afterword.gateway.receipts import RECEIPT_SCHEMA
 from afterword_schemas.documents import json_schema
+from afterword_schemas.limits import MAX_ARRAY_LEVELS, MAX_OBJECT_LEVELS
 
 _Json = dict[str, Any]
 
@@ -70,7 +71,7 @@ def openapi() -> _Json:
 
 def _feedback() -> _Json:
     one = _ref("Feedback")
-    batch = {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_ITEMS}
+    batch = {"type": "array", "items": one}
     update = {"type": "object", "minProperties": 1, "properties": _event()["properties"]}
     identity = [
         {
@@ -90,7 +91,7 @@ def _feedback() -> _Json:
         "/v1/feedback": {
             "post": _operation(
                 "createFeedback",
-                "Accept one event or an array of them.",
+                f"Accept one event, or an array of at most {MAX_ITEMS:,} of them.",
                 body={"oneOf": [one, batch]},
                 answers=_ACCEPTED,
                 parameters=[project],
@@ -127,7 +128,7 @@ def _feedback() -> _Json:
 
 
 def _beacon() -> _Json:
-    events = {"type": "array", "items": _ref("Feedback"), "maxItems": MAX_EVENTS}
+    events = {"type": "array", "items": _ref("Feedback")}
     body = {
         "type": "object",
         "required": ["events"],
@@ -139,7 +140,7 @@ def _beacon() -> _Json:
             "post": _operation(
                 "receiveBeacon",
                 "Accept events from a browser, with a publishable key in the body. At most "
-                f"{LIMITS.max_bytes // 1024} KiB; `set` and `clear` only.",
+                f"{MAX_EVENTS} events and {LIMITS.max_bytes // 1024} KiB; `set` and `clear` only.",
                 body=body,
                 answers=_ACCEPTED,
                 kinds=("application/json", "text/plain"),
@@ -211,50 +212,40 @@ def _content(text: str, kind: str, schema: _Json) -> _Json:
 
 def _schemas() -> _Json:
     _, made = models_json_schema([(Answer, "serialization")], ref_template=_COMPONENTS + "{model}")
-    definitions = json_schema()["$defs"]
-    schemas = {"Feedback": _event(), "Receipt": RECEIPT_SCHEMA} | definitions | made["$defs"]
-    return {name: _repoint(schema) for name, schema in schemas.items()}
+    return {"Feedback": _event(), "Receipt": RECEIPT_SCHEMA, **made["$defs"]}
 
 
 def _event() -> _Json:
     """Return the event's schema, with what may be left out here, and what only the gateway takes."""
     schema = json_schema()
-    properties = schema["properties"]
-    metadata = properties["metadata"]
-    portkey = {"description": "Portkey's spelling of `trace_id`."} | {
-        name: rule for name, rule in properties["trace_id"].items() if name != "description"
-    }
+    properties = {name: _open(field) for name, field in schema["properties"].items()}
     text = {
         "type": "string",
-        "description": "The same as JSON text.",
         "contentMediaType": "application/json",
+        "description": "As JSON text.",
+    }
+    properties["metadata"] = {"oneOf": [properties["metadata"], text]}
+    properties["traceID"] = properties["trace_id"] | {"description": "Portkey's `trace_id`."}
+    properties["traceparent"] = {
+        "type": ["string", "null"],
+        "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+        "description": "W3C Trace Context, handed on as a header of the message.",
     }
     return {
         "description": schema["description"],
         "type": "object",
-        "properties": properties
-        | {
-            "metadata": {"oneOf": [metadata, text]},
-            "traceID": portkey,
-            "traceparent": {
-                "type": "string",
-                "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
-                "description": "W3C Trace Context, handed on as a header of the message.",
-            },
-        },
+        "properties": properties,
         "additionalProperties": False,
     }
 
 
+def _open(field: _Json) -> _Json:
+    """Leave what may be nested to the event's JSON Schema: its recursion is too much for generators."""
+    if "object" not in field["type"]:
+        return field
+    depth = f"At most {MAX_OBJECT_LEVELS} objects and {MAX_ARRAY_LEVELS} arrays deep."
+    return {"type": field["type"], "description": f"{field['description']} {depth}"}
+
+
 def _ref(name: str) -> _Json:
     return {"$ref": f"{_COMPONENTS}{name}"}
-
-
-def _repoint(node: Any) -> Any:
-    """Copy a document with its references moved from `$defs` to the components."""
-    if isinstance(node, dict):
-        return {
-            key: part.replace("#/$defs/", _COMPONENTS) if key == "$ref" else _repoint(part)
-            for key, part in node.items()
-        }
-    return [_repoint(part) for part in node] if isinstance(node, list) else node

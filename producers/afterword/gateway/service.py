@@ -9,6 +9,7 @@ return outcome.response()
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -28,6 +29,8 @@ from afterword.gateway.metrics import Metrics
 from afterword.gateway.publisher import Publisher
 from afterword.gateway.rates import RateLimiter
 from afterword.gateway.receipts import Receipts
+
+PROJECT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _MEBIBYTE: Final = 1024 * 1024
 _ITEMS_A_TURN: Final = 50
@@ -88,14 +91,18 @@ class Gateway:
         """Return the project of what names none: the key's, else the one in the query.
 
         Raises:
-            RequestError: 403 where the query names another than the key's.
+            RequestError: 400 where the query names what is no project, 403 where it names another
+                than the key's.
         """
         asked = request.query_params.get("project")
-        if access.project is None:
-            return asked or self.options.project
-        if asked not in {None, access.project}:
+        if asked is None:
+            return access.project or self.options.project
+        if not PROJECT.fullmatch(asked):
+            detail = "project takes 1 to 64 of A-Z a-z 0-9 . _ -"
+            raise RequestError(400, "invalid_format", detail)
+        if access.project not in {None, asked}:
             raise RequestError(403, "forbidden", "The key is bound to another project.")
-        return access.project
+        return asked
 
     @asynccontextmanager
     async def reading(

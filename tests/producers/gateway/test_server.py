@@ -1,0 +1,360 @@
+"""The gateway on real sockets, with clients that mean no good: each gets a 4xx or a closed connection.
+
+After each, the next request is served.
+"""
+
+import gzip
+import json
+import socket
+import threading
+import urllib.request
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from afterword import MemoryTransport, SetupError
+from afterword.gateway import (
+    BodyLimits,
+    GatewayOptions,
+    GatewayServer,
+    KeyFile,
+    ServerOptions,
+    check_reach,
+    create_app,
+    server,
+)
+from afterword_schemas.receipt import Receipt, ReceiptStatus
+
+THUMB = b'{"trace_id": "tr-1", "value": 1}'
+
+
+class NoReceipts:
+    """Knows nothing."""
+
+    def find(self, _: str, feedback_id: str) -> Receipt:
+        """See `Receipts.find`."""
+        return Receipt(feedback_id, ReceiptStatus.UNKNOWN)
+
+
+class Running:
+    """A gateway in a thread, and how to speak to it byte by byte."""
+
+    def __init__(self, options: GatewayOptions) -> None:
+        self.transport = MemoryTransport()
+        app = create_app(
+            self.transport,
+            keys=KeyFile(Path("no-such-file")),
+            receipts=NoReceipts(),
+            ready=lambda: None,
+            options=options,
+        )
+        self.server = GatewayServer(app, ServerOptions(host="127.0.0.1", port=0))
+        self._thread = threading.Thread(target=self.server.run)
+        self._thread.start()
+        self.post()  # the socket listens from the start, so this waits until it serves
+
+    def connect(self) -> socket.socket:
+        """Open a connection."""
+        address = urlsplit(self.server.address)
+        return socket.create_connection((address.hostname, address.port), timeout=20)
+
+    def say(self, *pieces: bytes) -> bytes:
+        """Send pieces on a connection of their own and return all that comes until it is closed."""
+        with self.connect() as connection:
+            try:
+                for piece in pieces:
+                    connection.sendall(piece)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # it was closed on us, which is an answer too
+            return listen(connection)
+
+    def post(self, body: bytes = THUMB) -> int:
+        """Send a good request and return the status."""
+        request = urllib.request.Request(
+            f"{self.server.address}/v1/feedback", body, {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return int(answer.status)
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        self.server.should_exit = True
+        self._thread.join()
+
+
+def listen(connection: socket.socket) -> bytes:
+    """Return what comes until the other side closes."""
+    heard = b""
+    try:
+        while piece := connection.recv(65_536):
+            heard += piece
+    except ConnectionResetError:
+        pass
+    return heard
+
+
+@pytest.fixture(scope="module")
+def running(module_mocks: None) -> Iterator[Running]:
+    """One gateway with small limits for all tests here."""
+    assert module_mocks is None
+    gateway = Running(
+        GatewayOptions(body=BodyLimits(max_bytes=200_000, timeout_s=0.3), memory_bytes=300_000)
+    )
+    yield gateway
+    assert gateway.post() == 200
+    gateway.stop()
+
+
+@pytest.fixture(scope="module")
+def module_mocks() -> Iterator[None]:
+    """Let slow clients be found out in tenths of a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "_HEADER_TIMEOUT_S", 0.3)
+        yield
+
+
+def head(*lines: str, body: str = "") -> bytes:
+    """Write the head of a request."""
+    first = ("POST /v1/feedback HTTP/1.1", "host: 127.0.0.1", "content-type: application/json")
+    return "\r\n".join([*first, *lines, "", body]).encode()
+
+
+def status(answer: bytes) -> int:
+    """Return the status of the first answer."""
+    return int(answer.split(b" ", 2)[1])
+
+
+def told(answer: bytes) -> dict[str, Any]:
+    """Return the JSON of the first answer."""
+    body: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
+    return body
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"POST /v1/feedback HTTP/9.9\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_400(running: Running, request_line: bytes) -> None:
+    """Bytes that are no request get a clear answer and a closed connection."""
+    answer = running.say(request_line)
+    assert status(answer) == 400
+    assert told(answer)["errors"][0]["code"] == "invalid_http"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["content-length: 5", "content-length: 6"],
+        ["content-length: 5", "transfer-encoding: chunked"],
+        ["content-length: -1"],
+        ["content-length: 1e3"],
+        ["transfer-encoding: gzip"],
+        ["bad header: x"],
+    ],
+)
+def test_requests_that_can_be_read_two_ways_are_refused(running: Running, lines: list[str]) -> None:
+    """What a proxy may read otherwise than this server is not guessed at."""
+    answer = running.say(head(*lines))
+    assert answer == b"" or status(answer) == 400
+
+
+def test_headers_without_end_are_431(running: Running) -> None:
+    """A flood of headers stops at 64 KiB."""
+    flood = [f"x-{number}: {'y' * 1000}\r\n".encode() for number in range(200)]
+    answer = running.say(b"GET /healthz HTTP/1.1\r\n", *flood)
+    assert answer == b"" or status(answer) == 431  # a reset may overtake the answer
+
+
+def test_a_header_that_never_ends_is_431(running: Running) -> None:
+    """One line may be as long as all of them."""
+    answer = running.say(b"GET /", *[b"x" * 1000] * 200)
+    assert answer == b"" or status(answer) == 431
+
+
+def test_slow_headers_are_408(running: Running) -> None:
+    """A client that does not come to the end of its headers loses its connection."""
+    answer = running.say(b"POST /v1/feedback HTTP/1.1\r\nhost: x\r\n")
+    assert status(answer) == 408
+
+
+def test_silence_is_408(running: Running) -> None:
+    """So does one that says nothing at all."""
+    assert status(running.say()) == 408
+
+
+def test_empty_lines_are_no_life(running: Running) -> None:
+    """Nor do empty lines between two requests keep a connection open."""
+    with running.connect() as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+        assert status(connection.recv(65_536)) == 200
+        connection.sendall(b"\r\n")
+        assert status(listen(connection)) == 408
+
+
+def test_slow_bodies_are_408(running: Running) -> None:
+    """A body that does not come is not waited for."""
+    answer = running.say(head("content-length: 100", body='{"trace_id"'))
+    assert status(answer) == 408
+    assert told(answer)["errors"][0]["code"] == "request_timeout"
+    assert b"connection: close" in answer.lower()
+
+
+def test_a_large_body_is_refused_before_it_comes(running: Running) -> None:
+    """What is declared as too large is not read."""
+    answer = running.say(head("content-length: 1000000000"))
+    assert status(answer) == 413
+    assert b"connection: close" in answer.lower()
+
+
+def test_a_body_of_unknown_size_is_cut_off(running: Running) -> None:
+    """Chunks are counted as they come."""
+    chunk = b"ffff\r\n" + b" " * 0xFFFF + b"\r\n"
+    answer = running.say(head("transfer-encoding: chunked"), *[chunk] * 100)
+    assert answer == b"" or status(answer) == 413
+
+
+def bomb(size: int) -> bytes:
+    """Pack spaces a thousandfold."""
+    packer = zlib.compressobj(9, wbits=31)
+    return packer.compress(b" " * size) + packer.flush()
+
+
+def test_bombs_expand_no_further_than_the_limit(running: Running) -> None:
+    """A gigabyte in a megabyte of gzip costs what the limit is."""
+    body = bomb(150_000_000)
+    assert len(body) < 200_000
+    process = psutil.Process()
+    before = process.memory_info().rss
+
+    answer = running.say(head(f"content-length: {len(body)}", "content-encoding: gzip"), body)
+
+    assert status(answer) == 413
+    assert process.memory_info().rss - before < 20_000_000
+
+
+def test_bombs_in_bombs_are_not_opened(running: Running) -> None:
+    """Two encodings at once are one too many."""
+    body = gzip.compress(bomb(1_000_000))
+    answer = running.say(head(f"content-length: {len(body)}", "content-encoding: gzip, gzip"), body)
+    assert status(answer) == 415
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+@pytest.mark.parametrize("body", [b"no such thing", b"\x1f\x8b\x08\x00", b"\x28\xb5\x2f\xfd\x04"])
+def test_damaged_encodings_are_400(running: Running, encoding: str, body: bytes) -> None:
+    """Bytes that are not what their header says, or end too soon, are told from no JSON."""
+    answer = running.say(
+        head(f"content-length: {len(body)}", f"content-encoding: {encoding}", "connection: close"),
+        body,
+    )
+    assert status(answer) == 400
+    assert told(answer)["errors"][0]["code"] == "damaged_encoding"
+
+
+def test_members_that_hold_nothing_are_counted(running: Running) -> None:
+    """Empty gzip members expand to nothing for as long as somebody sends them."""
+    empty = gzip.compress(b"") * 4_000
+    chunk = f"{len(empty):x}\r\n".encode() + empty + b"\r\n"
+    answer = running.say(
+        head("transfer-encoding: chunked", "content-encoding: gzip"), *[chunk] * 20
+    )
+    assert answer == b"" or status(answer) == 413
+
+
+def test_memory_for_bodies_is_bounded(running: Running) -> None:
+    """Two large bodies at a time do not both fit; the second is told to come again."""
+    large = b'{"trace_id": "tr-1", "value": 1, "feedback": {"a": "' + b"x" * 160_000
+    first = running.connect()
+    first.sendall(head("content-length: 170000") + large)
+    answers = [running.say(head("content-length: 170000") + large) for _ in range(3)]
+    first.close()
+
+    # The one that waits for the rest of its body holds the memory until it is too slow.
+    assert {status(answer) for answer in answers} <= {408, 503}
+    assert 503 in {status(answer) for answer in answers}
+    assert running.post() == 200
+
+
+def test_a_half_closed_connection_is_let_go(running: Running) -> None:
+    """A client that stops sending within its request is not waited for."""
+    with running.connect() as connection:
+        connection.sendall(head("content-length: 100", body='{"trace_id"'))
+        connection.shutdown(socket.SHUT_WR)
+        assert listen(connection) == b""
+    assert running.post() == 200
+
+
+def test_pipelined_requests_are_answered_in_order(running: Running) -> None:
+    """Two requests in one packet get two answers."""
+    request = head(f"content-length: {len(THUMB)}").decode() + THUMB.decode()
+    last = head("connection: close", f"content-length: {len(THUMB)}").decode() + THUMB.decode()
+    answer = running.say(request.encode(), last.encode())
+    assert answer.count(b"HTTP/1.1 200") == 2
+
+
+def test_an_answer_without_the_body_ends_the_connection(running: Running) -> None:
+    """Who is refused before the body was read cannot go on sending it for ever."""
+    answer = running.say(
+        b"POST /no-such-place HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000000\r\n\r\n"
+    )
+    assert status(answer) == 404
+    assert b"connection: close" in answer.lower()
+
+
+def test_a_connection_serves_request_after_request(running: Running) -> None:
+    """Keep-alive holds through refusals of what was read."""
+    with running.connect() as connection:
+        for body, expected in ((THUMB, 200), (b"{", 400), (THUMB, 200)):
+            connection.sendall(head(f"content-length: {len(body)}") + body)
+            assert status(connection.recv(65_536)) == expected
+
+
+def test_a_taken_port_says_what_to_set(running: Running) -> None:
+    """Two gateways on one port is a fault of the set-up."""
+    port = urlsplit(running.server.address).port or 0
+    app = create_app(
+        MemoryTransport(),
+        keys=KeyFile(Path("no-such-file")),
+        receipts=NoReceipts(),
+        ready=lambda: None,
+    )
+    with pytest.raises(SetupError, match="AFTERWORD_GATEWAY_PORT"):
+        GatewayServer(app, ServerOptions(host="127.0.0.1", port=port))
+
+
+@pytest.mark.parametrize(
+    ("host", "keys", "allowed"),
+    [
+        ("127.0.0.1", False, True),
+        ("localhost", False, True),
+        ("::1", False, True),
+        ("0.0.0.0", False, False),
+        ("10.0.0.7", False, False),
+        ("gateway.example.com", False, False),
+        ("0.0.0.0", True, True),
+    ],
+)
+def test_without_keys_it_refuses_to_serve_others(host: str, *, keys: bool, allowed: bool) -> None:
+    """A gateway that lets everybody do everything stays on this machine."""
+    if allowed:
+        check_reach(host, keys_configured=keys)
+    else:
+        with pytest.raises(SetupError, match="afterword keys create"):
+            check_reach(host, keys_configured=keys)
+
+
+def test_it_closes_the_transport_when_it_stops() -> None:
+    """What was taken is flushed, and nothing is taken afterwards."""
+    gateway = Running(GatewayOptions())
+    gateway.stop()
+    assert gateway.transport._closed
