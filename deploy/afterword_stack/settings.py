@@ -44,10 +44,6 @@ _PREFIX: Final = "AFTERWORD_"
 _MEBIBYTE: Final = 1024 * 1024
 
 
-def _whole(path: Path) -> str:
-    return str(path.absolute())  # it is handed on to processes in other folders
-
-
 class Settings(BaseSettings):
     """Settings of one process; names end in their unit."""
 
@@ -112,7 +108,10 @@ class Settings(BaseSettings):
     gateway_port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """Port that it listens on; 0 for any that is free. `afterword up` chooses one and keeps it."""
 
-    gateway_keys_file: Annotated[Path, PlainSerializer(_whole)] = Path("afterword.keys.json")
+    gateway_keys_file: Annotated[
+        Path,
+        PlainSerializer(lambda path: str(path.absolute())),  # for a process in another folder
+    ] = Path("afterword.keys.json")
     """File of the gateway's keys, which `afterword keys` writes."""
 
     gateway_project: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"

@@ -44,6 +44,12 @@ def test_settings_pass_to_another_process_whole(
     assert load_settings().clickhouse.password == "hunter2"
 
 
+def test_the_keys_file_is_the_same_one_for_a_process_in_another_folder(own_folders: Path) -> None:
+    """A gateway of `afterword up` asks for the keys that `afterword keys create` made here."""
+    passed = _as_environment(load_settings())
+    assert passed["AFTERWORD_GATEWAY_KEYS_FILE"] == str(own_folders / "afterword.keys.json")
+
+
 @pytest.fixture
 def stack(tmp_path: Path, own_folders: Path) -> LocalStack:
     """A stack on the mock broker, which starts at once."""

@@ -17,7 +17,6 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
-    with_config,
 )
 
 from afterword._encode import encode
@@ -53,7 +52,6 @@ def _check_project(given: str) -> str:
     return given
 
 
-@with_config(extra="forbid")
 @dataclass(frozen=True, slots=True)
 class Key:
     """A key, without its secret.

@@ -48,7 +48,6 @@ _NOBODY: Final = ("0" * 64, None)
 _log = logging.getLogger(__name__)
 
 
-@with_config(extra="forbid")
 @dataclass(frozen=True, slots=True)
 class _Entry:
     key: CheckedKey
@@ -61,7 +60,7 @@ def _check_ids(entries: tuple[_Entry, ...]) -> tuple[_Entry, ...]:
     return entries
 
 
-@with_config(extra="forbid")
+@with_config(extra="forbid")  # of the keys in it, too
 @dataclass(frozen=True, slots=True)
 class _Document:
     keys: Annotated[tuple[_Entry, ...], AfterValidator(_check_ids)]

@@ -455,6 +455,25 @@ def test_an_edit_by_hand_is_followed(path: Path, clock: Clock) -> None:
     assert gateway.find(SECRET) is None
 
 
+@pytest.mark.parametrize("how", ["in place", "replaced"])
+def test_a_change_that_keeps_the_size_is_followed(path: Path, clock: Clock, how: str) -> None:
+    """The time tells the one, and the file's number the other, where a copy kept the time."""
+    other = SECRET.replace("h7c2k9wq4m", "other22222")
+    write(path, entry())
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    gateway = KeyFile(path, clock=clock)
+    if how == "in place":
+        write(path, entry(other))
+    else:
+        copy = path.with_name("copy")
+        write(copy, entry(other))
+        os.utime(copy, (1_000_000_000, 1_000_000_000))
+        copy.rename(path)
+    clock.now = 1.0
+    assert gateway.find(other) is not None
+    assert gateway.find(SECRET) is None
+
+
 def test_a_mounted_secret_is_followed(tmp_path: Path, clock: Clock) -> None:
     """Kubernetes swaps a linked folder; the path's own link never changes."""
     for name in ("one", "two"):
@@ -595,6 +614,13 @@ def test_two_keys_of_one_id_are_refused(path: Path) -> None:
     """Or revoking it would end only one of them."""
     write(path, entry(), entry())
     said = "two keys have the same key_id [at $.keys]"
+    assert refusal(lambda: KeyFile(path)) == f"{path} is no file of keys: {said}."
+
+
+def test_no_entry_has_more_than_its_key_and_hash(path: Path) -> None:
+    """A field beside the key instead of in it would be without effect, `revoked_at` for instance."""
+    write(path, entry() | {"revoked_at": "2026-01-31T09:30:00Z"})
+    said = "Unexpected keyword argument [at $.keys[0].revoked_at]"
     assert refusal(lambda: KeyFile(path)) == f"{path} is no file of keys: {said}."
 
 

@@ -43,6 +43,16 @@ def test_a_minutes_worth_may_come_at_once(clock: Clock) -> None:
     assert limiter.take("a", 1, 7) > 0
 
 
+def test_a_pause_saves_no_more_than_a_bucket_holds(clock: Clock) -> None:
+    """Also before a full bucket is forgotten, which happens once a second."""
+    limiter = RateLimiter(clock=clock)
+    clock.now = 100 * SECOND
+    assert limiter.take("a", 1, 600) == 0.0
+    clock.now += SECOND - 1
+    assert limiter.take("a", 600, 600) == 0.0
+    assert limiter.take("a", 1, 600) == 0.1
+
+
 def test_events_of_a_request_go_together(clock: Clock) -> None:
     """All or none, and what was refused costs nothing."""
     limiter = RateLimiter(clock=clock)
