@@ -1,13 +1,18 @@
 """Rate limits: how much gets through in any stretch of time, and what an attacker's addresses cost."""
 
 from math import ceil, inf
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from afterword.gateway.keys import Scope
 from afterword.gateway.rates import RateLimiter, client_network
+
+if TYPE_CHECKING:
+    from httpx2 import Response
+    from tests.producers.gateway.conftest import Served
 
 SECOND: Final = 1_000_000_000
 MINUTE: Final = 60 * SECOND
@@ -233,3 +238,44 @@ def test_a_client_is_an_address_or_the_network_it_may_choose_from(
 ) -> None:
     """One IPv6 subscriber has 2**64 addresses, which must not be as many buckets."""
     assert client_network(address) == client
+
+
+def beacon(gateway: "Served", secret: str, count: int) -> "Response":
+    """Send events as a web page does."""
+    events = [{"trace_id": f"tr-{number}", "value": 1} for number in range(count)]
+    return gateway.http.post(
+        "/v1/beacon",
+        json={"key": secret, "events": events},
+        headers={"origin": "https://app.example.com"},
+    )
+
+
+def publish_key(gateway: "Served", events_per_minute: int) -> str:
+    """Return the secret of a key with this limit."""
+    secret, _ = gateway.keys.create(
+        "acme",
+        [Scope.PUBLISH],
+        origins=["https://app.example.com"],
+        events_per_minute=events_per_minute,
+    )
+    return secret
+
+
+def test_a_page_that_sends_too_much_is_told_when_to_go_on(gateway: "Served") -> None:
+    """429 in whole seconds that suffice; nothing of the request is taken, and other keys are served."""
+    secret, other = publish_key(gateway, 6), publish_key(gateway, 6)
+    assert beacon(gateway, secret, 5).status_code == 200
+    refused = beacon(gateway, secret, 2)
+    assert refused.status_code == 429
+    assert refused.json()["errors"][0]["code"] == "too_many_requests"
+    assert 10 <= int(refused.headers["retry-after"]) <= 11
+    assert beacon(gateway, secret, 1).status_code == 200
+    assert beacon(gateway, other, 6).status_code == 200
+    assert len(gateway.transport.events) == 12
+
+
+def test_a_batch_that_never_could_go_is_too_large(gateway: "Served") -> None:
+    """413, for no wait would help it; a smaller one goes."""
+    secret = publish_key(gateway, 6)
+    assert beacon(gateway, secret, 7).status_code == 413
+    assert beacon(gateway, secret, 6).status_code == 200
