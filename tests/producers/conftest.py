@@ -1,15 +1,21 @@
 """Where the SDK's tests send to, and how they read what arrived."""
 
+import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from afterword import Client, MemoryTransport, Message
+from afterword import Client, MemoryTransport, Message, Transport
+from afterword.gateway import GatewayServer, KeyFile, ServerOptions, create_app
+from afterword_schemas.receipt import Receipt, ReceiptStatus
 from afterword_stack.local.mock_kafka import MockKafkaNode
 
 ReadTopic = Callable[[str, str], list[Message]]
+StartGateway = Callable[..., GatewayServer]
 
 
 @pytest.fixture
@@ -56,6 +62,38 @@ def read_topic() -> ReadTopic:
         return [_to_message(message) for message in found]
 
     return read
+
+
+@pytest.fixture
+def start_gateway(tmp_path: Path) -> Iterator[StartGateway]:
+    """A function that serves the gateway on a transport, until the test ends or `should_exit` is set."""
+    with ExitStack() as running:
+
+        def start(
+            transport: Transport, *, keys: Path | None = None, port: int = 0
+        ) -> GatewayServer:
+            app = create_app(
+                transport,
+                keys=KeyFile(keys or tmp_path / "no-keys.json"),
+                receipts=_NoReceipts(),
+                ready=lambda: None,
+            )
+            server = GatewayServer(app, ServerOptions(host="127.0.0.1", port=port))
+            thread = threading.Thread(target=server.run)
+            thread.start()
+            running.callback(thread.join)
+            running.callback(server.__setattr__, "should_exit", True)  # noqa: FBT003  # a plain attribute
+            return server
+
+        yield start
+
+
+class _NoReceipts:
+    """Knows of no event."""
+
+    def find(self, project: str, feedback_id: str) -> Receipt:  # the protocol's
+        """See `Receipts.find`."""
+        return Receipt(feedback_id, ReceiptStatus.UNKNOWN)
 
 
 def _to_message(message: object) -> Message:

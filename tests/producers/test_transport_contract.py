@@ -1,7 +1,9 @@
-"""What every transport promises: in memory, on librdkafka's mock broker, and on Kafka."""
+"""What every transport promises: in memory, on librdkafka's mock broker, on Kafka, and over HTTP."""
 
+import json
+import random
+import string
 import threading
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,13 +11,19 @@ import pytest
 
 from afterword import (
     ClosedError,
+    HttpTransport,
     KafkaTransport,
     MemoryTransport,
     Message,
     StoreError,
     Transport,
 )
+from afterword.gateway import GatewayServer
 from afterword_schemas.limits import MAX_EVENT_BYTES
+
+SCHEMA = ("schema", b"feedback/v1")
+TRACEPARENT = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+KEY = b"019c12e9-8b3d-7000-8000-000000000000"
 
 
 @dataclass(frozen=True)
@@ -26,45 +34,85 @@ class Place:
     read: Callable[[], list[Message]]
 
 
-@pytest.fixture(params=["memory", "mock", pytest.param("kafka", marks=pytest.mark.services)])
-def place(request: pytest.FixtureRequest, read_topic: Callable[[str, str], list[Message]]) -> Place:
-    """Each kind of transport in turn."""
-    if request.param == "memory":
+@pytest.fixture(
+    params=[
+        "memory",
+        "mock",
+        pytest.param("kafka", marks=pytest.mark.services),
+        "http to memory",
+        pytest.param("http to kafka", marks=pytest.mark.services),
+    ]
+)
+def place(
+    request: pytest.FixtureRequest,
+    read_topic: Callable[[str, str], list[Message]],
+    start_gateway: Callable[[Transport], GatewayServer],
+) -> Place:
+    """Each kind of transport in turn; those over HTTP reach a gateway on another one."""
+    if request.param.endswith("memory"):
         memory = MemoryTransport()
-        return Place(memory, lambda: list(memory.messages))
-    if request.param == "mock":
-        address, topic = request.getfixturevalue("mock_broker"), f"test-{uuid.uuid4().hex}"
+        place = Place(memory, lambda: list(memory.messages))
     else:
-        address = request.getfixturevalue("kafka").bootstrap_servers
-        topic = request.getfixturevalue("topic")
-    return Place(KafkaTransport(address, topic=topic), lambda: read_topic(address, topic))
+        if request.param == "mock":
+            address, topic = request.getfixturevalue("mock_broker"), f"test-{random.random()}"
+        else:
+            address = request.getfixturevalue("kafka").bootstrap_servers
+            topic = request.getfixturevalue("topic")
+        kafka = KafkaTransport(address, topic=topic)
+        place = Place(kafka, lambda: read_topic(address, topic))
+    if request.param.startswith("http"):
+        return Place(HttpTransport(start_gateway(place.transport).address), place.read)
+    return place
+
+
+def make_event(key: bytes, number: int, text: str = "") -> bytes:
+    """Return an event that needs nothing filled in, with a number to tell it by."""
+    return (
+        b'{ "feedback_id":"%b","project":"acme","trace_id":"\xc3\xa9","updated_at":'
+        b'"2026-01-31T09:30:00.125Z","feedback":{"number":%d,"text":"%b"}}'
+    ) % (key, number, text.encode())
+
+
+def make_key(number: int) -> bytes:
+    """Return the id of an event, in time order."""
+    return b"019c12e9-8b3d-7000-8000-%012d" % number
+
+
+def number_of(message: Message) -> int:
+    """Return the number that an event was made with."""
+    return int(json.loads(message.value)["feedback"]["number"])
 
 
 def test_a_message_arrives_as_it_was_given(place: Place) -> None:
     """Key, value and headers come out byte for byte, and the delivery is reported once."""
     reports: list[StoreError | None] = []
-    headers = [("schema", b"feedback/v1"), ("traceparent", b"00-ab-cd-01")]
-    place.transport.send(b"k", b'{"text":"\xc3\xa9\x00"}', headers, reports.append)
+    first, second = make_event(make_key(1), 1), make_event(make_key(2), 2)
+    place.transport.send(make_key(1), first, [SCHEMA], reports.append)
     place.transport.flush(20)
-    assert reports == [None]
-    assert place.read() == [Message(b"k", b'{"text":"\xc3\xa9\x00"}', tuple(headers))]
+    place.transport.send(make_key(2), second, [SCHEMA, TRACEPARENT], reports.append)
+    place.transport.flush(20)
+    assert reports == [None, None]
+    assert sorted(place.read(), key=number_of) == [
+        Message(make_key(1), first, (SCHEMA,)),
+        Message(make_key(2), second, (SCHEMA, TRACEPARENT)),
+    ]
     place.transport.close(10)
-    assert reports == [None]
+    assert reports == [None, None]
 
 
 def test_messages_of_one_key_stay_in_order(place: Place) -> None:
     """What is sent later under a key is read later."""
     for number in range(500):
-        place.transport.send(b"k", b"%d" % number, (), lambda _: None)
+        place.transport.send(KEY, make_event(KEY, number), (), lambda _: None)
     place.transport.close(20)
-    assert [message.value for message in place.read()] == [b"%d" % n for n in range(500)]
+    assert [number_of(message) for message in place.read()] == list(range(500))
 
 
 def test_closing_delivers_what_waits(place: Place) -> None:
     """Without a flush, nothing that was taken is left behind."""
     reports: list[StoreError | None] = []
-    for _ in range(100):
-        place.transport.send(b"k", b"v", (), reports.append)
+    for number in range(100):
+        place.transport.send(make_key(number), make_event(make_key(number), 1), (), reports.append)
     place.transport.close(20)
     assert reports == [None] * 100
     assert len(place.read()) == 100
@@ -76,7 +124,7 @@ def test_after_closing_nothing_is_taken(place: Place) -> None:
     place.transport.close(10)
     place.transport.flush(10)
     with pytest.raises(ClosedError, match="only before close"):
-        place.transport.send(b"k", b"v", (), lambda _: None)
+        place.transport.send(KEY, make_event(KEY, 1), (), lambda _: None)
 
 
 def test_threads_share_a_transport(place: Place) -> None:
@@ -84,8 +132,9 @@ def test_threads_share_a_transport(place: Place) -> None:
     reports: list[StoreError | None] = []
 
     def send(thread: int) -> None:
+        key = make_key(thread)
         for number in range(200):
-            place.transport.send(b"%d" % thread, b"%d" % number, (), reports.append)
+            place.transport.send(key, make_event(key, number), (), reports.append)
 
     threads = [threading.Thread(target=send, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -94,18 +143,20 @@ def test_threads_share_a_transport(place: Place) -> None:
         thread.join()
     place.transport.close(20)
     assert reports == [None] * 1600
-    sent = {(b"%d" % thread, b"%d" % number) for thread in range(8) for number in range(200)}
-    arrived = [(message.key, message.value) for message in place.read()]
+    sent = {(make_key(thread), number) for thread in range(8) for number in range(200)}
+    arrived = [(message.key, number_of(message)) for message in place.read()]
     assert len(arrived) == 1600
     assert set(arrived) == sent
 
 
 def test_the_largest_event_gets_through(place: Place) -> None:
-    """An event at the limit fits into a message, with its key and headers."""
+    """An event at the limit, of text that hardly shrinks, fits with its key and headers."""
     reports: list[StoreError | None] = []
-    largest = uuid.uuid4().bytes * (MAX_EVENT_BYTES // 16)
-    headers = [("schema", b"feedback/v1"), ("traceparent", b"0" * 55)]
-    place.transport.send(b"k" * 36, largest, headers, reports.append)
+    alphabet = "".join(set(string.printable[:94]) - {'"', "\\"})
+    room = MAX_EVENT_BYTES - len(make_event(KEY, 1))
+    largest = make_event(KEY, 1, "".join(random.choices(alphabet, k=room)))
+    assert len(largest) == MAX_EVENT_BYTES
+    place.transport.send(KEY, largest, [SCHEMA, TRACEPARENT], reports.append)
     place.transport.close(20)
     assert reports == [None]
     assert [message.value for message in place.read()] == [largest]
@@ -118,6 +169,6 @@ def test_a_forked_copy_leaves_what_waits_to_its_parent(place: Place) -> None:
     if line is not None:  # no process was forked here: the parent's thread still runs
         line._over.set()
     place.transport.flush(0)
-    place.transport.send(b"k", b"of the child", (), lambda _: None)
+    place.transport.send(KEY, make_event(KEY, 7), (), lambda _: None)
     place.transport.close(20)
-    assert [message.value for message in place.read()] == [b"of the child"]
+    assert [number_of(message) for message in place.read()] == [7]

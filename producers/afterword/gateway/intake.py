@@ -32,6 +32,9 @@ TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]
 _TRANSLATED: Final = frozenset({"traceID", "traceparent"})
 """Fields of an item that are none of an event."""
 
+_LEADING_TRACEPARENT: Final = re.compile(rf'{{"traceparent":"({TRACEPARENT.pattern})",')
+"""As our SDK puts it in front of an event. Without it, the rest is the event's own bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -115,6 +118,9 @@ def _event_of(given: object, text: str, rules: Rules) -> tuple[bytes, str | None
     if not isinstance(given, dict):
         raise EventError(RejectCode.NOT_AN_OBJECT, "$", "an event is a JSON object")
     traceparent = rules.traceparent
+    if lead := _LEADING_TRACEPARENT.match(text):
+        traceparent, text = lead[1], "{" + text[lead.end() :]
+        given = {name: entry for name, entry in given.items() if name != "traceparent"}
     if not _TRANSLATED.isdisjoint(given) or type(given.get("metadata")) is str:
         given, text = _translate(text)
         traceparent = _traceparent(given) or traceparent

@@ -253,6 +253,25 @@ def test_a_bad_traceparent_is_refused_where_it_is_the_items(gateway: Any) -> Non
     assert answer.json()["errors"][0]["path"] == "$.traceparent"
 
 
+def test_trace_context_in_front_leaves_the_event_as_it_is(gateway: Any) -> None:
+    """As our SDK writes it, the rest is the event byte for byte; a second one is an unknown field."""
+    event = (
+        b' "feedback_id":"%s","trace_id":"\xc3\xa9","value" :1.0,"project":"p","updated_at":"%s"}'
+    )
+    event %= b"019c12e9-8b3d-7000-8000-000000000000", b"2026-01-31T09:30:00Z"
+    lead = b'{"traceparent":"%s",' % TRACEPARENT.encode()
+    answer = gateway.http.post(
+        "/v1/feedback",
+        content=b"[" + lead + event + b"," + lead + lead[1:] + event + b"]",
+        headers={"content-type": "application/json"},
+    )
+
+    assert [error["path"] for error in answer.json()["errors"]] == ["$.traceparent"]
+    [message] = gateway.transport.messages
+    assert message.value == b"{" + event
+    assert dict(message.headers)["traceparent"] == TRACEPARENT.encode()
+
+
 def test_update_is_a_patch(gateway: Any) -> None:
     """Portkey's update merges, by PUT and by POST."""
     for method in ("PUT", "POST"):
