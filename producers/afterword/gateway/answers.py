@@ -117,6 +117,8 @@ class Outcome:
         """A sentence that says what became of them, and what to do."""
         count, refused = len(self.feedback_ids), len(self.errors)
         accepted = f"{count - refused} of {count} accepted"
+        if not count:
+            return "Accepted; there was no feedback in it."
         if not refused:
             return "Feedback accepted." if count == 1 else f"{accepted}."
         if self.status == 503:  # noqa: PLR2004  # as two lines above
@@ -126,9 +128,10 @@ class Outcome:
             )
         return f"{accepted}; errors says why, each by its index."
 
-    def response(self) -> Response:
-        """Return the HTTP answer."""
+    def response(self, **more: object) -> Response:
+        """Return the HTTP answer, with what a vendor's clients look for besides."""
         body: dict[str, object] = {
+            **more,
             "status": "success",
             "message": self.message,
             "feedback_ids": self.feedback_ids,

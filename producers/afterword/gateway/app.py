@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from afterword._transport import Transport
-from afterword.gateway import beacon, feedback, operations
+from afterword.gateway import beacon, feedback, honeyhive_routes, operations, otlp_routes
 from afterword.gateway.answers import RequestError
 from afterword.gateway.edge import Edge
 from afterword.gateway.keys import KeyFile
@@ -51,7 +51,13 @@ def create_app(
         await asyncio.to_thread(transport.close, options.delivery_timeout_s)
 
     app = Starlette(
-        routes=[*feedback.ROUTES, *beacon.ROUTES, *operations.ROUTES],
+        routes=[
+            *feedback.ROUTES,
+            *honeyhive_routes.ROUTES,
+            *otlp_routes.ROUTES,
+            *beacon.ROUTES,
+            *operations.ROUTES,
+        ],
         exception_handlers={
             RequestError: _answer_request_error,
             HTTPException: _answer_http_error,

@@ -18,7 +18,7 @@ from afterword.gateway.answers import RETRY_AFTER_S, RequestError, json_response
 from afterword.gateway.intake import judge, judge_one
 from afterword.gateway.keys import Scope
 from afterword.gateway.receipts import receipt_answer
-from afterword.gateway.service import decode, gateway_of
+from afterword.gateway.service import decode, gateway_of, require_json
 from afterword_schemas.errors import AfterwordError
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -29,7 +29,7 @@ async def create_feedback(request: Request) -> Response:
     gateway = gateway_of(request)
     access = gateway.admit(request, Scope.WRITE)
     async with gateway.reading(request) as raw:
-        _require_json(request)
+        require_json(request)
         outcome = await gateway.take(judge(decode(raw), gateway.rules(request, access)))
     return outcome.response()
 
@@ -40,7 +40,7 @@ async def update_feedback(request: Request) -> Response:
     access = gateway.admit(request, Scope.WRITE)
     rules = gateway.rules(request, access, feedback_id=_feedback_id(request), op="patch")
     async with gateway.reading(request) as raw:
-        _require_json(request)
+        require_json(request)
         text = decode(raw)
         if text.lstrip().startswith("["):
             detail = "An update takes one object: the fields to change."
@@ -85,13 +85,3 @@ def _feedback_id(request: Request) -> str:
     if not _UUID.fullmatch(feedback_id):
         raise RequestError(404, "not_found", "A feedback id is a UUID.")
     return feedback_id
-
-
-def _require_json(request: Request) -> None:
-    """Refuse what a web page of any origin may send without asking first, and what is no JSON."""
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        detail = "Content-Type takes application/json."
-        raise RequestError(
-            415, "unsupported_media_type", detail, {"accept-post": "application/json"}
-        )

@@ -15,58 +15,74 @@ row, only that an update by this id alone, coming last, names the UUID as its se
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from afterword._identity import enrichment_id, new_id
 from afterword._signals import without_none
-from afterword.gateway.embedded_json import read_object
+from afterword.gateway.json_objects import read_object
+from afterword.gateway.vendors import Translated
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.flatten import flatten
+
+Reply = tuple[dict[str, Any], Sequence[Translated]]
+"""What HoneyHive's SDK looks for in the answer to a request, and what the request says."""
 
 _SPAN: Final = re.compile(
     "[0-9a-f]{16}|[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
 )
 
 
-def start_session(body: Mapping[str, Any], project: str) -> dict[str, Any]:
-    """Return the answer to `POST /session/start`: every field without which the SDK warns.
+def start_session(body: Mapping[str, Any], project: str) -> Reply:
+    """Give a session its id, the caller's where it brings one; it may hold feedback already.
 
     Raises:
         EventError: The session is no object, or its id no text.
     """
-    session_id = _text(read_part(body, "session"), "session_id") or new_id()
-    return {
+    session = _part(body, "session")
+    session_id = _text(session, "session_id") or new_id()
+    answer = {
         "session_id": session_id,
         "event_id": session_id,
         "event_type": "session",
+        # The SDK warns where it misses one of these.
         "org_id": "afterword",
         "workspace_id": "afterword",
         "project_id": project,
     }
+    return answer, [update_event(session_id, session, project)]
 
 
-def read_part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the session or event that a body holds under its name, or is.
+def update_posted(body: Mapping[str, Any], project: str) -> Reply:
+    """Update the event whose id stands in the body; errors as for `update_event`."""
+    return {}, [update_event(body.get("event_id"), body, project)]
+
+
+def create_posted(body: Mapping[str, Any], project: str) -> Reply:
+    """Create the event that a body is, or holds as `event`; errors as for `create_event`."""
+    event_id, event = create_event(_part(body, "event"), project)
+    return {"event_id": event_id}, [event]
+
+
+def create_batch(body: Mapping[str, Any], project: str) -> Reply:
+    """Create the `events` of a body, each by itself.
 
     Raises:
-        EventError: It is neither an object nor the JSON text of one.
+        EventError: They are no array.
     """
-    part = body.get(name, body)
-    if isinstance(part, str):
-        return read_object(part, name)
-    if not isinstance(part, Mapping):
-        raise EventError(RejectCode.NOT_AN_OBJECT, f"$.{name}", f"{name} takes an object")
-    return part
+    posted = body.get("events")
+    if not isinstance(posted, list):
+        raise EventError(RejectCode.WRONG_TYPE, "$.events", "events takes an array")
+    created = [_attempt(one, project) for one in posted]
+    return {"event_ids": [event_id for event_id, _ in created]}, [event for _, event in created]
 
 
-def create_event(body: Mapping[str, Any], project: str) -> tuple[str, dict[str, Any] | None]:
+def create_event(posted: Mapping[str, Any], project: str) -> tuple[str, dict[str, Any] | None]:
     """Return the id of a posted event, which is minted where it has none, and what it says.
 
     Raises:
-        EventError: As for `read_part` and `update_event`.
+        EventError: As for `update_event`.
     """
-    posted = read_part(body, "event")
     session_id = _text(posted, "session_id")
     is_session = posted.get("event_type") == "session"
     event_id = _text(posted, "event_id") or (session_id if is_session else None) or _new_event_id()
@@ -107,6 +123,23 @@ def update_event(event_id: object, body: Mapping[str, Any], project: str) -> dic
         **said,
     }
     return event | without_none(metadata=_metadata(body))
+
+
+def _attempt(posted: object, project: str) -> tuple[str | None, Translated]:
+    try:
+        return create_event(_part({"event": posted}, "event"), project)
+    except EventError as error:
+        return None, error
+
+
+def _part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return what a body holds under a name, as an object or its JSON text, or what it is."""
+    part = body.get(name, body)
+    if isinstance(part, str):
+        return read_object(part, f"$.{name}")
+    if not isinstance(part, Mapping):
+        raise EventError(RejectCode.NOT_AN_OBJECT, f"$.{name}", f"{name} takes an object")
+    return part
 
 
 def _text(part: Mapping[str, Any], name: str) -> str | None:

@@ -10,7 +10,7 @@ samples and both its SDKs send numbers.
 
 from typing import Any
 
-from afterword.gateway.embedded_json import read_object
+from afterword.gateway.json_objects import read_object
 from afterword_schemas.errors import EventError, RejectCode
 
 
@@ -29,5 +29,5 @@ def to_event(item: dict[str, Any]) -> dict[str, Any]:
             raise EventError(RejectCode.DUPLICATE_KEY, "$.traceID", detail)
         event["trace_id"] = trace_id
     if isinstance(event.get("metadata"), str):
-        event["metadata"] = read_object(event["metadata"], "metadata")
+        event["metadata"] = read_object(event["metadata"], "$.metadata")
     return event

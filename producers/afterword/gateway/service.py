@@ -8,13 +8,12 @@ return outcome.response()
 """
 
 import asyncio
-import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from starlette.requests import Request
 
@@ -23,7 +22,7 @@ from afterword._transport import Transport
 from afterword.gateway.access import Access, admit
 from afterword.gateway.answers import UNAVAILABLE, ItemError, Outcome, RequestError
 from afterword.gateway.bodies import BodyLimits, BodyMemory, read_body
-from afterword.gateway.intake import TRACEPARENT, Item, Rules, judge_one
+from afterword.gateway.intake import TRACEPARENT, Item, Rules
 from afterword.gateway.keys import KeyFile, Scope
 from afterword.gateway.metrics import Metrics
 from afterword.gateway.publisher import Publisher
@@ -186,10 +185,14 @@ def decode(raw: bytes) -> str:
         raise RequestError(400, "invalid_utf8", detail) from None
 
 
-def judge_events(events: Iterable[Mapping[str, Any]], rules: Rules) -> Iterator[Item | ItemError]:
-    """Judge events that a route has made of another format."""
-    for index, event in enumerate(events):
-        yield judge_one(index, event, json.dumps(event), rules)
+def require_json(request: Request) -> None:
+    """Refuse what a web page of any origin may send without asking first, and what is no JSON."""
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        detail = "Content-Type takes application/json."
+        raise RequestError(
+            415, "unsupported_media_type", detail, {"accept-post": "application/json"}
+        )
 
 
 def _index(error: ItemError) -> int:

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 
 from afterword import Client, MemoryTransport, enrichment_id
-from afterword.gateway.honeyhive import create_event, start_session, update_event
+from afterword.gateway.honeyhive import (
+    create_batch,
+    create_event,
+    create_posted,
+    start_session,
+    update_event,
+)
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.event import read_event
 from afterword_schemas.flatten import flatten
@@ -19,7 +25,8 @@ SESSION = "7f22137a-6f7c-4c25-b0a7-3a2f6e1d9c10"
 
 def test_a_session_has_every_field_that_the_sdk_insists_on() -> None:
     """The answer has a new session id, and the project's name for HoneyHive's project."""
-    answer = start_session({"session": {"session_name": "app", "source": "dev"}}, "acme")
+    answer, events = start_session({"session": {"session_name": "app", "source": "dev"}}, "acme")
+    assert events == [None]
     assert UUID(answer["session_id"]).version == 7
     assert answer == {
         "session_id": answer["session_id"],
@@ -34,7 +41,8 @@ def test_a_session_has_every_field_that_the_sdk_insists_on() -> None:
 @pytest.mark.parametrize("body", [{"session": {"session_id": SESSION}}, {"session_id": SESSION}])
 def test_a_session_keeps_the_callers_id(body: dict[str, Any]) -> None:
     """A second process that joins a session stays in it, wrapped or bare."""
-    assert start_session(body, "acme")["session_id"] == SESSION
+    answer, _ = start_session(body, "acme")
+    assert answer["session_id"] == SESSION
 
 
 @pytest.mark.parametrize(
@@ -167,7 +175,7 @@ def test_an_update_needs_an_id(event_id: object, code: RejectCode) -> None:
 def test_a_posted_event_and_its_update_meet_in_one_row() -> None:
     """The id that the gateway mints is a UUID, and an update under it names the same event."""
     posted = {"event_type": "model", "session_id": SESSION, "feedback": {"rating": 4}}
-    event_id, event = create_event({"event": posted}, "acme")
+    event_id, event = create_event(posted, "acme")
     update = update_event(event_id, {"feedback": {"comment": "good"}}, "acme")
     assert UUID(event_id).version == 8
     assert event is not None
@@ -182,13 +190,13 @@ def test_a_posted_event_and_its_update_meet_in_one_row() -> None:
     }
 
 
-def test_an_event_may_be_posted_as_text() -> None:
-    """HoneyHive's OpenAPI has the event as JSON in a string."""
+def test_an_event_may_be_posted_bare_wrapped_or_as_text() -> None:
+    """HoneyHive's newer route takes the event, its older one wraps it, its OpenAPI has it as text."""
     posted = {"event_id": SESSION, "session_id": "s-1", "feedback": {"rating": 4}}
-    event_id, event = create_event({"event": orjson.dumps(posted).decode()}, "acme")
-    assert event_id == SESSION
-    assert event is not None
-    assert (event["span_id"], event["session_id"]) == (SESSION, "s-1")
+    created = create_event(posted, "acme")
+    assert created == (SESSION, created[1])
+    for wrapped in (posted, {"event": posted}, {"event": orjson.dumps(posted).decode()}):
+        assert create_posted(wrapped, "acme") == ({"event_id": SESSION}, [created[1]])
 
 
 @pytest.mark.parametrize("extra", [{"event_id": SESSION}, {"session_id": SESSION}])
@@ -203,6 +211,29 @@ def test_a_posted_session_is_the_session(extra: dict[str, str]) -> None:
 
 def test_a_posted_event_that_says_nothing_is_none() -> None:
     """An event with inputs and outputs alone gets its id, and is dropped."""
-    event_id, event = create_event({"event": {"event_type": "tool", "inputs": {"a": 1}}}, "acme")
+    event_id, event = create_event({"event_type": "tool", "inputs": {"a": 1}}, "acme")
     assert UUID(event_id).version == 8
     assert event is None
+
+
+def test_each_event_of_a_batch_stands_for_itself() -> None:
+    """What is wrong with one leaves the others as they are, each in its place."""
+    said = {"event_id": SESSION, "event_type": "session", "feedback": {"rating": 4}}
+    answer, events = create_batch({"events": [said, 7, {"event_id": 7}, {"inputs": {}}]}, "acme")
+    patch, no_event, no_id, nothing = events
+    assert patch == update_event(SESSION, {"feedback": {"rating": 4}}, "acme")
+    assert isinstance(no_event, EventError)
+    assert (no_event.code, no_event.path) == (RejectCode.NOT_AN_OBJECT, "$.event")
+    assert isinstance(no_id, EventError)
+    assert (no_id.code, no_id.path) == (RejectCode.WRONG_TYPE, "$.event_id")
+    assert nothing is None
+    assert answer["event_ids"][:3] == [SESSION, None, None]
+    assert UUID(answer["event_ids"][3]).version == 8
+
+
+@pytest.mark.parametrize("events", [None, {}, "[]"])
+def test_a_batch_without_events_is_refused(events: object) -> None:
+    """A batch is an array under the name that HoneyHive gives it."""
+    with pytest.raises(EventError) as refused:
+        create_batch({"events": events}, "acme")
+    assert (refused.value.code, refused.value.path) == (RejectCode.WRONG_TYPE, "$.events")

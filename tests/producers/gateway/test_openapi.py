@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 from openapi_spec_validator import validate
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
@@ -46,6 +47,7 @@ def address() -> Iterator[str]:
 _REFUSED = ["207", *(str(status) for status in range(400, 432)), "5xx"]
 _CONFIG = {"checks": {"negative_data_rejection": {"expected-statuses": _REFUSED}}}
 
+schemathesis.openapi.media_type("application/x-protobuf", st.binary())
 schema = schemathesis.openapi.from_dict(openapi(), config=schemathesis.Config.from_dict(_CONFIG))
 
 

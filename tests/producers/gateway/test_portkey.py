@@ -43,8 +43,6 @@ def test_two_trace_ids_are_refused(other: object) -> None:
         ('{"a": {"b": 1, "b": 2}}', RejectCode.DUPLICATE_KEY, "$.metadata.a.b"),
         ('{"a": ' + "9" * 5_000 + "}", RejectCode.OUT_OF_RANGE, "$.metadata"),
         ("[" * 100_000, RejectCode.TOO_DEEP, "$.metadata"),
-        ('{"a":' * 980 + "1" + "}" * 980, RejectCode.TOO_DEEP, "$.metadata"),
-        ('{"a": "\ud83d"}', RejectCode.INVALID_UNICODE, "$.metadata"),
     ],
 )
 def test_metadata_as_text_must_hold_one_object(text: str, code: RejectCode, path: str) -> None:

@@ -1,0 +1,63 @@
+"""Read one JSON object whole: a body of a vendor's SDK, or what it wrote into a string.
+
+>>> read_object('{"_user": "u-19"}', "$.metadata")
+{'_user': 'u-19'}
+"""
+
+import json
+from typing import Any, NoReturn
+
+from afterword_schemas.duplicates import find_duplicate_key
+from afterword_schemas.errors import EventError, RejectCode
+
+
+def read_object(text: str, path: str) -> dict[str, Any]:
+    """Return the object that a text holds.
+
+    Args:
+        text: Its JSON.
+        path: Where the text stands, for the errors.
+
+    Raises:
+        EventError: The text is no JSON, or no object, or one that cannot be read whole.
+    """
+    try:
+        found = json.loads(text, object_pairs_hook=_build, parse_constant=_refuse_constant)
+    except json.JSONDecodeError:
+        raise EventError(RejectCode.INVALID_JSON, path, "the text is no JSON") from None
+    except _DuplicateKeyError:
+        raise _locate(text, path) from None
+    except ValueError:  # an integer of more digits than Python reads
+        detail = "an integer beyond 64 bits; send it as a string to keep it exact"
+        raise EventError(RejectCode.OUT_OF_RANGE, path, detail) from None
+    except RecursionError:
+        raise EventError(RejectCode.TOO_DEEP, path, "nested far too deep") from None
+    if not isinstance(found, dict):
+        raise EventError(RejectCode.NOT_AN_OBJECT, path, "expected an object")
+    return found
+
+
+class _DuplicateKeyError(Exception):
+    """An object names a key twice."""
+
+
+def _build(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _DuplicateKeyError
+    return found
+
+
+def _locate(text: str, path: str) -> EventError:
+    """Return the error for a key that stands twice, with its place."""
+    try:
+        find_duplicate_key(text.encode(errors="surrogatepass"))
+    except EventError as error:
+        return EventError(error.code, path + error.path[1:], error.detail)
+    except RecursionError:
+        pass
+    return EventError(RejectCode.DUPLICATE_KEY, path, "an object in it names a key twice")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise json.JSONDecodeError("no JSON", name, 0)

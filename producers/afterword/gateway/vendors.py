@@ -1,0 +1,49 @@
+"""What the routes of vendors' formats share: from what was translated to what is published.
+
+outcome = await gateway.take(judge_translated(spans_to_events(raw, "json", "acme"), rules))
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from afterword.gateway.answers import ItemError, RequestError, refused
+from afterword.gateway.intake import MAX_ITEMS, Item, Rules, judge_one
+from afterword_schemas.errors import EventError, RejectCode
+
+Translated = Mapping[str, Any] | EventError | None
+"""An event, or why there is none; None for what holds no feedback, which is accepted and dropped."""
+
+
+def judge_translated(translated: Iterable[Translated], rules: Rules) -> Iterator[Item | ItemError]:
+    """Judge what a request was translated to, one by one.
+
+    Raises:
+        RequestError: 413 for more feedback than one request may hold.
+    """
+    for index, event in enumerate(translated):
+        if index == MAX_ITEMS:
+            detail = f"More than {MAX_ITEMS:,} events; send smaller batches."
+            raise RequestError(413, "too_large", detail)
+        if isinstance(event, EventError):
+            yield refused(index, None, event)
+        elif event is not None:
+            yield _judge(index, event, rules)
+
+
+def _judge(index: int, event: Mapping[str, Any], rules: Rules) -> Item | ItemError:
+    try:
+        return judge_one(index, event, _to_json(event), rules)
+    except RecursionError:
+        deep = EventError(RejectCode.TOO_DEEP, "$", "nested far too deep")
+        return refused(index, None, deep)
+
+
+def _to_json(event: Mapping[str, Any]) -> str:
+    """Write an event in UTF-8, for its size is limited; what UTF-8 cannot hold is left to be refused."""
+    text = json.dumps(event, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(event)
+    return text
