@@ -4,6 +4,8 @@
 
 Nothing is committed or stored behind the worker's back, a partition with a committed offset goes on
 from there or stops loudly, and an error while fetching never skips what was fetched already.
+
+Beside the group there is the `Reader`, which only looks.
 """
 
 import logging
@@ -15,20 +17,16 @@ from confluent_kafka import (
     Consumer,
     KafkaError,
     KafkaException,
-    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka import Message as KafkaMessage
-from confluent_kafka.admin import AdminClient
 
 from afterword_consumers.messages import Message
 from afterword_consumers.source import RebalanceListener
+from afterword_consumers.topics import explain, find_topic_id
 from afterword_schemas import SetupError, StoreError
 
 _log = logging.getLogger(__name__)
-
-_NO_TOPIC_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
-"""A UUID of zeros in base 64: what brokers before 2.8 answer."""
 
 _OWN_SETTINGS: Final = {
     "enable.auto.commit": False,
@@ -36,6 +34,22 @@ _OWN_SETTINGS: Final = {
     # A group's offset that the broker no longer has means lost messages: never skip in silence.
     "auto.offset.reset": "error",
     "isolation.level": "read_committed",
+}
+_READER_SETTINGS: Final = {
+    "client.id": "afterword-receipts",
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "isolation.level": "read_committed",
+    "enable.partition.eof": True,
+    # What was deleted meanwhile is not there to be read; the rest is.
+    "auto.offset.reset": "earliest",
+    # One fetch is under way at a time: one that waits for messages to come holds up the next read.
+    "fetch.wait.max.ms": 0,
+    "max.partition.fetch.bytes": 4 * 1024 * 1024,
+    "queued.max.messages.kbytes": 16 * 1024,
+    "reconnect.backoff.max.ms": 1_000,
+    # Messages of the client would wait in memory for the next read, as errors are raised anyway.
+    "log_level": 0,
 }
 _GROUP_PROTOCOLS: Final[Mapping[str, Mapping[str, str]]] = {
     "consumer": {"group.protocol": "consumer"},  # KIP-848, brokers from 4.0
@@ -75,7 +89,7 @@ class KafkaSource:
         self._listener: RebalanceListener | None = None
         common = {**(settings or {}), "bootstrap.servers": bootstrap_servers}
         self._request_timeout_s = request_timeout_s
-        self.topic_id = _topic_id(common, topic, request_timeout_s)
+        self.topic_id = find_topic_id(common, topic, request_timeout_s)
         self._consumer = Consumer(
             {
                 "group.id": group,
@@ -106,7 +120,7 @@ class KafkaSource:
             fetched = self._consumer.consume(max_messages, timeout_s)
         except KafkaException as error:
             self._behind = True
-            raise StoreError(_text(error)) from error
+            raise StoreError(explain(error)) from error
         except BaseException:
             # A callback or a signal handler raised: the client has thrown the messages away, but
             # stands behind them.
@@ -130,7 +144,7 @@ class KafkaSource:
         try:
             committed = self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            raise StoreError(_text(error)) from error
+            raise StoreError(explain(error)) from error
         for partition in committed or ():
             if partition.error is not None:
                 raise StoreError(str(partition.error))
@@ -212,38 +226,25 @@ class KafkaSource:
         _log.warning("Kafka: %s", error.str())
 
 
-def _topic_id(settings: Mapping[str, Any], topic: str, timeout_s: float) -> str:
-    """Ask the broker for the topic's id; its name where the broker is too old to have one."""
-    try:
-        admin = AdminClient({**settings, "client.id": "afterword-worker"}, logger=_log)
-    except (KafkaException, TypeError, ValueError) as error:
-        raise SetupError(f"The Kafka settings are refused: {_text(error)}.") from error
-    try:
-        metadata = admin.list_topics(topic, timeout=timeout_s)
-    except KafkaException as error:
-        raise SetupError(
-            f"No Kafka broker answers at {settings['bootstrap.servers']}: {_text(error)}.",
-            "Start one with `afterword up`, or set AFTERWORD_KAFKA_BOOTSTRAP_SERVERS.",
-        ) from error
-    if metadata.topics[topic].error is not None:
-        raise SetupError(
-            f"Topic {topic} does not exist on {settings['bootstrap.servers']}.",
-            f"Create it, for instance: kafka-topics.sh --create --topic {topic} --partitions 12.",
-        )
-    if metadata.controller_id not in metadata.brokers:
-        return topic  # librdkafka's mock: the client would wait for a controller to ask
-    try:
-        described = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
-        topic_id = str(described[topic].result().topic_id)
-    except KafkaException as error:
-        # Not the name instead: the same refused message would be kept twice, under two ids.
-        raise SetupError(
-            f"Kafka at {settings['bootstrap.servers']} does not describe topic {topic}: {_text(error)}.",
-            "Start the worker again; it needs the right to DESCRIBE the topic.",
-        ) from error
-    return topic if topic_id == _NO_TOPIC_ID else topic_id
+class Reader(Consumer):
+    """A consumer that reads where it is told, and knows what a group has committed.
 
+    It must never subscribe, for then it would take partitions away from the workers.
 
-def _text(error: Exception) -> str:
-    cause = error.args[0]
-    return cause.str() if isinstance(cause, KafkaError) else str(cause)
+    Args:
+        bootstrap_servers: `host:port`, several with commas.
+        group: Whose offsets it is to know.
+        settings: librdkafka's own, by their dotted names.
+
+    Raises:
+        SetupError: A setting is refused. Whether a broker answers is not looked at.
+    """
+
+    def __init__(
+        self, bootstrap_servers: str, *, group: str, settings: Mapping[str, Any] | None = None
+    ) -> None:
+        own = {"bootstrap.servers": bootstrap_servers, "group.id": group, **_READER_SETTINGS}
+        try:
+            super().__init__({**(settings or {}), **own})
+        except (KafkaException, TypeError, ValueError) as error:
+            raise SetupError(f"The Kafka settings are refused: {explain(error)}.") from error

@@ -14,6 +14,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # the package exports it without a type
 
+from afterword_consumers.topics import explain
 from afterword_schemas import SetupError, StoreError
 
 _log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def _connect(bootstrap_servers: str, settings: Mapping[str, Any]) -> AdminClient
     try:
         return AdminClient({**settings, "bootstrap.servers": bootstrap_servers}, logger=_log)
     except (KafkaException, TypeError, ValueError) as error:
-        raise SetupError(f"The Kafka settings are refused: {_text(error)}.") from error
+        raise SetupError(f"The Kafka settings are refused: {explain(error)}.") from error
 
 
 def _partitions(admin: AdminClient, bootstrap_servers: str, topic: str) -> list[TopicPartition]:
@@ -93,12 +94,9 @@ def _partitions(admin: AdminClient, bootstrap_servers: str, topic: str) -> list[
 
 
 def _away(bootstrap_servers: str, error: KafkaException) -> StoreError:
-    return StoreError(f"Kafka at {bootstrap_servers} does not answer as it should: {_text(error)}")
-
-
-def _text(error: Exception) -> str:
-    cause = error.args[0] if error.args else error
-    return cause.str() if isinstance(cause, KafkaError) else str(cause)
+    return StoreError(
+        f"Kafka at {bootstrap_servers} does not answer as it should: {explain(error)}"
+    )
 
 
 def _offsets(admin: AdminClient, places: list[TopicPartition], spec: OffsetSpec) -> dict[int, int]:

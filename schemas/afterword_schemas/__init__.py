@@ -20,6 +20,7 @@ from afterword_schemas.event import (
     uuid7_ms,
 )
 from afterword_schemas.flatten import Leaves, array_paths, escape_key, flatten, json_path
+from afterword_schemas.receipt import Receipt, ReceiptStatus
 
 __all__ = [
     "RESERVED_METADATA",
@@ -29,6 +30,8 @@ __all__ = [
     "Event",
     "EventError",
     "Leaves",
+    "Receipt",
+    "ReceiptStatus",
     "RejectCode",
     "SetupError",
     "StoreError",

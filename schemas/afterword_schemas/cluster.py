@@ -22,6 +22,7 @@ _SHARDING: Final = {
 
 _TABLE: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 _CHANGE: Final = re.compile(r"ALTER TABLE (\w+)")
+_INDEX: Final = re.compile(r"ALTER TABLE \w+\s+(ADD|DROP) INDEX")
 _VIEW: Final = re.compile(r"(CREATE OR REPLACE VIEW \w+)")
 _ENGINE: Final = re.compile(r"ENGINE = (\w*MergeTree)(?:\(([^)]*)\))?")
 
@@ -41,7 +42,9 @@ def clustered(statement: str, cluster: str) -> list[str]:
         raise SetupError("A cluster's name has letters, digits, _ and - only.")
     change = _CHANGE.match(statement)
     if change is not None:  # of the parts first: the whole reads what they have
-        names = (f"{change[1]}_local", change[1])
+        names = [f"{change[1]}_local", change[1]]
+        if _INDEX.match(statement):
+            names.pop()  # the whole has no index, and refuses one
         return [
             _CHANGE.sub(f"ALTER TABLE {name} ON CLUSTER '{cluster}'", statement) for name in names
         ]

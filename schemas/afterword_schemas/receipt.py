@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import ConfigDict
 
 
 class ReceiptStatus(StrEnum):
@@ -11,33 +14,46 @@ class ReceiptStatus(StrEnum):
     """In ClickHouse, with the newest of what was published under its id."""
 
     PENDING = "pending"
-    """On the topic, and not in ClickHouse yet."""
+    """On the topic: the workers have not finished with the newest of what was published."""
 
     REJECTED = "rejected"
-    """Refused by the worker; `code`, `path` and `detail` say why."""
+    """The newest of what was published was refused by a worker."""
 
     UNKNOWN = "unknown"
-    """Neither here nor there, as far as could be looked."""
+    """Neither in ClickHouse nor on the topic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What is known of one event.
+    """What is known of one event. A field that says nothing of this one is absent."""
 
-    Attributes:
-        feedback_id: In lower case.
-        status: Where it is.
-        updated_at: When what is stored was last changed; RFC 3339.
-        cleared: Whether what is stored was taken back.
-        code: Why it was rejected.
-        path: Where in the event the fault is.
-        detail: A sentence for a person.
-    """
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(use_attribute_docstrings=True)
 
     feedback_id: str
+    """In lower case."""
+
     status: ReceiptStatus
+    """Where it is; see `unread` too."""
+
     updated_at: str | None = None
-    cleared: bool = False
+    """When what is stored was last changed, in RFC 3339. A rejected event may have an older state stored;
+    while one is pending, what is stored is not looked at."""
+
+    cleared: bool | None = None
+    """Whether what is stored was taken back."""
+
     code: str | None = None
+    """Why it was rejected: a reject code."""
+
     path: str | None = None
+    """Where in the event the fault is."""
+
+    place: str | None = None
+    """Where the rejected message stood: the name that `afterword rejected show` takes."""
+
     detail: str | None = None
+    """A sentence for a person: why it was rejected, else what is uncertain about the status."""
+
+    unread: int = 0
+    """Where the workers are far behind: how many messages wait that were not looked through. One of them
+    may be of this event; 0 makes the status certain."""

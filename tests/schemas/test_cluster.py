@@ -49,6 +49,13 @@ def test_a_change_reaches_the_parts_and_then_the_whole() -> None:
     ]
 
 
+def test_an_index_is_added_to_the_parts_alone() -> None:
+    """A Distributed table has none, and refuses the statement."""
+    assert clustered("ALTER TABLE feedback ADD INDEX i x TYPE minmax", "prod") == [
+        "ALTER TABLE feedback_local ON CLUSTER 'prod' ADD INDEX i x TYPE minmax"
+    ]
+
+
 def test_every_view_is_made_on_every_node() -> None:
     """Analysts may be connected to any of them."""
     views = [

@@ -14,17 +14,27 @@ class Receipts(Protocol):
     def find(self, project: str, feedback_id: str) -> Receipt:
         """Return what is known of an event of a project, and nothing of another project's.
 
+        Args:
+            project: As an event names it.
+            feedback_id: A UUID in lower case.
+
         Raises:
-            StoreError: It cannot be looked up now.
+            AfterwordError: It cannot be looked up now.
         """
-
-
-RECEIPT_SCHEMA: Final[dict[str, Any]] = TypeAdapter(Receipt).json_schema(
-    ref_template="#/components/schemas/{model}"
-)
-"""JSON Schema of the answer."""
 
 
 def receipt_answer(receipt: Receipt) -> dict[str, Any]:
     """Return a receipt as the gateway sends it: what is not known is left out."""
     return {name: value for name, value in asdict(receipt).items() if value is not None}
+
+
+def _schema() -> dict[str, Any]:
+    """Return the schema of the answer with nothing outside of it."""
+    schema = TypeAdapter(Receipt).json_schema(mode="serialization")
+    schema["properties"]["status"] |= schema.pop("$defs")["ReceiptStatus"]
+    del schema["properties"]["status"]["$ref"]
+    return schema
+
+
+RECEIPT_SCHEMA: Final = _schema()
+"""JSON Schema of the answer."""

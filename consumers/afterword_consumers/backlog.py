@@ -1,0 +1,202 @@
+"""What of one key waits in the topic: published, and not committed by the workers.
+
+    found = backlog.search(b"019c12e9-…", is_mine)
+    found.waiting, found.unread
+
+It looks from outside the group: no member, no commit, nothing that moves the workers.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from afterword_consumers.kafka import Reader
+from afterword_consumers.partitions import likely_partitions
+from afterword_consumers.topics import explain
+from afterword_schemas import StoreError
+
+TAIL_MESSAGES: Final = 10_000
+"""How many messages of a partition are looked through, the newest: who asks has often just published."""
+
+_TAIL_S: Final = 0.5
+"""... and for how long, where they are large or the broker is far."""
+
+_FETCH_MESSAGES: Final = 1_000
+_FETCH_S: Final = 0.02
+"""A fetch that finds fewer messages than it asked for lasts this long."""
+
+_RETRY_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search gave.
+
+    Attributes:
+        waiting: Whether a message that was looked for waits.
+        unread: How many messages wait that were not looked through; if nothing was found among the
+            others, one of these may be it.
+    """
+
+    waiting: bool
+    unread: int
+
+
+@dataclass(slots=True)
+class _Tail:
+    """The messages of a partition that are not committed.
+
+    Attributes:
+        skipped: How many are older than those to be read.
+        begin: The offset to read from, and then on.
+        end: The offset after the last one.
+    """
+
+    partition: int
+    skipped: int
+    begin: int
+    end: int
+
+    def place(self, topic: str) -> TopicPartition:
+        """Where to read from."""
+        return TopicPartition(topic, self.partition, self.begin)
+
+    @property
+    def unread(self) -> int:
+        """How many were not read."""
+        return self.skipped + self.end - self.begin
+
+
+class Backlog:
+    """Searches the backlog of a consumer group; connects at first use, and is safe across threads.
+
+    Args:
+        bootstrap_servers: `host:port`, several with commas.
+        topic: Where the messages are.
+        group: Whose backlog it is.
+        settings: librdkafka's own, by their dotted names.
+        timeout_s: For one search, the reading included.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        *,
+        topic: str,
+        group: str,
+        settings: Mapping[str, Any] | None = None,
+        timeout_s: float = 3.0,
+    ) -> None:
+        self._bootstrap_servers, self._topic, self._group = bootstrap_servers, topic, group
+        self._settings = settings
+        self._timeout_s = timeout_s
+        self._reader: Reader | None = None
+        self._opening, self._reading = threading.Lock(), threading.Lock()
+
+    def search(self, key: bytes, wanted: Callable[[bytes], bool]) -> Found:
+        """Look for messages of a key whose payload is wanted, among all that are published by now.
+
+        What is neither found nor among the unread is committed, and so was in the store before this
+        returned.
+
+        Raises:
+            StoreError: Kafka does not answer, or has no such topic.
+            SetupError: The client refuses a setting.
+        """
+        deadline_s = time.monotonic() + self._timeout_s
+        reader = self._open()
+        while True:
+            try:
+                return self._search(reader, key, wanted, deadline_s)
+            except KafkaException as error:
+                # Leaders and coordinators move: the client leaves it to its caller to ask again.
+                if time.monotonic() + _RETRY_S > deadline_s:
+                    raise StoreError(
+                        f"Kafka at {self._bootstrap_servers} does not tell what waits in topic "
+                        f"{self._topic}: {explain(error)}"
+                    ) from error
+                time.sleep(_RETRY_S)
+
+    def close(self) -> None:
+        """Close the connections, if any were opened."""
+        with self._opening, self._reading:
+            reader, self._reader = self._reader, None
+            if reader is not None:
+                reader.close()
+
+    def _open(self) -> Reader:
+        with self._opening:
+            if self._reader is None:
+                self._reader = Reader(
+                    self._bootstrap_servers, group=self._group, settings=self._settings
+                )
+            return self._reader
+
+    def _search(
+        self, reader: Reader, key: bytes, wanted: Callable[[bytes], bool], deadline_s: float
+    ) -> Found:
+        tails = self._tails(reader, key, deadline_s)
+        # One at a time can tell the reader where to read; the questions before go side by side.
+        if tails and self._reading.acquire(timeout=_left_s(deadline_s)):
+            try:
+                reader.assign([tail.place(self._topic) for tail in tails])
+                if _follow(reader, tails, lambda m: m.key() == key and wanted(m.value() or b"")):
+                    return Found(waiting=True, unread=0)
+            finally:
+                reader.unassign()
+                self._reading.release()
+        return Found(waiting=False, unread=sum(tail.unread for tail in tails))
+
+    def _tails(self, reader: Reader, key: bytes, deadline_s: float) -> list[_Tail]:
+        # Anew each time: partitions may be added, and then keys change their place.
+        topic = reader.list_topics(self._topic, timeout=_left_s(deadline_s)).topics[self._topic]
+        _check(topic.error)
+        partitions = likely_partitions(key, len(topic.partitions))
+        places = [TopicPartition(self._topic, number) for number in partitions]
+        # The end before what is committed: what the workers finish in between need not be read.
+        marks = [
+            reader.get_watermark_offsets(place, timeout=_left_s(deadline_s), cached=False)
+            for place in places
+        ]
+        tails = []
+        committed = reader.committed(places, timeout=_left_s(deadline_s))
+        for mark, place in zip(marks, committed, strict=True):
+            _check(KafkaError(KafkaError._TIMED_OUT) if mark is None else place.error)  # noqa: SLF001  # its public name
+            oldest, end = mark
+            waiting = max(oldest, place.offset)  # below 0 before the group's first commit
+            if waiting < end:
+                begin = max(waiting, end - TAIL_MESSAGES)
+                tails.append(_Tail(place.partition, begin - waiting, begin, end))
+        return tails
+
+
+def _follow(reader: Reader, tails: Sequence[_Tail], wanted: Callable[[Message], bool]) -> bool:
+    """Read each tail to its end, or until what is wanted is found, or the time is over."""
+    by_partition = {tail.partition: tail for tail in tails}
+    deadline_s = time.monotonic() + _TAIL_S
+    while (left := sum(tail.end - tail.begin for tail in tails)) and time.monotonic() < deadline_s:
+        for message in reader.consume(min(left, _FETCH_MESSAGES), _FETCH_S):
+            error, tail = message.error(), by_partition.get(message.partition() or 0)
+            if tail is None:
+                continue  # an error of the connection: the time will tell
+            if error is None:
+                if wanted(message):
+                    return True
+                tail.begin = min((message.offset() or 0) + 1, tail.end)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
+                tail.begin = tail.end  # what is left are marks of transactions, no messages
+    return False
+
+
+def _check(error: KafkaError | None) -> None:
+    if error is not None:
+        raise KafkaException(error)
+
+
+def _left_s(deadline_s: float) -> float:
+    """Return how long a request may still take; never quite nothing, for then it would not be sent."""
+    return max(0.05, deadline_s - time.monotonic())

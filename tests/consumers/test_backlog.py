@@ -1,0 +1,266 @@
+"""What waits in the topic, looked for on the real Kafka."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, ConsumerGroupState, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions  # the package exports it without a type
+
+from afterword_consumers import backlog as module
+from afterword_consumers.backlog import Backlog, Found
+from afterword_consumers.partitions import likely_partitions
+from afterword_schemas import SetupError, StoreError
+from afterword_stack.local.kafka import KafkaNode
+from afterword_stack.local.mock_kafka import MockKafkaNode
+
+pytestmark = pytest.mark.services
+
+KEY = b"019c12e9-8b3d-7000-8000-000000000001"
+OTHER = b"019c12e9-8b3d-7000-8000-000000000003"
+PARTITION = likely_partitions(KEY, 4)[0]
+WAITS, WAITS_NOT = Found(waiting=True, unread=0), Found(waiting=False, unread=0)
+
+
+class Topic:
+    """A topic of four partitions, and a group that is behind on it."""
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        self.servers, self.name, self.group = bootstrap_servers, topic, f"{topic}-group"
+        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 1})
+
+    def publish(self, *messages: tuple[bytes, bytes | None], partition: int = PARTITION) -> None:
+        """Publish keys and values, and wait for the broker to have them."""
+        for key, value in messages:
+            self._producer.produce(self.name, value, key, partition)
+        assert self._producer.flush(20) == 0
+
+    def commit(self, offset: int, partition: int = PARTITION) -> None:
+        """Commit as the group would."""
+        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": self.group})
+        consumer.commit(offsets=[TopicPartition(self.name, partition, offset)], asynchronous=False)
+        consumer.close()
+
+    def backlog(self, **settings: Any) -> Backlog:
+        """Return the group's."""
+        return Backlog(self.servers, topic=self.name, group=self.group, **settings)
+
+
+@pytest.fixture
+def behind(kafka: KafkaNode, topic: str) -> Topic:
+    """A fresh one."""
+    return Topic(kafka.bootstrap_servers, topic)
+
+
+@pytest.fixture
+def backlog(behind: Topic) -> Iterator[Backlog]:
+    """What the group is behind."""
+    one = behind.backlog()
+    yield one
+    one.close()
+
+
+def any_payload(_: bytes) -> bool:
+    """Want everything of the key."""
+    return True
+
+
+def test_a_message_waits_until_the_group_has_committed_it(behind: Topic, backlog: Backlog) -> None:
+    """Nothing is remembered: every search sees the topic and the group as they are."""
+    assert backlog.search(KEY, any_payload) == WAITS_NOT
+    behind.publish((OTHER, b"a"), (KEY, b"b"), (OTHER, b"c"))
+    assert backlog.search(KEY, any_payload) == WAITS
+    behind.commit(1)
+    assert backlog.search(KEY, any_payload) == WAITS
+    behind.commit(2)
+    assert backlog.search(KEY, any_payload) == WAITS_NOT
+    behind.publish((KEY, b"d"))
+    assert backlog.search(KEY, any_payload) == WAITS
+
+
+def test_only_a_wanted_payload_counts(behind: Topic, backlog: Backlog) -> None:
+    """Of the messages of the key each is shown; one without a payload as empty bytes."""
+    behind.publish((KEY, b"a"), (OTHER, b"b"), (KEY, None))
+    seen: list[bytes] = []
+
+    def nothing(raw: bytes) -> bool:
+        seen.append(raw)
+        return False
+
+    assert backlog.search(KEY, nothing) == WAITS_NOT
+    assert seen == [b"a", b""]
+
+
+@pytest.mark.parametrize("partition", likely_partitions(KEY, 4))
+def test_both_likely_partitions_are_searched(
+    behind: Topic, backlog: Backlog, partition: int
+) -> None:
+    """A producer in Java and one on librdkafka put the key into different ones."""
+    behind.publish((KEY, b"a"), partition=partition)
+
+    assert len(likely_partitions(KEY, 4)) == 2
+    assert backlog.search(KEY, any_payload) == WAITS
+
+
+def test_of_a_long_backlog_the_newest_are_read(
+    behind: Topic, backlog: Backlog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is older is counted, and nothing is said of it."""
+    monkeypatch.setattr(module, "TAIL_MESSAGES", 10)
+    old, new = (b"%s%d" % (KEY[:-1], digit) for digit in (4, 5))
+    behind.publish((old, b"old"), *[(OTHER, b"x")] * 20, (new, b"new"), partition=PARTITION)
+    monkeypatch.setattr(module, "likely_partitions", lambda *_: [PARTITION])
+
+    assert backlog.search(new, any_payload) == WAITS
+    assert backlog.search(old, any_payload) == Found(waiting=False, unread=12)
+    behind.commit(13)
+    assert backlog.search(old, any_payload) == WAITS_NOT
+
+
+def test_a_search_without_time_leaves_all_unread(
+    behind: Topic, backlog: Backlog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends, and says how much it did not see."""
+    monkeypatch.setattr(module, "_TAIL_S", 0.0)
+    behind.publish((KEY, b"a"), (KEY, b"b"))
+
+    assert backlog.search(KEY, any_payload) == Found(waiting=False, unread=2)
+
+
+def test_deleted_messages_wait_no_more(behind: Topic, backlog: Backlog) -> None:
+    """What retention took before the group's first commit is neither read nor counted."""
+    behind.publish((KEY, b"a"), (KEY, b"b"), (OTHER, b"c"))
+    admin = AdminClient({"bootstrap.servers": behind.servers})
+    (deleted,) = admin.delete_records([TopicPartition(behind.name, PARTITION, 2)]).values()
+    deleted.result(20)
+
+    assert backlog.search(KEY, any_payload) == WAITS_NOT
+
+
+def test_transactions_count_once_they_are_committed(behind: Topic, backlog: Backlog) -> None:
+    """An open or aborted one is not there; the marks at its end are not waited for."""
+    producer = Producer(
+        {"bootstrap.servers": behind.servers, "transactional.id": f"{behind.name}-tx"}
+    )
+    producer.init_transactions(20)
+    for key in (KEY, OTHER):
+        producer.begin_transaction()
+        producer.produce(behind.name, b"x", key, PARTITION)
+        assert producer.flush(20) == 0
+        assert backlog.search(KEY, any_payload) == WAITS_NOT
+        if key == KEY:
+            producer.abort_transaction(20)
+        else:
+            producer.commit_transaction(20)
+    assert backlog.search(OTHER, any_payload) == WAITS
+
+
+def test_the_group_does_not_notice(behind: Topic, backlog: Backlog) -> None:
+    """A search neither joins nor commits, whatever the settings say."""
+    behind.publish((KEY, b"a"), (OTHER, b"b"))
+    behind.commit(1)
+    eager = behind.backlog(settings={"enable.auto.commit": True, "auto.commit.interval.ms": 1})
+    for one in (backlog, eager):
+        assert one.search(KEY, any_payload) == WAITS_NOT
+    eager.close()
+
+    admin = AdminClient({"bootstrap.servers": behind.servers})
+    described = admin.describe_consumer_groups([behind.group])[behind.group].result()
+    assert (described.members, described.state) == ([], ConsumerGroupState.EMPTY)
+    assert backlog.search(OTHER, any_payload) == WAITS
+
+
+def test_searches_side_by_side_do_not_mix(behind: Topic, backlog: Backlog) -> None:
+    """Many threads share one reader, and each gets the answer to its own question."""
+    keys = [str(uuid.uuid4()).encode() for _ in range(40)]
+    for key in keys[::2]:
+        behind.publish((key, key), partition=likely_partitions(key, 4)[0])
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda key: backlog.search(key, key.__eq__), keys * 3))
+
+    assert found == [WAITS, WAITS_NOT] * 60
+
+
+def test_added_partitions_are_searched_too(behind: Topic, backlog: Backlog) -> None:
+    """With more partitions a key moves, and the next search knows."""
+    key = next(
+        key for key in map(str.encode, map(str, range(99))) if 6 in likely_partitions(key, 8)
+    )
+    assert backlog.search(key, any_payload) == WAITS_NOT
+    admin = AdminClient({"bootstrap.servers": behind.servers})
+    (added,) = admin.create_partitions([NewPartitions(behind.name, 8)]).values()
+    added.result(20)
+    behind.publish((key, b"a"), partition=6)
+
+    assert backlog.search(key, any_payload) == WAITS
+
+
+def test_a_missing_topic_is_named(kafka: KafkaNode) -> None:
+    """It may be made later, so it is an error of now; nothing is created by asking."""
+    lost = Backlog(kafka.bootstrap_servers, topic="no-such-topic", group="g", timeout_s=0.5)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="topic no-such-topic: Broker: Unknown topic"):
+            lost.search(KEY, any_payload)
+    lost.close()
+
+
+def test_a_broker_that_is_away_is_named_in_time() -> None:
+    """Who waits for the answer gets it."""
+    lost = Backlog("127.0.0.1:1", topic="t", group="g", timeout_s=0.3)
+    began_s = time.monotonic()
+    with pytest.raises(StoreError, match=r"Kafka at 127\.0\.0\.1:1 does not tell"):
+        lost.search(KEY, any_payload)
+    assert time.monotonic() - began_s < 5
+    lost.close()
+
+
+def test_a_refused_setting_is_the_operators_to_mend() -> None:
+    """The client's own words; it is tried again by the next search."""
+    wrong = Backlog("127.0.0.1:1", topic="t", group="g", settings={"no.such.setting": 1})
+    for _ in range(2):
+        with pytest.raises(SetupError, match=r"no\.such\.setting"):
+            wrong.search(KEY, any_payload)
+    wrong.close()
+
+
+def test_a_broker_that_comes_back_is_asked_again(kafka: KafkaNode, behind: Topic) -> None:
+    """The same reader goes on once the broker is there."""
+    backlog = behind.backlog()
+    behind.publish((KEY, b"a"))
+    assert backlog.search(KEY, any_payload) == WAITS
+    kafka.kill()
+    with pytest.raises(StoreError):
+        backlog.search(KEY, any_payload)
+    kafka.start()
+    assert backlog.search(KEY, any_payload) == WAITS
+    backlog.close()
+
+
+def test_a_closed_backlog_opens_again(behind: Topic) -> None:
+    """Closing twice, or unopened, does no harm."""
+    backlog = behind.backlog()
+    backlog.close()
+    behind.publish((KEY, b"a"))
+    for _ in range(2):
+        assert backlog.search(KEY, any_payload) == WAITS
+        backlog.close()
+    backlog.close()
+
+
+def test_the_mock_broker_is_enough() -> None:
+    """Where the local stack has no Kafka, receipts work all the same."""
+    with MockKafkaNode() as mock:
+        mock.create_topic("t")
+        topic = Topic(mock.bootstrap_servers, "t")
+        backlog = topic.backlog()
+        assert backlog.search(KEY, any_payload) == WAITS_NOT
+        topic.publish((OTHER, b"a"), (KEY, b"b"))
+        assert backlog.search(KEY, any_payload) == WAITS
+        topic.commit(2)
+        assert backlog.search(KEY, any_payload) == WAITS_NOT
+        backlog.close()
