@@ -18,6 +18,7 @@ from afterword._kafka import KAFKA_DEFAULTS, KafkaTransport
 from afterword._memory import MemoryTransport, Message
 from afterword._sender import Delivery
 from afterword._signals import COPIED, EDITED, REGENERATED, Signal
+from afterword._trace import current_trace_id, trace
 from afterword._transport import DeliveryCallback, Headers, Transport
 from afterword_schemas.errors import (
     AfterwordError,
@@ -56,5 +57,7 @@ __all__ = [
     "Stats",
     "StoreError",
     "Transport",
+    "current_trace_id",
     "enrichment_id",
+    "trace",
 ]

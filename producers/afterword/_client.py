@@ -7,7 +7,6 @@ No call waits for the network. What was taken is delivered by `close()`, or at t
 process, or is counted and reported as failed.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Literal, Self, Unpack
@@ -22,13 +21,14 @@ from afterword._identity import enrichment_id, new_id, now
 from afterword._kafka import KafkaTransport
 from afterword._sender import Delivery, Sender
 from afterword._signals import COPIED, EDITED, REGENERATED, build_signal, without_none
+from afterword._trace import TRACEPARENT, current_trace_id, current_traceparent
 from afterword._transport import Transport
 from afterword_schemas.errors import EventError, RejectCode, SetupError
 from afterword_schemas.event import SCHEMA_HEADER, read_event
 
 DEFAULT_TOPIC: Final = "feedback.events"
 
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TARGETS: Final = ("trace_id", "session_id", "span_id")
 
 
 class Client:
@@ -89,8 +89,11 @@ class Client:
 
         Args:
             **fields: See `EventFields`: at least one of `trace_id`, `session_id` and `span_id`,
-                and something in `value`, `feedback` or `metrics`.
+                or it is about the current trace, see `trace`; and something in `value`, `feedback`
+                or `metrics`.
         """
+        if all(fields.get(name) is None for name in _TARGETS):
+            fields["trace_id"] = current_trace_id()
         feedback_id = fields.pop("feedback_id", None)
         return self._emit("set", new_id() if feedback_id is None else feedback_id, fields)
 
@@ -232,7 +235,7 @@ class Client:
     ) -> str:
         identity = str(feedback_id).lower()
         given = {name: entry for name, entry in fields.items() if entry is not None}
-        headers = _headers(given.pop("traceparent", None))
+        headers = _headers(given.pop("traceparent", current_traceparent()))
         given.setdefault("updated_at", now())
         # dict() rather than a literal: a second `op` or `project` is a TypeError, not an override.
         event = dict(feedback_id=identity, project=self._project, op=op, **given)
@@ -258,7 +261,7 @@ def _headers(traceparent: object) -> list[tuple[str, bytes]]:
     schema = ("schema", SCHEMA_HEADER.encode())
     if traceparent is None:
         return [schema]
-    if not isinstance(traceparent, str) or not _TRACEPARENT.fullmatch(traceparent):
+    if not isinstance(traceparent, str) or not TRACEPARENT.fullmatch(traceparent):
         detail = "traceparent takes W3C trace context: 00-<32 hex>-<16 hex>-<2 hex>"
         raise EventError(RejectCode.INVALID_FORMAT, "$.traceparent", detail)
     return [schema, ("traceparent", traceparent.encode())]

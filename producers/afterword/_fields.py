@@ -37,7 +37,8 @@ class Fields(TypedDict, total=False):
     """When it was last changed: the newer wins. The time of the call where left out."""
 
     traceparent: str | None
-    """W3C trace context of the call, sent as a header of the message."""
+    """W3C trace context of the call, sent as a header of the message; in a request that
+    `afterword.middleware` looks after, the request's where left out."""
 
 
 class ChangeFields(Fields, total=False):
