@@ -31,6 +31,7 @@ Reply = tuple[dict[str, Any], Sequence[Translated]]
 _SPAN: Final = re.compile(
     "[0-9a-f]{16}|[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
 )
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def start_session(body: Mapping[str, Any], project: str) -> Reply:
@@ -146,6 +147,8 @@ def _text(part: Mapping[str, Any], name: str) -> str | None:
     text = part.get(name)
     if text is not None and not isinstance(text, str):
         raise EventError(RejectCode.WRONG_TYPE, f"$.{name}", f"{name} takes text")
+    if text and _SURROGATE.search(text):
+        raise EventError(RejectCode.INVALID_UNICODE, f"$.{name}", "half of a surrogate pair")
     return text or None
 
 

@@ -1,0 +1,221 @@
+"""OTLP's routes: what an exporter is told, in the encoding that it speaks."""
+
+import gzip
+import math
+from typing import Any
+
+import orjson
+import pytest
+from backports import zstd
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # published so
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+
+from afterword import enrichment_id
+from afterword.gateway import GatewayOptions
+from afterword.gateway.intake import MAX_ITEMS
+
+PROTOBUF = {"content-type": "application/x-protobuf"}
+JSON = {"content-type": "application/json; charset=utf-8"}
+SPAN = "00f067aa0ba902b7"
+
+
+def spans(*ratings: float) -> bytes:
+    """Return a request in protobuf, a span for each rating."""
+    made = [
+        Span(
+            span_id=(number + 1).to_bytes(8, "big"),
+            end_time_unix_nano=1_769_851_800_125_000_000,
+            attributes=[
+                KeyValue(key="honeyhive_feedback.rating", value=AnyValue(double_value=rating))
+            ],
+        )
+        for number, rating in enumerate(ratings)
+    ]
+    resource = ResourceSpans(scope_spans=[ScopeSpans(spans=made)])
+    return bytes(ExportTraceServiceRequest(resource_spans=[resource]).SerializeToString())
+
+
+def records(*names: str) -> bytes:
+    """Return a request in protobuf, an evaluation for each name."""
+    made = [
+        LogRecord(
+            span_id=bytes.fromhex(SPAN),
+            time_unix_nano=1_769_851_800_125_000_000,
+            event_name="gen_ai.evaluation.result",
+            attributes=[
+                KeyValue(key="gen_ai.evaluation.name", value=AnyValue(string_value=name)),
+                KeyValue(key="gen_ai.evaluation.score.value", value=AnyValue(double_value=0.9)),
+            ],
+        )
+        for name in names
+    ]
+    resource = ResourceLogs(scope_logs=[ScopeLogs(log_records=made)])
+    return bytes(ExportLogsServiceRequest(resource_logs=[resource]).SerializeToString())
+
+
+@pytest.mark.parametrize("path", ["/v1/traces", "/opentelemetry/v1/traces"])
+def test_spans_in_protobuf_are_answered_in_protobuf(gateway: Any, path: str) -> None:
+    """An export that was accepted whole is answered with an empty message."""
+    answer = gateway.http.post(path, content=spans(1.0), headers=PROTOBUF)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/x-protobuf"
+    assert ExportTraceServiceResponse.FromString(answer.content) == ExportTraceServiceResponse()
+    (event,) = gateway.transport.events
+    identity = enrichment_id("default", "span", "0000000000000001")
+    assert event["feedback_id"] == identity
+    assert event["updated_at"] == "2026-01-31T09:30:00.125Z"
+    assert gateway.transport.messages[0].key == identity.encode()
+
+
+@pytest.mark.parametrize("path", ["/v1/logs", "/opentelemetry/v1/logs"])
+def test_records_in_json_are_answered_in_json(gateway: Any, path: str) -> None:
+    """The same holds for log records, and for JSON."""
+    record = {
+        "eventName": "gen_ai.evaluation.result",
+        "timeUnixNano": "1769851800125000000",
+        "spanId": SPAN,
+        "attributes": [
+            {"key": "gen_ai.evaluation.name", "value": {"stringValue": "relevance"}},
+            {"key": "gen_ai.evaluation.score.value", "value": {"intValue": "1"}},
+        ],
+    }
+    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}
+
+    answer = gateway.http.post(path, content=orjson.dumps(body), headers=JSON)
+
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert answer.headers["content-type"] == "application/json"
+    assert gateway.transport.events[0]["metrics"] == {"relevance": {"score": 1}}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "compress"), [("gzip", gzip.compress), ("zstd", zstd.compress)]
+)
+def test_exports_may_be_compressed(gateway: Any, encoding: str, compress: Any) -> None:
+    """Exporters compress with gzip, collectors with zstd too."""
+    headers = PROTOBUF | {"content-encoding": encoding}
+    answer = gateway.http.post("/v1/traces", content=compress(spans(1.0)), headers=headers)
+    assert answer.status_code == 200
+    assert len(gateway.transport.events) == 1
+
+
+def test_refused_spans_are_counted_and_explained(gateway: Any) -> None:
+    """What is wrong with one leaves the others as they are, and its exporter is told."""
+    answer = gateway.http.post(
+        "/v1/traces", content=spans(1.0, math.nan, 0.5, math.inf), headers=PROTOBUF
+    )
+
+    partial = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    assert answer.status_code == 200
+    assert partial.rejected_spans == 2
+    assert partial.error_message.count("[not_finite at $.feedback.rating]") == 2
+    said = [event["feedback"] for event in gateway.transport.events]
+    assert said == [{"rating": 1.0}, {"rating": 0.5}]
+
+
+def test_refused_records_are_counted_and_explained(gateway: Any) -> None:
+    """Likewise for log records; of many reasons the first are told."""
+    body = records("relevance", *[""] * 7)
+
+    answer = gateway.http.post("/v1/logs", content=body, headers=PROTOBUF)
+
+    partial = ExportLogsServiceResponse.FromString(answer.content).partial_success
+    assert partial.rejected_log_records == 7
+    assert partial.error_message.count("[missing_field at") == 5
+    assert partial.error_message.endswith("; and 2 more")
+    assert len(gateway.transport.events) == 1
+
+
+def test_a_refusal_in_json_is_protobufs_json(gateway: Any) -> None:
+    """Names are in lowerCamelCase, and an int64 is text."""
+    span = {"attributes": [{"key": "honeyhive_feedback", "value": {"stringValue": "good"}}]}
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+    answer = gateway.http.post("/v1/traces", content=orjson.dumps(body), headers=JSON)
+    assert answer.json() == {
+        "partialSuccess": {
+            "rejectedSpans": "1",
+            "errorMessage": "a span without an id, so nothing could be merged with it "
+            "[missing_field at $.spanId]",
+        }
+    }
+
+
+def test_a_repeated_export_publishes_what_it_published(gateway: Any) -> None:
+    """Ids and times are the same, so the worker changes nothing the second time."""
+    for path, body in (("/v1/traces", spans(1.0)), ("/v1/logs", records("relevance"))):
+        for _ in range(2):
+            assert gateway.http.post(path, content=body, headers=PROTOBUF).status_code == 200
+    first, second, third, fourth = gateway.transport.events
+    assert first == second
+    assert third == fourth
+
+
+@pytest.mark.parametrize("path", ["/v1/traces", "/v1/logs"])
+def test_errors_are_a_status_in_protobuf(gateway: Any, path: str) -> None:
+    """What went wrong is said in the message that the specification wants."""
+    answer = gateway.http.post(path, content=b"\xff\xff", headers=PROTOBUF)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/x-protobuf"
+    assert Status.FromString(answer.content).message.startswith("The body is no Export")
+
+
+def test_errors_are_a_status_in_json(gateway: Any) -> None:
+    """The same in JSON."""
+    answer = gateway.http.post("/v1/traces", content=b"[", headers=JSON)
+    assert (answer.status_code, answer.json()) == (400, {"message": "The body is no JSON."})
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/grpc", "application/xml"])
+def test_another_content_type_is_415(gateway: Any, kind: str) -> None:
+    """What is neither protobuf nor JSON is not guessed at."""
+    answer = gateway.http.post("/v1/traces", content=b"{}", headers={"content-type": kind})
+    assert answer.status_code == 415
+    assert answer.headers["accept-post"] == "application/x-protobuf, application/json"
+
+
+def test_another_compression_is_415(gateway: Any) -> None:
+    """An exporter that compresses otherwise is told what is understood."""
+    headers = PROTOBUF | {"content-encoding": "deflate"}
+    answer = gateway.http.post("/v1/traces", content=b"x", headers=headers)
+    assert answer.status_code == 415
+    assert Status.FromString(answer.content).message == (
+        "Content-Encoding takes gzip, zstd or identity."
+    )
+
+
+def test_away_kafka_makes_exporters_try_again(gateway: Any) -> None:
+    """503 with Retry-After is what they retry upon."""
+    gateway.transport.fail()
+    answer = gateway.http.post("/v1/traces", content=spans(1.0), headers=PROTOBUF)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "2"
+    assert Status.FromString(answer.content).message == (
+        "Kafka has not acknowledged all of it: send the batch again, nothing counts twice."
+    )
+
+
+def test_too_much_feedback_at_once_is_413(gateway: Any) -> None:
+    """A batch that no queue could take is refused for good, and nothing of it is published."""
+    body = spans(*[1.0] * (MAX_ITEMS + 1))
+    answer = gateway.http.post("/v1/traces", content=body, headers=PROTOBUF)
+    assert answer.status_code == 413
+    assert gateway.transport.events == []
+
+
+def test_without_keys_the_project_is_the_gateways(serve: Any) -> None:
+    """A span's own name for its project says nothing; the query may name one."""
+    gateway = serve(GatewayOptions(project="support-bot"))
+    gateway.http.post("/v1/traces", content=spans(1.0), headers=PROTOBUF)
+    gateway.http.post("/v1/traces?project=asked", content=spans(1.0), headers=PROTOBUF)
+    assert [event["project"] for event in gateway.transport.events] == ["support-bot", "asked"]
