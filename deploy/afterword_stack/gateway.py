@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 from afterword import KafkaTransport
 from afterword.gateway import (
     BodyLimits,
@@ -19,6 +18,7 @@ from afterword.gateway import (
     create_app,
 )
 from afterword_consumers.lag import find_partitions
+from afterword_consumers.receipts import ReceiptBook
 from afterword_schemas import AfterwordError
 from afterword_stack.console import notice
 from afterword_stack.settings import Settings
@@ -56,8 +56,6 @@ def _server(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]:
             "message.timeout.ms": int(settings.gateway_delivery_timeout_s * 1000),
         },
     )
-    from afterword_consumers.receipts import ReceiptBook
-
     receipts = ReceiptBook(
         settings.clickhouse,
         settings.kafka_bootstrap_servers,

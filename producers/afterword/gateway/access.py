@@ -7,12 +7,14 @@ remote address nor a web page of another origin that a browser on this machine s
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from afterword.gateway.answers import RequestError
+from afterword.gateway.headers import headers_of
 from afterword.gateway.keys import Key, KeyFile, Scope
 
 
@@ -62,12 +64,14 @@ def admit_key(secret: str, keys: KeyFile, scope: Scope) -> Access:
 
 def presented_key(request: Request) -> str:
     """Return the key in the headers of a request, or an empty text."""
-    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    headers = headers_of(request)
+    kind, _, secret = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer" and secret.strip():
         return secret.strip()
-    return request.headers.get("x-portkey-api-key", "").strip()
+    return headers.get("x-portkey-api-key", "").strip()
 
 
+@lru_cache(1024)
 def is_loopback(host: str) -> bool:
     """Whether a host name or address means this machine, as seen from itself.
 
@@ -82,18 +86,22 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+@lru_cache(1024)
+def _is_of_loopback(url: str) -> bool:
+    try:
+        return is_loopback(urlsplit(url).hostname or "")
+    except ValueError:  # brackets that hold no address
+        return False
+
+
 def _admit_local(request: Request) -> Access:
     # The address keeps other machines out, Host a name that was rebound to this machine, and Origin the
     # pages of other sites.
+    headers = headers_of(request)
     client = request.client.host if request.client else ""
-    origin = request.headers.get("origin")
-    asked = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-    shown = None if origin is None else (urlsplit(origin).hostname or "")
-    if (
-        not is_loopback(client)
-        or not is_loopback(asked)
-        or not (shown is None or is_loopback(shown))
-    ):
+    asked = f"//{headers.get('host', '')}"
+    shown = headers.get("origin", asked)
+    if not (is_loopback(client) and _is_of_loopback(asked) and _is_of_loopback(shown)):
         detail = "Without keys only this machine is served; see `afterword keys create`."
         raise RequestError(403, "forbidden", detail)
     return Access(None, None)

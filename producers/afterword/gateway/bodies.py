@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from starlette.requests import ClientDisconnect, Request
 
 from afterword.gateway.answers import RETRY_AFTER_S, RequestError
+from afterword.gateway.headers import headers_of
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -81,8 +82,9 @@ async def read_body(request: Request, limits: BodyLimits, take: Callable[[int], 
         RequestError: 400 damaged, 408 too slow, 413 too large, 415 compressed in another way than
             gzip or zstd, 503 no memory for it now.
     """
-    expand = _expander(request.headers.get("content-encoding", ""))
-    declared = request.headers.get("content-length", "")
+    headers = headers_of(request)
+    expand = _expander(headers.get("content-encoding", ""))
+    declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.max_bytes:
         raise _too_large(limits)
     body = bytearray()

@@ -6,12 +6,14 @@ ever.
 """
 
 import re
-import uuid
+import secrets
+from collections.abc import Mapping
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from afterword.gateway.headers import headers_in
 from afterword.gateway.metrics import Metrics
 
 TRACE_HEADERS: Final = ("x-portkey-trace-id", "x-trace-id")
@@ -31,7 +33,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        asked = Headers(scope=scope)
+        asked = headers_in(scope)
         trace_id = _trace_id(asked)
         unread = "transfer-encoding" in asked or asked.get("content-length", "0") != "0"
         status = 500
@@ -62,9 +64,9 @@ class Edge:
             self._metrics.requests.labels(route, status).inc()
 
 
-def _trace_id(asked: Headers) -> str:
+def _trace_id(asked: Mapping[str, str]) -> str:
     for name in TRACE_HEADERS:
         given = asked.get(name, "")
         if _TRACE_ID.fullmatch(given):
             return given
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)

@@ -39,7 +39,8 @@ class Publisher:
         """Return what became of each item: None once Kafka has it, else why it does not."""
         if not items:
             return []
-        reports = _Reports(len(items), asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        reports = _Reports(len(items), loop)
         for position, item in enumerate(items):
             report = partial(reports.settle, position)
             headers = [_SCHEMA]
@@ -51,8 +52,9 @@ class Publisher:
                 report(error)
             except AfterwordError as error:  # closed: the process is on its way out
                 report(StoreError(str(error)))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(reports.complete, self._timeout_s)
+        late = loop.call_later(self._timeout_s, reports.finish)
+        await reports.complete
+        late.cancel()
         return list(reports.errors)
 
 
@@ -70,8 +72,8 @@ class _Reports:
         self.errors[position] = error
         if next(self._settled) == self._expected:
             with contextlib.suppress(RuntimeError):  # the loop ended before Kafka answered
-                self._loop.call_soon_threadsafe(self._finish)
+                self._loop.call_soon_threadsafe(self.finish)
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         if not self.complete.done():
             self.complete.set_result(None)

@@ -22,6 +22,7 @@ from afterword._transport import Transport
 from afterword.gateway.access import Access, admit
 from afterword.gateway.answers import UNAVAILABLE, ItemError, Outcome, RequestError
 from afterword.gateway.bodies import BodyLimits, BodyMemory, read_body
+from afterword.gateway.headers import headers_of
 from afterword.gateway.intake import TRACEPARENT, Item, Rules
 from afterword.gateway.keys import KeyFile, Scope
 from afterword.gateway.metrics import Metrics
@@ -32,6 +33,7 @@ from afterword.gateway.receipts import Receipts
 PROJECT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _MEBIBYTE: Final = 1024 * 1024
+_JSON: Final = "application/json"
 _ITEMS_A_TURN: Final = 50
 
 
@@ -93,7 +95,7 @@ class Gateway:
             RequestError: 400 where the query names what is no project, 403 where it names another
                 than the key's.
         """
-        asked = request.query_params.get("project")
+        asked = request.query_params.get("project") if request.scope["query_string"] else None
         if asked is None:
             return access.project or self.options.project
         if not PROJECT.fullmatch(asked):
@@ -123,7 +125,7 @@ class Gateway:
             access: Its key fixes the project.
             **fixed: Further fields that an event of it can have only so.
         """
-        traceparent = request.headers.get("traceparent", "")
+        traceparent = headers_of(request).get("traceparent", "")
         return Rules(
             received_at=now(),
             fixed={**access.fixed, **fixed},
@@ -187,12 +189,10 @@ def decode(raw: bytes) -> str:
 
 def require_json(request: Request) -> None:
     """Refuse what a web page of any origin may send without asking first, and what is no JSON."""
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
+    kind = headers_of(request).get("content-type", _JSON).partition(";")[0].strip().lower()
+    if kind != _JSON and not kind.endswith("+json"):
         detail = "Content-Type takes application/json."
-        raise RequestError(
-            415, "unsupported_media_type", detail, {"accept-post": "application/json"}
-        )
+        raise RequestError(415, "unsupported_media_type", detail, {"accept-post": _JSON})
 
 
 def _index(error: ItemError) -> int:
