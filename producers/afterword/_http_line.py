@@ -101,9 +101,10 @@ class Line:
             or self._taken_bytes - self._settled_bytes + size > self._max_bytes
         ):
             raise QueueFullError("the queue is full, this event was not taken")
+        # A signal's handler runs at calls, and here is none before the last: it sees all or nothing.
         self._open[entry] = on_delivery
         self._taken += 1
-        self._taken_bytes += size  # no call within the sum: a signal's handler could add to it
+        self._taken_bytes += size
         self._arrivals.put(entry)
 
     def flush(self, timeout_s: float) -> bool:
