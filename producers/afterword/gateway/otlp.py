@@ -98,7 +98,8 @@ def _span_to_event(span: Span, project: str) -> dict[str, Any] | None:
     if not span.span_id:
         detail = "a span without an id, so nothing could be merged with it"
         raise EventError(RejectCode.MISSING_FIELD, "$.spanId", detail)
-    said = {root: unflatten(root, _entries(span.attributes, root)) for root in _ROOTS}
+    documents = {root: unflatten(root, _entries(span.attributes, root)) for root in _ROOTS}
+    said = {root: document for root, document in documents.items() if document}
     event_id = span.attributes.get("honeyhive_event_id") or span.span_id
     event = update_event(event_id, said, project)
     if event is not None:
