@@ -1,9 +1,10 @@
 """Measure how long `feedback()` keeps its caller, and how many bytes an event takes.
 
     python producers/benchmarks/sdk_latency.py
+    python producers/benchmarks/sdk_latency.py --url http://127.0.0.1:8080
 
-Starts a Kafka of its own on this machine. Prints microseconds per call, paced as a busy service would and flat out, and the same for one bare
-`produce` of librdkafka, which no SDK can go below.
+Starts a Kafka of its own on this machine, or sends to a gateway that runs. Prints microseconds per call, paced as a busy service would and flat
+out, and the same for one bare `produce` of librdkafka, which no SDK can go below.
 """
 
 # ruff: noqa: INP001, T201  # a script that prints its result, in no package
@@ -30,7 +31,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=20_000)
     parser.add_argument("--compression", default=KAFKA_DEFAULTS["compression.type"])
+    parser.add_argument("--url", help="of a gateway, to send to it instead")
     options = parser.parse_args()
+    if options.url:
+        with Client(url=options.url, project="benchmark") as client:
+            run_client(client, options.calls)
+        return
     print(f"{platform.python_version()}, {platform.machine()}, {options.compression}")
     with tempfile.TemporaryDirectory() as folder, KafkaNode(Path(folder)) as kafka:
         kafka.create_topic(TOPIC, partitions=4)
@@ -57,23 +63,31 @@ def run(bootstrap_servers: str, calls: int, compression: str) -> None:
         producer.poll(0)
 
     with Client(bootstrap_servers, project="benchmark", topic=TOPIC, kafka=settings) as client:
-
-        def feedback(number: int) -> None:
-            client.feedback(
-                trace_id=f"tr-{number}",
-                session_id=f"s-{number % 1000}",
-                value=number % 21 - 10,
-                feedback={"rating": number % 2 == 0, "comment": TEXT, "step": {"retry": False}},
-                metadata={"_user": f"u-{number % 5000}", "model": "m-4.1"},
-            )
-
         report("produce() alone, 1,000/s", measure(produce, calls // 10, 1000))
-        report("feedback(), 1,000/s", measure(feedback, calls // 10, 1000))
-        report("feedback(), flat out", measure(feedback, calls, 0))
-        client.flush(60)
+        run_client(client, calls)
         time.sleep(0.5)
-        print(f"{client.stats}, {sent_bytes[0] / client.stats.sent:.0f} bytes an event")
+        print(f"{sent_bytes[0] / client.stats.sent:.0f} bytes an event")
     producer.flush(60)
+
+
+def run_client(client: Client, calls: int) -> None:
+    """Measure the SDK's calls, and how fast what they left behind is delivered."""
+
+    def feedback(number: int) -> None:
+        client.feedback(
+            trace_id=f"tr-{number}",
+            session_id=f"s-{number % 1000}",
+            value=number % 21 - 10,
+            feedback={"rating": number % 2 == 0, "comment": TEXT, "step": {"retry": False}},
+            metadata={"_user": f"u-{number % 5000}", "model": "m-4.1"},
+        )
+
+    report("feedback(), 1,000/s", measure(feedback, calls // 10, 1000))
+    client.flush(60)
+    began = time.perf_counter()
+    report("feedback(), flat out", measure(feedback, calls, 0))
+    client.flush(60)
+    print(f"{client.stats}, {calls / (time.perf_counter() - began):,.0f} delivered a second")
 
 
 def measure(call: Callable[[int], None], calls: int, per_second: int) -> list[float]:

@@ -1,22 +1,41 @@
 """`producers/README.md` says what the code does: its examples run, its tables are the code's."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
-from afterword import COPIED, EDITED, KAFKA_DEFAULTS, REGENERATED, Signal
+from afterword import (
+    COPIED,
+    EDITED,
+    KAFKA_DEFAULTS,
+    REGENERATED,
+    MemoryTransport,
+    Signal,
+    Transport,
+)
+from afterword.gateway import GatewayServer
 
 README = (Path(__file__).parents[2] / "producers" / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_examples_run(mock_broker: str) -> None:
-    """The code blocks work, one after the other, on a broker."""
+def test_the_examples_run(
+    mock_broker: str, start_gateway: Callable[[Transport], GatewayServer]
+) -> None:
+    """The code blocks work, one after the other, on a broker and a gateway."""
+    url = start_gateway(MemoryTransport()).address
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 7
-    namespace: dict[str, object] = {}
+    assert len(blocks) == 11
+    namespace: dict[str, Any] = {}
     for block in blocks:
-        exec(compile(block.replace("localhost:9092", mock_broker), "README.md", "exec"), namespace)
+        here = block.replace("localhost:9092", mock_broker).replace("http://127.0.0.1:8080", url)
+        exec(compile(here, "README.md", "exec"), namespace)
+    answer = TestClient(namespace["app"]).get("/rate", headers={"x-trace-id": "tr-7f3"})
+    assert (answer.status_code, answer.headers["x-trace-id"]) == (200, "tr-7f3")
+    assert namespace["transport"].events[-1]["trace_id"] == "tr-7f3"
 
 
 @pytest.mark.parametrize(
