@@ -157,8 +157,11 @@ try:
     portkey.feedback.create(trace_id="portkey-4", value=11)
 except UnprocessableEntityError as error:
     refused = json.loads(str(error))
+partial = portkey.feedback.bulk_create(feedbacks=[
+    {"trace_id": "portkey-6", "value": 1}, {"trace_id": "portkey-7", "value": 0.5},
+])
 portkey.with_options(trace_id="mine").feedback.create(trace_id="portkey-5", value=0)
-answers = [answer.model_dump() for answer in (created, bulk, updated)]
+answers = [answer.model_dump() for answer in (created, bulk, updated, partial)]
 print(json.dumps({"answers": answers, "refused": refused, "traces": traces}))
 """
 
@@ -167,26 +170,30 @@ def test_portkey_creates_bulk_creates_and_updates(pipeline: Pipeline) -> None:
     """Portkey's Python SDK writes feedback, finds the ids in the answer, and updates under one."""
     told = pipeline.run(PORTKEY)
 
-    created, bulk, updated = told["answers"]
+    created, bulk, updated, partial = told["answers"]
     assert (created["status"], len(created["feedback_ids"])) == ("success", 1)
     assert (bulk["status"], len(bulk["feedback_ids"])) == ("success", 2)
     assert updated["feedback_ids"] == created["feedback_ids"]
+    assert (partial["status"], partial["feedback_ids"][1]) == ("partial", "")
+    assert partial["errors"][0]["path"] == "$.value"
     assert told["refused"]["errors"][0]["path"] == "$.value"
     *new, mine = told["traces"]
     assert mine == "mine"
-    assert len(set(new)) == 4
+    assert len(set(new)) == 5
 
-    first, second, third, fourth = pipeline.rows("startsWith(trace_id, 'portkey-')")
-    assert [row.feedback_id for row in (first, second, third)] == [
+    first, second, third, fourth, fifth = pipeline.rows("startsWith(trace_id, 'portkey-')")
+    assert [row.feedback_id for row in (first, second, third, fourth)] == [
         *created["feedback_ids"],
         *bulk["feedback_ids"],
+        partial["feedback_ids"][0],
     ]
     assert (first.trace_id, first.value, first.weight) == ("portkey-1", -3, 1.0)
     assert (first.user_id, first.leaves) == ("u-19", {"metadata.text": "after all"})
     assert (second.trace_id, second.value, second.user_id) == ("portkey-2", 1, "u-2")
     assert (third.trace_id, third.value, third.weight) == ("portkey-3", -10, 1.0)
-    assert (fourth.trace_id, fourth.value) == ("portkey-5", 0)
-    assert {row.project for row in (first, second, third, fourth)} == {"acme"}
+    assert (fourth.trace_id, fourth.value) == ("portkey-6", 1)
+    assert (fifth.trace_id, fifth.value) == ("portkey-5", 0)
+    assert {row.project for row in (first, second, third, fourth, fifth)} == {"acme"}
 
 
 HONEYHIVE = """

@@ -58,7 +58,8 @@ class Answer(BaseModel):
     """The same as a sentence."""
 
     feedback_ids: list[str | None]
-    """The ids in the order of the request; null for an event that was refused before it had one."""
+    """The ids in the order of the request; null for an event that was refused before it had one, or
+    an empty text where the key came in Portkey's header: its SDK takes no null."""
 
     errors: list[ItemError] = []
     """What was not accepted, and why; absent where all was."""
@@ -128,13 +129,18 @@ class Outcome:
             )
         return f"{accepted}; errors says why, each by its index."
 
-    def response(self, **more: object) -> Response:
-        """Return the HTTP answer, with what a vendor's clients look for besides."""
+    def response(self, *, refused_id: str | None = None, **more: object) -> Response:
+        """Return the HTTP answer.
+
+        Args:
+            refused_id: What stands for the id of an event that was refused before it had one.
+            **more: What a vendor's clients look for besides.
+        """
         body: dict[str, object] = {
             **more,
             "status": "success",
             "message": self.message,
-            "feedback_ids": self.feedback_ids,
+            "feedback_ids": [refused_id if one is None else one for one in self.feedback_ids],
         }
         if self.errors:
             whole = len(self.errors) == len(self.feedback_ids)

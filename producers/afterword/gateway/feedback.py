@@ -17,6 +17,7 @@ from starlette.routing import Route
 from afterword.gateway.answers import RETRY_AFTER_S, RequestError, json_response
 from afterword.gateway.intake import judge, judge_one
 from afterword.gateway.keys import Scope
+from afterword.gateway.portkey import refused_id
 from afterword.gateway.receipts import receipt_answer
 from afterword.gateway.service import decode, gateway_of, require_json
 from afterword_schemas.errors import AfterwordError
@@ -31,7 +32,7 @@ async def create_feedback(request: Request) -> Response:
     async with gateway.reading(request) as raw:
         require_json(request)
         outcome = await gateway.take(judge(decode(raw), gateway.rules(request, access)))
-    return outcome.response()
+    return outcome.response(refused_id=refused_id(request.headers))
 
 
 async def update_feedback(request: Request) -> Response:

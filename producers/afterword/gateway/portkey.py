@@ -8,6 +8,7 @@ Its Node types also make `value` and `weight` text; those are refused here as ev
 samples and both its SDKs send numbers.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from afterword.gateway.json_objects import read_object
@@ -31,3 +32,8 @@ def to_event(item: dict[str, Any]) -> dict[str, Any]:
     if isinstance(event.get("metadata"), str):
         event["metadata"] = read_object(event["metadata"], "$.metadata")
     return event
+
+
+def refused_id(headers: Mapping[str, str]) -> str | None:
+    """Return what stands for the id of a refused event: Portkey's SDK fails upon a null."""
+    return "" if "x-portkey-api-key" in headers else None

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from hypothesis import given
 
+from afterword.gateway import Scope
 from afterword.gateway.portkey import to_event
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.testing import documents, events
@@ -50,6 +51,19 @@ def test_metadata_as_text_must_hold_one_object(text: str, code: RejectCode, path
     with pytest.raises(EventError) as refused:
         to_event({"metadata": text})
     assert (refused.value.code, refused.value.path) == (code, path)
+
+
+@pytest.mark.parametrize(("header", "second"), [("x-portkey-api-key", ""), ("authorization", None)])
+def test_a_refused_event_of_portkeys_sdk_has_an_empty_id(
+    gateway: Any, header: str, second: str | None
+) -> None:
+    """Its SDK reads the ids as texts, and fails upon the null that says more."""
+    secret = gateway.key("acme", Scope.WRITE)["authorization"]
+    key = secret if header == "authorization" else secret.removeprefix("Bearer ")
+    batch = [{"trace_id": "tr-1", "value": 1}, {"trace_id": "tr-2", "value": 11}]
+    answer = gateway.http.post("/v1/feedback", json=batch, headers={header: key})
+    assert answer.status_code == 207
+    assert answer.json()["feedback_ids"] == [gateway.transport.events[0]["feedback_id"], second]
 
 
 @given(documents())
