@@ -6,12 +6,14 @@ worker, ClickHouse.
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,8 +58,8 @@ class Pipeline:
     key: str
     clickhouse: ClickHouse
 
-    def run(self, script: str, *arguments: str, **environment: str) -> Any:
-        """Run a program that uses an SDK, and return what it printed, as JSON."""
+    def run(self, script: str, *arguments: str, **environment: str) -> str:
+        """Run a program that uses an SDK, and return what it printed."""
         ran = subprocess.run(
             [sys.executable, "-c", script, *arguments],
             env=os.environ | {"URL": self.address, "KEY": self.key} | environment,
@@ -67,7 +69,7 @@ class Pipeline:
             check=False,
         )
         assert (ran.returncode, ran.stderr) == (0, "")  # neither a warning of the SDK's nor a retry
-        return json.loads(ran.stdout)
+        return ran.stdout
 
     def rows(self, condition: str) -> list[Row]:
         """Wait until the worker has stored all that was published, and return what is asked for."""
@@ -168,7 +170,7 @@ print(json.dumps({"answers": answers, "refused": refused, "traces": traces}))
 
 def test_portkey_creates_bulk_creates_and_updates(pipeline: Pipeline) -> None:
     """Portkey's Python SDK writes feedback, finds the ids in the answer, and updates under one."""
-    told = pipeline.run(PORTKEY)
+    told = json.loads(pipeline.run(PORTKEY))
 
     created, bulk, updated, partial = told["answers"]
     assert (created["status"], len(created["feedback_ids"])) == ("success", 1)
@@ -232,7 +234,7 @@ print(json.dumps({"session": tracer.session_id, "span": span, "event": event}))
 """
 
 HONEYHIVE_LATER = """
-import json, os, sys
+import os, sys
 from honeyhive import HoneyHiveTracer, trace
 
 session, span, event, turn = sys.argv[1:]
@@ -251,14 +253,14 @@ answer()
 tracer.force_flush()
 tracer.enrich_span(event_id=turn, feedback={"later": True})
 tracer.shutdown()
-print(json.dumps(tracer.session_id))
+print(tracer.session_id)
 """
 
 
 @pytest.fixture(scope="module")
 def honeyhive(pipeline: Pipeline) -> dict[str, str]:
     """What a first process said: the ids of its session, span and event."""
-    ids: dict[str, str] = pipeline.run(HONEYHIVE)
+    ids: dict[str, str] = json.loads(pipeline.run(HONEYHIVE))
     return ids
 
 
@@ -319,7 +321,7 @@ def test_honeyhive_from_a_second_process(pipeline: Pipeline, honeyhive: dict[str
         OTEL_EXPORTER_OTLP_COMPRESSION="gzip",
     )
 
-    assert joined == session
+    assert joined.strip() == session
     of_session = pipeline.row(enrichment_id("acme", "session", session))
     of_span = pipeline.row(enrichment_id("acme", "span", span))
     of_event = pipeline.row(enrichment_id("acme", "span", event))
@@ -341,20 +343,15 @@ def test_honeyhive_from_a_second_process(pipeline: Pipeline, honeyhive: dict[str
 
 
 OPENTELEMETRY = """
-import json, os
+import json
 from opentelemetry._logs import LogRecord
-from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 
 provider = LoggerProvider()
-provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(
-    endpoint=os.environ["URL"] + "/v1/logs",
-    headers={"authorization": "Bearer " + os.environ["KEY"]},
-    compression=Compression.Gzip,
-)))
+provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
 logger = provider.get_logger("judge")
 with TracerProvider().get_tracer("app").start_as_current_span("chat") as span:
     for name, score, label in (("Relevance", 0.9, "relevant"), ("Builtin.Tone", 2, "rude")):
@@ -377,7 +374,14 @@ print(json.dumps([format(context.trace_id, "032x"), format(context.span_id, "016
 
 def test_opentelemetrys_log_exporter_sends_evaluations(pipeline: Pipeline) -> None:
     """A stock exporter, protobuf and gzip: each score under its evaluation's name, on its span."""
-    trace, span = pipeline.run(OPENTELEMETRY)
+    told = pipeline.run(
+        OPENTELEMETRY,
+        OTEL_EXPORTER_OTLP_ENDPOINT=pipeline.address,
+        OTEL_EXPORTER_OTLP_HEADERS=f"authorization=Bearer%20{pipeline.key}",
+        OTEL_EXPORTER_OTLP_COMPRESSION="gzip",
+    )
+
+    trace, span = json.loads(told)
 
     rows = pipeline.rows(f"trace_id = '{trace}'")
     assert [(row.project, row.span_id) for row in rows] == [("acme", span)] * 2
@@ -396,3 +400,28 @@ def test_opentelemetrys_log_exporter_sends_evaluations(pipeline: Pipeline) -> No
             "metrics.Relevance.score": 0.9,
         },
     ]
+
+
+def test_programs_of_the_page_do_what_it_says(pipeline: Pipeline) -> None:
+    """Each program of producers/VENDORS.md runs as it stands, but for address and key."""
+    page = Path(__file__).parents[2].joinpath("producers", "VENDORS.md").read_text()
+    programs = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert len(programs) == 3
+
+    for program in programs:
+        placed = program.replace("http://127.0.0.1:8080", pipeline.address)
+        pipeline.run(placed.replace("aw_secret_...", pipeline.key))
+
+    (first,) = pipeline.rows("trace_id = 'tr-7f3'")
+    (second,) = pipeline.rows("trace_id = 'tr-7f4'")
+    (session,) = pipeline.rows("strings['feedback.ground_truth'] = 'Albany' AND user_id = ''")
+    (span,) = pipeline.rows(f"session_id = '{session.session_id}' AND span_id != ''")
+    (evaluation,) = pipeline.rows("trace_id = 'chatcmpl-1'")
+    assert (first.value, first.weight, second.value) == (-3, 0.5, -1)
+    assert session.leaves["feedback.step1.retry"] is True
+    assert span.leaves == {
+        "feedback.rating": True,
+        "feedback.edits.0.value": "Albany",
+        "metrics.expert": 3,
+    }
+    assert evaluation.leaves["metrics.relevance.score"] == 0.9
