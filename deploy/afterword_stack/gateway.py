@@ -28,14 +28,13 @@ def serve_gateway(settings: Settings) -> None:
     """Serve in this thread until SIGTERM or SIGINT; requests that are being answered finish first.
 
     Raises:
-        SetupError: The address, the keys or a Kafka setting is wrong.
+        SetupError: As for `open_gateway`.
     """
     keys = KeyFile(settings.gateway_keys_file)
-    check_reach(settings.gateway_host, keys_configured=keys.configured)
-    with _server(settings, keys) as server:
+    with open_gateway(settings, keys) as server:
         _warn_if_away(settings)
         whom = (
-            "those with a key" if keys.configured else "this machine alone, for there are no keys"
+            "whoever has a key" if keys.configured else "this machine alone, as there are no keys"
         )
         notice(f"{server.address} serves {whom}; Ctrl-C stops")
         # uvicorn stops in order on the first signal, and raises it again when it is done.
@@ -46,7 +45,13 @@ def serve_gateway(settings: Settings) -> None:
 
 
 @contextmanager
-def _server(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]:
+def open_gateway(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]:
+    """Give a server that listens, for its `run`; what is behind it is closed with the block.
+
+    Raises:
+        SetupError: The address cannot be had, or needs keys, or a Kafka setting is wrong.
+    """
+    check_reach(settings.gateway_host, keys_configured=keys.configured)
     transport = KafkaTransport(
         settings.kafka_bootstrap_servers,
         topic=settings.kafka_topic,

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
+from afterword.gateway import KeyFile
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.sink import ClickHouseSink
 from afterword_consumers.worker import Worker, WorkerOptions
 from afterword_stack.commands import run
 from afterword_stack.database import prepare_database
+from afterword_stack.gateway import open_gateway
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.settings import Settings, load_settings
@@ -146,3 +148,15 @@ class Line:
 def line(settings: Settings) -> Line:
     """Give the way from messages to rows of this test's settings."""
     return Line(settings)
+
+
+@pytest.fixture
+def gateway_address(settings: Settings) -> Iterator[str]:
+    """Where a gateway of this test's settings runs, without keys."""
+    settings = settings.model_copy(update={"gateway_port": 0})
+    with open_gateway(settings, KeyFile(settings.gateway_keys_file)) as server:
+        serving = threading.Thread(target=server.run)
+        serving.start()
+        yield server.address
+        server.should_exit = True
+        serving.join()

@@ -223,6 +223,6 @@ def test_schema_prints_a_document(afterword: "Afterword", document: str, key: st
 
 def test_schema_names_its_documents(afterword: "Afterword") -> None:
     """Where another is asked for."""
-    ran = afterword("schema", "openapi")
+    ran = afterword("schema", "avro")
     assert ran.status == 2
-    assert "'json', 'asyncapi'" in ran.err
+    assert "'json', 'asyncapi', 'openapi'" in ran.err

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -137,7 +138,7 @@ class Up:
             env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
         )
         assert self.process.stdout is not None
-        self.addresses = [self.process.stdout.readline().split() for _ in range(3)]
+        self.addresses = [self.process.stdout.readline().split() for _ in range(4)]
 
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal, and return status and stderr once it and its parts have ended."""
@@ -163,18 +164,25 @@ def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword"
         assert found is not None
         assert up.addresses[0][:4] == ["Kafka", found.bootstrap_servers, "topic", "feedback.events"]
         assert up.addresses[1][:2] == ["ClickHouse", f"{found.clickhouse_url}/?database=afterword"]
-        assert up.addresses[2] == ["data", found.data_dir]
+        gateway = up.addresses[2][1]
+        assert up.addresses[3] == ["data", found.data_dir]
         ran = afterword("up")
         assert (ran.status, ran.out) == (2, "")
         assert ran.err.startswith("afterword: A local stack is already running on ")
         Path("events.jsonl").write_text(EVENT % 1 + "\n" + EVENT % 2)
         assert afterword("publish", "events.jsonl").status == 0
+        request = urllib.request.Request(
+            f"{gateway}/v1/feedback",
+            b'{"trace_id": "tr-3", "value": 1}',
+            {"content-type": "application/json"},
+        )
+        assert urllib.request.urlopen(request).status == 200
         status, err = up.end(signal.SIGTERM)  # the worker writes what it has
         assert (status, err.splitlines()[-1]) == (0, "stopping: the worker writes what it has")
     assert running_stack() is None
     with Up() as again:
         assert again.addresses == up.addresses
-        while not re.search(r"^2 feedbacks stored, .*; 0 m", afterword("status").out, re.MULTILINE):
+        while not re.search(r"^3 feedbacks stored, .*; 0 m", afterword("status").out, re.MULTILINE):
             assert again.process.poll() is None
-        assert afterword("query", "count", "-f", "csv").out == "type,n\ncount,2\n"
+        assert afterword("query", "count", "-f", "csv").out == "type,n\ncount,3\n"
         assert again.end(signal.SIGINT)[0] == 0

@@ -1,7 +1,9 @@
 """The front page says what happens: its commands, its snippet and its SQL run, its links lead somewhere."""
 
+import os
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +16,15 @@ if TYPE_CHECKING:
     from tests.deploy.conftest import Afterword, Line
 
 ROOT = Path(__file__).parents[2]
+FEEDBACK_ID = "019c12e9-8b3d-7000-8000-000000000000"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 pytestmark = pytest.mark.services
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, text: str = README) -> list[str]:
     """Return the code blocks in a language."""
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
 def test_the_commands_run(afterword: "Afterword", line: "Line") -> None:
@@ -58,10 +61,37 @@ def test_the_snippet_and_the_sql_run(
     assert {row[0]: row[1:] for row in rows} == {"aurora-2": (1, 1.0, 100.0), None: (1, 0.2, None)}
 
 
+def said(command: str, address: str) -> str:
+    """Run a command of a page as its reader would, and return what it prints."""
+    environment = {**os.environ, "GATEWAY": address}
+    return subprocess.run(
+        ["bash", "-c", command], env=environment, capture_output=True, check=True, text=True
+    ).stdout
+
+
+@pytest.mark.parametrize(("page", "commands"), [("README.md", 1), ("producers/GATEWAY.md", 6)])
+def test_the_curl_session_runs(
+    page: str, commands: int, gateway_address: str, line: "Line"
+) -> None:
+    """Each command answers what the page shows, where … stands for what differs each time."""
+    session = "".join(blocks("console", (ROOT / page).read_text(encoding="utf-8")))
+    steps = re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", session, flags=re.MULTILINE)
+    assert len(steps) == commands
+    published = 0
+    for command, shown in steps:
+        if command == f"curl $GATEWAY/v1/feedback/{FEEDBACK_ID}":
+            line.ingest(published)  # a worker has read what was published
+        answer = said(command, gateway_address)
+        expected = re.escape(shown.strip()).replace("…", ".*")
+        assert re.fullmatch(expected, answer), answer
+        published += answer.count('"success"') + answer.count('"partial"')
+
+
 @pytest.mark.parametrize(
     "page",
     [
         "README.md",
+        *(f"producers/{name}.md" for name in ("GATEWAY", "VENDORS", "BROWSER")),
         *(f"{root}/README.md" for root in ("schemas", "producers", "consumers", "deploy")),
     ],
 )

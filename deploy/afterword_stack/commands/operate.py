@@ -220,7 +220,7 @@ def schema(
         Document, typer.Argument(help="json: the event; asyncapi: the topic; openapi: the gateway.")
     ],
 ) -> None:
-    """Print the JSON Schema of the event, the AsyncAPI or the OpenAPI document.
+    """Print the JSON Schema, the AsyncAPI or the OpenAPI document.
 
     Example: `afterword schema json > feedback.schema.json`.
     """

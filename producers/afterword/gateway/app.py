@@ -14,7 +14,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from afterword._transport import Transport
 from afterword.gateway import beacon, feedback, honeyhive_routes, operations, otlp_routes
@@ -32,7 +31,7 @@ def create_app(
     receipts: Receipts,
     ready: Callable[[], None],
     options: GatewayOptions | None = None,
-) -> ASGIApp:
+) -> Edge:
     """Return the application; when it shuts down it flushes the transport and closes it.
 
     Args:

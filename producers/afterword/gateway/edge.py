@@ -10,8 +10,9 @@ import secrets
 from collections.abc import Mapping
 from typing import Final
 
+from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from afterword.gateway.headers import headers_in
 from afterword.gateway.metrics import Metrics
@@ -22,16 +23,16 @@ _TRACE_ID: Final = re.compile(r"[!-~]{1,256}")
 
 
 class Edge:
-    """ASGI middleware around the whole app."""
+    """ASGI middleware around the whole app, which is `app`."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
+    def __init__(self, app: Starlette, metrics: Metrics) -> None:
+        self.app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         asked = headers_in(scope)
         trace_id = _trace_id(asked)
@@ -57,7 +58,7 @@ class Edge:
 
         self._metrics.in_progress.inc()
         try:
-            await self._app(scope, read, answer)
+            await self.app(scope, read, answer)
         finally:
             self._metrics.in_progress.dec()
             route = getattr(scope.get("endpoint"), "__name__", "none")

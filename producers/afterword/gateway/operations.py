@@ -4,7 +4,6 @@
 send it no requests while that fails.
 """
 
-import asyncio
 from typing import Final
 
 from starlette.requests import Request
@@ -15,7 +14,6 @@ from afterword.gateway.answers import RETRY_AFTER_S, json_response
 from afterword.gateway.metrics import CONTENT_TYPE
 from afterword.gateway.openapi import openapi
 from afterword.gateway.service import gateway_of
-from afterword_schemas.errors import AfterwordError
 
 
 async def healthz(_: Request) -> Response:
@@ -25,12 +23,11 @@ async def healthz(_: Request) -> Response:
 
 async def readyz(request: Request) -> Response:
     """Tell whether events can be published now."""
-    try:
-        await asyncio.to_thread(gateway_of(request).ready)
-    except AfterwordError as error:
-        body = {"status": "unavailable", "detail": str(error)}
-        return json_response(503, body, {"retry-after": str(RETRY_AFTER_S)})
-    return json_response(200, {"status": "ok"})
+    fault = await gateway_of(request).readiness.fault()
+    if fault is None:
+        return json_response(200, {"status": "ok"})
+    body = {"status": "unavailable", "detail": fault}
+    return json_response(503, body, {"retry-after": str(RETRY_AFTER_S)})
 
 
 async def metrics(request: Request) -> Response:

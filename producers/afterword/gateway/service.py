@@ -28,6 +28,7 @@ from afterword.gateway.keys import KeyFile, Scope
 from afterword.gateway.metrics import Metrics
 from afterword.gateway.publisher import Publisher
 from afterword.gateway.rates import RateLimiter
+from afterword.gateway.readiness import Readiness
 from afterword.gateway.receipts import Receipts
 
 PROJECT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -77,7 +78,7 @@ class Gateway:
         self.transport = transport
         self.keys = keys
         self.receipts = receipts
-        self.ready = ready
+        self.readiness = Readiness(ready)
         self.options = options
         self.metrics = Metrics()
         self.rates = RateLimiter()

@@ -3,7 +3,7 @@
 import gzip
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -15,12 +15,15 @@ from afterword.gateway import BodyLimits, GatewayOptions
 from afterword_schemas import EventError, RejectCode, read_event
 from afterword_schemas.testing import events
 
+if TYPE_CHECKING:
+    from tests.producers.gateway.conftest import Serve, Served
+
 FEEDBACK_ID = "019c12e9-8b3d-7000-8000-000000000000"
 THUMB: dict[str, Any] = {"trace_id": "tr-1", "value": 1}
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def test_one_event_is_accepted(gateway: Any) -> None:
+def test_one_event_is_accepted(gateway: "Served") -> None:
     """The answer has Portkey's shape, and the event what its sender left out."""
     answer = gateway.http.post("/v1/feedback", json=THUMB)
 
@@ -43,7 +46,7 @@ def test_one_event_is_accepted(gateway: Any) -> None:
     assert message.headers == (("schema", b"feedback/v1"),)
 
 
-def test_items_are_judged_one_by_one(gateway: Any) -> None:
+def test_items_are_judged_one_by_one(gateway: "Served") -> None:
     """A refused item takes no other with it, and the answer says which, where and why."""
     batch = [THUMB, THUMB | {"value": 11, "feedback_id": FEEDBACK_ID}, 3, THUMB | {"value": -1}]
 
@@ -76,7 +79,7 @@ def test_items_are_judged_one_by_one(gateway: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [{"value": 1}, [{"value": 1}, {"trace_id": "tr-1"}]])
-def test_nothing_accepted_is_422(gateway: Any, body: object) -> None:
+def test_nothing_accepted_is_422(gateway: "Served", body: object) -> None:
     """Where all is refused nothing is published."""
     answer = gateway.http.post("/v1/feedback", json=body)
 
@@ -85,7 +88,7 @@ def test_nothing_accepted_is_422(gateway: Any, body: object) -> None:
     assert gateway.transport.events == []
 
 
-def test_empty_array_is_answered(gateway: Any) -> None:
+def test_empty_array_is_answered(gateway: "Served") -> None:
     """An array without events is a success of nothing: a client may flush an empty buffer."""
     answer = gateway.http.post("/v1/feedback", json=[])
 
@@ -111,7 +114,7 @@ def test_empty_array_is_answered(gateway: Any) -> None:
         (b'{"feedback": ' * 100_000, "too_deep"),
     ],
 )
-def test_what_is_no_json_is_400(gateway: Any, body: bytes, code: str) -> None:
+def test_what_is_no_json_is_400(gateway: "Served", body: bytes, code: str) -> None:
     """A body that cannot be read is refused as a whole."""
     headers = {"content-type": "application/json"}
     answer = gateway.http.post("/v1/feedback", content=body, headers=headers)
@@ -121,7 +124,7 @@ def test_what_is_no_json_is_400(gateway: Any, body: bytes, code: str) -> None:
     assert gateway.transport.events == []
 
 
-def test_broken_end_of_an_array_publishes_nothing(gateway: Any) -> None:
+def test_broken_end_of_an_array_publishes_nothing(gateway: "Served") -> None:
     """The good items before the place where a body breaks off are not accepted."""
     body = json.dumps([THUMB, THUMB]).encode()[:-5]
     headers = {"content-type": "application/json"}
@@ -159,7 +162,7 @@ odd_texts = st.sampled_from(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(st.lists(events() | odd_texts, max_size=6))
-def test_verdict_is_the_workers(serve: Any, batch: list[Any]) -> None:
+def test_verdict_is_the_workers(serve: "Serve", batch: list[Any]) -> None:
     """Each item of a batch gets the verdict that it gets alone from the worker, on the same text."""
     gateway = serve()
     whole = [
@@ -189,7 +192,7 @@ def test_verdict_is_the_workers(serve: Any, batch: list[Any]) -> None:
     assert [message.value for message in gateway.transport.messages] == accepted
 
 
-def test_the_same_id_again_is_the_same_event(gateway: Any) -> None:
+def test_the_same_id_again_is_the_same_event(gateway: "Served") -> None:
     """A request that is repeated publishes under the same key, which counts once."""
     for _ in range(2):
         answer = gateway.http.post(
@@ -200,7 +203,7 @@ def test_the_same_id_again_is_the_same_event(gateway: Any) -> None:
     assert {message.key for message in gateway.transport.messages} == {FEEDBACK_ID.encode()}
 
 
-def test_portkeys_spelling_is_read(gateway: Any) -> None:
+def test_portkeys_spelling_is_read(gateway: "Served") -> None:
     """`traceID`, and metadata as the text of an object, become what the worker knows."""
     said = {"traceID": "tr-1", "value": 5, "metadata": '{"_user": "u-19"}'}
     assert gateway.http.post("/v1/feedback", json=said).status_code == 200
@@ -209,7 +212,7 @@ def test_portkeys_spelling_is_read(gateway: Any) -> None:
     assert (event["trace_id"], event["metadata"]) == ("tr-1", {"_user": "u-19"})
 
 
-def test_duplicate_keys_do_not_hide_behind_portkeys_spelling(gateway: Any) -> None:
+def test_duplicate_keys_do_not_hide_behind_portkeys_spelling(gateway: "Served") -> None:
     """An item that is translated is looked at for lost values first."""
     body = b'{"traceID": "tr-1", "value": 5, "feedback": {"a": 1, "a": 2}}'
     answer = gateway.http.post(
@@ -220,7 +223,7 @@ def test_duplicate_keys_do_not_hide_behind_portkeys_spelling(gateway: Any) -> No
 
 
 @pytest.mark.parametrize("digits", [30, 5_000])
-def test_translated_items_keep_the_limit_of_integers(gateway: Any, digits: int) -> None:
+def test_translated_items_keep_the_limit_of_integers(gateway: "Served", digits: int) -> None:
     """An integer too wide is refused in an item that is written anew, as in any other."""
     body = f'{{"traceID": "tr-1", "feedback": {{"a": {"9" * digits}}}}}'.encode()
     answer = gateway.http.post(
@@ -229,7 +232,7 @@ def test_translated_items_keep_the_limit_of_integers(gateway: Any, digits: int) 
     assert answer.json()["errors"][0]["code"] == "out_of_range"
 
 
-def test_trace_context_travels_as_a_header(gateway: Any) -> None:
+def test_trace_context_travels_as_a_header(gateway: "Served") -> None:
     """The item's own traceparent goes before the request's."""
     other = TRACEPARENT.replace("-01", "-00")
     answer = gateway.http.post(
@@ -244,7 +247,7 @@ def test_trace_context_travels_as_a_header(gateway: Any) -> None:
     assert "traceparent" not in gateway.transport.events[1]
 
 
-def test_a_bad_traceparent_is_refused_where_it_is_the_items(gateway: Any) -> None:
+def test_a_bad_traceparent_is_refused_where_it_is_the_items(gateway: "Served") -> None:
     """An item says what it means; a proxy's broken header is nobody's feedback."""
     answer = gateway.http.post(
         "/v1/feedback", json=[THUMB | {"traceparent": "x"}, THUMB], headers={"traceparent": "x"}
@@ -253,7 +256,7 @@ def test_a_bad_traceparent_is_refused_where_it_is_the_items(gateway: Any) -> Non
     assert answer.json()["errors"][0]["path"] == "$.traceparent"
 
 
-def test_trace_context_in_front_leaves_the_event_as_it_is(gateway: Any) -> None:
+def test_trace_context_in_front_leaves_the_event_as_it_is(gateway: "Served") -> None:
     """As our SDK writes it, the rest is the event byte for byte; a second one is an unknown field."""
     event = (
         b' "feedback_id":"%s","trace_id":"\xc3\xa9","value" :1.0,"project":"p","updated_at":"%s"}'
@@ -272,7 +275,7 @@ def test_trace_context_in_front_leaves_the_event_as_it_is(gateway: Any) -> None:
     assert dict(message.headers)["traceparent"] == TRACEPARENT.encode()
 
 
-def test_update_is_a_patch(gateway: Any) -> None:
+def test_update_is_a_patch(gateway: "Served") -> None:
     """Portkey's update merges, by PUT and by POST."""
     for method in ("PUT", "POST"):
         answer = gateway.http.request(
@@ -285,7 +288,7 @@ def test_update_is_a_patch(gateway: Any) -> None:
         assert (event["value"], event["weight"]) == (4, 0.5)
 
 
-def test_clear_is_a_clear(gateway: Any) -> None:
+def test_clear_is_a_clear(gateway: "Served") -> None:
     """DELETE takes the event back."""
     assert gateway.http.delete(f"/v1/feedback/{FEEDBACK_ID}").status_code == 200
 
@@ -301,7 +304,9 @@ def test_clear_is_a_clear(gateway: Any) -> None:
         ({}, "$"),
     ],
 )
-def test_an_update_says_only_what_the_address_does(gateway: Any, body: object, path: str) -> None:
+def test_an_update_says_only_what_the_address_does(
+    gateway: "Served", body: object, path: str
+) -> None:
     """Another id or op in the body is refused, and so is nothing at all."""
     answer = gateway.http.put(f"/v1/feedback/{FEEDBACK_ID}", json=body)
 
@@ -309,7 +314,7 @@ def test_an_update_says_only_what_the_address_does(gateway: Any, body: object, p
     assert answer.json()["errors"][0]["path"] == path
 
 
-def test_an_update_takes_one_object(gateway: Any) -> None:
+def test_an_update_takes_one_object(gateway: "Served") -> None:
     """One address is one event."""
     answer = gateway.http.put(f"/v1/feedback/{FEEDBACK_ID}", json=[{"value": 1}])
     assert answer.status_code == 400
@@ -317,7 +322,7 @@ def test_an_update_takes_one_object(gateway: Any) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
 @pytest.mark.parametrize("feedback_id", ["1", "tr-1", f"{FEEDBACK_ID}0", "%00", "..%2f"])
-def test_what_is_no_uuid_is_not_found(gateway: Any, method: str, feedback_id: str) -> None:
+def test_what_is_no_uuid_is_not_found(gateway: "Served", method: str, feedback_id: str) -> None:
     """An address that no feedback can have is none."""
     answer = gateway.http.request(method, f"/v1/feedback/{feedback_id}")
 
@@ -329,7 +334,7 @@ def test_what_is_no_uuid_is_not_found(gateway: Any, method: str, feedback_id: st
     ("encoding", "compress"),
     [("gzip", gzip.compress), ("zstd", zstd.compress), ("GZIP", gzip.compress)],
 )
-def test_compressed_bodies_are_expanded(gateway: Any, encoding: str, compress: Any) -> None:
+def test_compressed_bodies_are_expanded(gateway: "Served", encoding: str, compress: Any) -> None:
     """Both gzip and zstd are read, in several members or frames too."""
     text = json.dumps([THUMB] * 50).encode()
     body = compress(text[:100]) + compress(text[100:])
@@ -343,28 +348,28 @@ def test_compressed_bodies_are_expanded(gateway: Any, encoding: str, compress: A
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "json"])
-def test_other_types_are_refused(gateway: Any, kind: str) -> None:
+def test_other_types_are_refused(gateway: "Served", kind: str) -> None:
     """What a web page may send without asking is no JSON here."""
     answer = gateway.http.post("/v1/feedback", content=b"{}", headers={"content-type": kind})
     assert answer.status_code == 415
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/vnd.api+json"])
-def test_types_of_json_are_read(gateway: Any, kind: str) -> None:
+def test_types_of_json_are_read(gateway: "Served", kind: str) -> None:
     """Parameters and structured suffixes are JSON too."""
     body = json.dumps(THUMB).encode()
     answer = gateway.http.post("/v1/feedback", content=body, headers={"content-type": kind})
     assert answer.status_code == 200
 
 
-def test_a_body_without_a_type_is_read_as_json(gateway: Any) -> None:
+def test_a_body_without_a_type_is_read_as_json(gateway: "Served") -> None:
     """A client that names no type means the only one there is."""
     request = gateway.http.build_request("POST", "/v1/feedback", content=json.dumps(THUMB))
     request.headers.pop("content-type", None)
     assert gateway.http.send(request).status_code == 200
 
 
-def test_too_many_items_are_413(gateway: Any) -> None:
+def test_too_many_items_are_413(gateway: "Served") -> None:
     """A million zeros would be answered with a million errors."""
     answer = gateway.http.post("/v1/feedback", json=[0] * 5_001)
 
@@ -372,7 +377,7 @@ def test_too_many_items_are_413(gateway: Any) -> None:
     assert gateway.transport.events == []
 
 
-def test_kafka_away_is_503_with_the_ids(gateway: Any) -> None:
+def test_kafka_away_is_503_with_the_ids(gateway: "Served") -> None:
     """What Kafka did not take is named with its id, under which it can be sent again."""
     gateway.transport.fail("the broker is away")
     answer = gateway.http.post("/v1/feedback", json=[THUMB, {"value": 1}])
@@ -389,7 +394,7 @@ def test_kafka_away_is_503_with_the_ids(gateway: Any) -> None:
     assert UUID(body["feedback_ids"][0]).version == 7
 
 
-def test_an_answer_waits_for_kafka(serve: Any) -> None:
+def test_an_answer_waits_for_kafka(serve: "Serve") -> None:
     """Without Kafka's word in time there is no 200, and a late word harms nobody."""
     gateway = serve(GatewayOptions(delivery_timeout_s=0.05))
     gateway.transport.hold()
@@ -402,7 +407,7 @@ def test_an_answer_waits_for_kafka(serve: Any) -> None:
     assert gateway.http.post("/v1/feedback", json=THUMB).status_code == 200
 
 
-def test_a_full_queue_is_503(serve: Any) -> None:
+def test_a_full_queue_is_503(serve: "Serve") -> None:
     """What the queue has no room for is unavailable; what it took is accepted."""
     gateway = serve(GatewayOptions(delivery_timeout_s=0.05))
     gateway.transport._capacity = 1
@@ -417,13 +422,13 @@ def test_a_full_queue_is_503(serve: Any) -> None:
     ]
 
 
-def test_a_closed_transport_is_503(gateway: Any) -> None:
+def test_a_closed_transport_is_503(gateway: "Served") -> None:
     """A request that comes while the process ends is sent elsewhere."""
     gateway.transport.close(0)
     assert gateway.http.post("/v1/feedback", json=THUMB).status_code == 503
 
 
-def test_large_bodies_are_413(serve: Any) -> None:
+def test_large_bodies_are_413(serve: "Serve") -> None:
     """Declared or not, compressed or not, a body that is too large is refused."""
     gateway = serve(GatewayOptions(body=BodyLimits(max_bytes=1_000)))
     large = json.dumps(THUMB | {"feedback": {"comment": "x" * 1_000}}).encode()
@@ -441,7 +446,7 @@ def test_large_bodies_are_413(serve: Any) -> None:
     assert gateway.http.post("/v1/feedback", json=THUMB).status_code == 200
 
 
-def test_a_single_event_has_the_events_limit(gateway: Any) -> None:
+def test_a_single_event_has_the_events_limit(gateway: "Served") -> None:
     """One event of more than a million bytes is refused by the event's own rule."""
     said = THUMB | {"feedback": {"comment": "x" * 1_000_000}}
     answer = gateway.http.post("/v1/feedback", json=said)
@@ -458,7 +463,9 @@ def test_a_single_event_has_the_events_limit(gateway: Any) -> None:
         ({"x-portkey-trace-id": "tr-9", "x-trace-id": "tr-8"}, "tr-9"),
     ],
 )
-def test_answers_name_the_callers_trace(gateway: Any, given: dict[str, str], expected: str) -> None:
+def test_answers_name_the_callers_trace(
+    gateway: "Served", given: dict[str, str], expected: str
+) -> None:
     """The trace id of the request comes back, under both names."""
     answer = gateway.http.post("/v1/feedback", json=THUMB, headers=given)
 
@@ -466,7 +473,7 @@ def test_answers_name_the_callers_trace(gateway: Any, given: dict[str, str], exp
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 257, "\x7f"])
-def test_a_trace_id_that_is_none_is_not_echoed(gateway: Any, given: str) -> None:
+def test_a_trace_id_that_is_none_is_not_echoed(gateway: "Served", given: str) -> None:
     """A new one takes its place."""
     answer = gateway.http.get("/healthz", headers={"x-trace-id": given})
 

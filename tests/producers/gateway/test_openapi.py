@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import schemathesis
@@ -16,6 +16,10 @@ from afterword import MemoryTransport
 from afterword.gateway import GatewayServer, KeyFile, ServerOptions, create_app
 from afterword.gateway.openapi import openapi
 from afterword_schemas.receipt import Receipt, ReceiptStatus
+
+if TYPE_CHECKING:
+    from starlette.routing import Route
+    from tests.producers.gateway.conftest import Served
 
 
 class NoReceipts:
@@ -56,12 +60,12 @@ def test_document_is_valid_openapi() -> None:
     validate(openapi())
 
 
-def test_every_route_is_described(gateway: Any) -> None:
+def test_every_route_is_described(gateway: "Served") -> None:
     """Each address with each method of the app stands in the document, and nothing else does."""
     routes = {
         (route.path, method.lower())
-        for route in gateway.http.app._app.routes
-        for method in route.methods - {"HEAD", "OPTIONS"}
+        for route in cast("list[Route]", gateway.app.routes)
+        for method in (route.methods or set()) - {"HEAD", "OPTIONS"}
     }
     described = {
         (path, method)

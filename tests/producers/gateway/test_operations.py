@@ -1,18 +1,24 @@
 """Health, readiness, counters, receipts, and addresses that are none."""
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from afterword.gateway import readiness
 from afterword_schemas.errors import StoreError
 from afterword_schemas.receipt import Receipt, ReceiptStatus
+
+if TYPE_CHECKING:
+    from tests.producers.gateway.conftest import Served
 
 FEEDBACK_ID = "019c12e9-8b3d-7000-8000-000000000000"
 THUMB: dict[str, Any] = {"trace_id": "tr-1", "value": 1}
 
 
-def test_ready_is_kafkas_word(gateway: Any) -> None:
+def test_ready_is_kafkas_word(gateway: "Served", monkeypatch: pytest.MonkeyPatch) -> None:
     """The process lives on while Kafka is away, and says that it cannot publish."""
+    monkeypatch.setattr(readiness, "_KEPT_S", 0.0)
     assert gateway.http.get("/readyz").status_code == 200
 
     gateway.ready.append(StoreError("Kafka does not answer"))
@@ -23,7 +29,19 @@ def test_ready_is_kafkas_word(gateway: Any) -> None:
     assert gateway.http.get("/healthz").status_code == 200
 
 
-def test_counters_tell_what_happened(gateway: Any) -> None:
+def test_readiness_is_looked_up_once_for_all() -> None:
+    """A hundred questions at once are one to Kafka."""
+    looks: list[str] = []
+
+    async def ask() -> list[str | None]:
+        asked = readiness.Readiness(lambda: looks.append("once"))
+        return await asyncio.gather(*(asked.fault() for _ in range(100)))
+
+    assert asyncio.run(ask()) == [None] * 100
+    assert looks == ["once"]
+
+
+def test_counters_tell_what_happened(gateway: "Served") -> None:
     """Requests by route and status, events by outcome, and nothing of the user's."""
     gateway.http.post("/v1/feedback", json=[THUMB, THUMB, {"value": 1}])
     gateway.http.get("/no-such-place?user=secret-user")
@@ -39,7 +57,7 @@ def test_counters_tell_what_happened(gateway: Any) -> None:
     assert "secret-user" not in text
 
 
-def test_a_receipt_is_told(gateway: Any) -> None:
+def test_a_receipt_is_told(gateway: "Served") -> None:
     """What is known of an event is answered, and what is not is left out."""
     gateway.receipts.known["default", FEEDBACK_ID] = Receipt(
         FEEDBACK_ID,
@@ -56,7 +74,7 @@ def test_a_receipt_is_told(gateway: Any) -> None:
     assert "updated_at" not in answer
 
 
-def test_receipts_that_cannot_be_looked_up_are_503(gateway: Any) -> None:
+def test_receipts_that_cannot_be_looked_up_are_503(gateway: "Served") -> None:
     """ClickHouse away is not the same as an event that is unknown."""
     gateway.receipts.away = "ClickHouse does not answer"
     answer = gateway.http.get(f"/v1/feedback/{FEEDBACK_ID}")
@@ -65,7 +83,7 @@ def test_receipts_that_cannot_be_looked_up_are_503(gateway: Any) -> None:
     assert answer.json()["message"] == "ClickHouse does not answer"
 
 
-def test_unknown_addresses_are_answered_in_json(gateway: Any) -> None:
+def test_unknown_addresses_are_answered_in_json(gateway: "Served") -> None:
     """404 has the shape of every answer."""
     answer = gateway.http.get("/v2/feedback")
 
@@ -81,16 +99,16 @@ def test_unknown_addresses_are_answered_in_json(gateway: Any) -> None:
         ("PUT", "/v1/beacon", "OPTIONS, POST"),
     ],
 )
-def test_405_names_every_method(gateway: Any, method: str, path: str, allowed: str) -> None:
+def test_405_names_every_method(gateway: "Served", method: str, path: str, allowed: str) -> None:
     """The methods of an address are told, whichever route has them."""
     answer = gateway.http.request(method, path)
 
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
-def test_a_fault_of_the_gateways_own_is_500(gateway: Any) -> None:
+def test_a_fault_of_the_gateways_own_is_500(gateway: "Served") -> None:
     """It is answered without its insides, and the next request is served."""
-    gateway.http.app._app.state.gateway.keys = None
+    gateway.app.state.gateway.keys = None
 
     answer = gateway.http.post("/v1/feedback", json=THUMB)
 
