@@ -60,6 +60,7 @@ def open_gateway(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]:
             **settings.kafka,
             "message.timeout.ms": int(settings.gateway_delivery_timeout_s * 1000),
         },
+        collector=False,
     )
     receipts = ReceiptBook(
         settings.clickhouse,
@@ -73,6 +74,7 @@ def open_gateway(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]:
         keys=keys,
         receipts=receipts,
         ready=lambda: _look(settings),
+        collect=transport.collect,
         options=GatewayOptions(
             project=settings.gateway_project,
             body=BodyLimits(max_bytes=settings.gateway_max_body_bytes),

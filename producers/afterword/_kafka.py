@@ -3,7 +3,7 @@
     transport = KafkaTransport("localhost:9092", topic="feedback.events")
 
 librdkafka queues, batches, compresses and retries in threads of its own; one daemon thread here
-collects its delivery reports. Memory is bounded, order per key is kept, retries make no doubles.
+collects its delivery reports, unless the caller does so. Memory is bounded, order per key is kept, retries make no doubles.
 """
 
 import ctypes
@@ -51,6 +51,7 @@ class KafkaTransport:
         bootstrap_servers: `host:port`, several separated by commas or in a list.
         topic: Where messages go.
         kafka: Further librdkafka settings by their dotted names, before `KAFKA_DEFAULTS`.
+        collector: Whether a thread collects delivery reports; else they come from `collect`.
 
     Raises:
         SetupError: No server is named, or librdkafka refuses a setting. Whether a server answers
@@ -63,12 +64,14 @@ class KafkaTransport:
         *,
         topic: str,
         kafka: Mapping[str, object] | None = None,
+        collector: bool = True,
     ) -> None:
         self._settings = _settings(bootstrap_servers, kafka or {})
+        self._collector = collector
         self._topic = topic
         self._closed = False
         self._lock = threading.RLock()  # re-entrant: a signal handler may send or close
-        self._line: _Line | None = _Line(self._settings)
+        self._line: _Line | None = _Line(self._settings, collector=collector)
 
     def send(
         self,
@@ -88,7 +91,7 @@ class KafkaTransport:
             if self._closed:
                 raise ClosedError
             if self._line is None:
-                self._line = _Line(self._settings)
+                self._line = _Line(self._settings, collector=self._collector)
             try:
                 self._line.producer.produce(
                     self._topic,
@@ -102,6 +105,15 @@ class KafkaTransport:
                 raise QueueFullError("the queue is full, this event was not taken") from None
             except KafkaException as error:
                 raise StoreError(_explain(error.args[0])) from None
+
+    def collect(self) -> None:
+        """Report the deliveries that are known by now, in this thread; for `collector=False`.
+
+        An event loop does this for less than a thread beside it, which must be given the interpreter for
+        each single report.
+        """
+        if line := self._line:
+            line.producer.poll(0)
 
     def flush(self, timeout_s: float) -> None:
         """See `Transport.flush`."""
@@ -127,24 +139,27 @@ class KafkaTransport:
 
 
 class _Line:
-    """A producer, and the thread that collects its delivery reports."""
+    """A producer, and the thread that collects its delivery reports, where there is one."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], *, collector: bool) -> None:
         try:
             self.producer = Producer(settings, logger=logging.getLogger("afterword.kafka"))
         except (KafkaException, TypeError, ValueError) as error:
             raise SetupError(f"The Kafka settings are refused: {_first_line(error)}") from None
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._collect, name="afterword", daemon=True)
-        self._thread.start()
+        self._thread = None
+        if collector:
+            self._thread = threading.Thread(target=self._collect, name="afterword", daemon=True)
+            self._thread.start()
 
     def close(self, timeout_s: float) -> None:
         if self.producer.flush(timeout_s):
             self.producer.purge()
             self.producer.flush(_REPORT_S)
         self._over.set()
-        # Bounded: a callback may wait for a lock that a signal handler's own thread holds.
-        self._thread.join(_REPORT_S)
+        if self._thread is not None:
+            # Bounded: a callback may wait for a lock that a signal handler's own thread holds.
+            self._thread.join(_REPORT_S)
         # No producer.close(): it would free the producer under a thread that still flushes it.
         # It ends when the last reference goes, at once, because its queue is empty.
 

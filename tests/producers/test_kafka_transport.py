@@ -149,3 +149,23 @@ def test_librdkafka_logs_through_logging() -> None:
     assert heard.wait(20)
     transport.close(0)
     logger.removeHandler(ear)
+
+
+def test_without_a_collector_reports_come_when_asked_for(target: tuple[str, str]) -> None:
+    """For an event loop, which then needs no thread beside it; `flush` and `close` report, too."""
+    address, topic = target
+    transport = KafkaTransport(address, topic=topic, collector=False)
+    threads: list[str] = []
+    for _ in range(3):
+        transport.send(b"k", b"v", [], lambda _: threads.append(threading.current_thread().name))
+    assert threads == []
+    while len(threads) < 3:
+        transport.collect()
+    assert set(threads) == {threading.current_thread().name}
+
+    transport.send(b"k", b"v", [], lambda _: threads.append("flushed"))
+    transport.flush(30)
+    transport.send(b"k", b"v", [], lambda _: threads.append("closed"))
+    transport.close(30)
+    transport.collect()
+    assert threads[3:] == ["flushed", "closed"]

@@ -31,6 +31,7 @@ def create_app(
     receipts: Receipts,
     ready: Callable[[], None],
     options: GatewayOptions | None = None,
+    collect: Callable[[], None] | None = None,
 ) -> Edge:
     """Return the application; when it shuts down it flushes the transport and closes it.
 
@@ -40,9 +41,13 @@ def create_app(
         receipts: Looks up what became of an event.
         ready: Raises `AfterwordError` while events could not be published; called in a thread.
         options: Limits and defaults.
+        collect: Called while requests wait, for a transport that reports deliveries only then:
+            `KafkaTransport.collect`.
     """
     options = options or GatewayOptions()
-    gateway = Gateway(transport, keys=keys, receipts=receipts, ready=ready, options=options)
+    gateway = Gateway(
+        transport, keys=keys, receipts=receipts, ready=ready, options=options, collect=collect
+    )
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

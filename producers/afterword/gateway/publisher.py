@@ -2,13 +2,13 @@
 
     errors = await publisher.publish(items)       # [None, StoreError(…), …], one an item
 
-The transport reports from a thread of its own; the event loop is woken once a request, by the last
-of its reports.
+The transport reports from a thread of its own, and the last report of a request wakes the event loop;
+or it reports when it is asked to, which the loop then does while requests wait.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 from typing import Final
@@ -17,6 +17,8 @@ from afterword._transport import Transport
 from afterword.gateway.intake import Item
 from afterword_schemas.errors import AfterwordError, StoreError
 from afterword_schemas.event import SCHEMA_HEADER
+
+_COLLECT_EVERY_S: Final = 0.001
 
 _SCHEMA: Final = ("schema", SCHEMA_HEADER.encode())
 _LATE: Final = StoreError("Kafka did not acknowledge it in time")
@@ -29,11 +31,17 @@ class Publisher:
         transport: What carries the messages.
         timeout_s: How long a request waits. The transport should give up no later, or what a client was
             told is `unavailable` may arrive all the same; under its id it counts once even so.
+        collect: Lets the transport report what it knows, where it has no thread for that.
     """
 
-    def __init__(self, transport: Transport, timeout_s: float) -> None:
+    def __init__(
+        self, transport: Transport, timeout_s: float, collect: Callable[[], None] | None = None
+    ) -> None:
         self._transport = transport
         self._timeout_s = timeout_s
+        self._collect = collect
+        self._waiting = 0
+        self._asking = False
 
     async def publish(self, items: Sequence[Item]) -> Sequence[StoreError | None]:
         """Return what became of each item: None once Kafka has it, else why it does not."""
@@ -53,9 +61,22 @@ class Publisher:
             except AfterwordError as error:  # closed: the process is on its way out
                 report(StoreError(str(error)))
         late = loop.call_later(self._timeout_s, reports.finish)
-        await reports.complete
-        late.cancel()
+        self._waiting += 1
+        if self._collect is not None and not self._asking:
+            self._ask(loop, self._collect)
+        try:
+            await reports.complete
+        finally:
+            self._waiting -= 1
+            late.cancel()
         return list(reports.errors)
+
+    def _ask(self, loop: asyncio.AbstractEventLoop, collect: Callable[[], None]) -> None:
+        """Collect reports now, and again for as long as a request waits for one."""
+        collect()
+        self._asking = self._waiting > 0
+        if self._asking:
+            loop.call_later(_COLLECT_EVERY_S, self._ask, loop, collect)
 
 
 class _Reports:

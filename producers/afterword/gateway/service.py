@@ -64,6 +64,7 @@ class Gateway:
         receipts: Looks up what became of an event.
         ready: Raises `AfterwordError` while events could not be published; called in a thread.
         options: Limits and defaults.
+        collect: Lets the transport report deliveries, where it has no thread for that.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Gateway:
         receipts: Receipts,
         ready: Callable[[], None],
         options: GatewayOptions,
+        collect: Callable[[], None] | None = None,
     ) -> None:
         self.transport = transport
         self.keys = keys
@@ -83,7 +85,7 @@ class Gateway:
         self.metrics = Metrics()
         self.rates = RateLimiter()
         self._memory = BodyMemory(options.memory_bytes)
-        self._publisher = Publisher(transport, options.delivery_timeout_s)
+        self._publisher = Publisher(transport, options.delivery_timeout_s, collect)
 
     def admit(self, request: Request, scope: Scope) -> Access:
         """Return what a request may do; `RequestError` 401 or 403."""
