@@ -18,6 +18,7 @@ from afterword._kafka import KAFKA_DEFAULTS, KafkaTransport
 from afterword._memory import MemoryTransport, Message
 from afterword._sender import Delivery
 from afterword._signals import COPIED, EDITED, REGENERATED, Signal
+from afterword._spool import SpoolTransport
 from afterword._trace import current_trace_id, trace
 from afterword._transport import DeliveryCallback, Headers, Transport
 from afterword_schemas.errors import (
@@ -54,6 +55,7 @@ __all__ = [
     "RejectCode",
     "SetupError",
     "Signal",
+    "SpoolTransport",
     "Stats",
     "StoreError",
     "Transport",

@@ -4,9 +4,10 @@
         client.feedback(trace_id="tr-7f3", value=1, feedback={"rating": True})
 
 No call waits for the network. What was taken is delivered by `close()`, or at the end of the
-process, or is counted and reported as failed.
+process, or is counted and reported as failed; with a spool, it waits for the next process.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Literal, Self, Unpack
@@ -21,6 +22,7 @@ from afterword._identity import enrichment_id, new_id, now
 from afterword._kafka import KafkaTransport
 from afterword._sender import Delivery, Sender
 from afterword._signals import COPIED, EDITED, REGENERATED, build_signal, without_none
+from afterword._spool import SpoolTransport
 from afterword._trace import TRACEPARENT, current_trace_id, current_traceparent
 from afterword._transport import Transport
 from afterword_schemas.errors import EventError, RejectCode, SetupError
@@ -37,7 +39,8 @@ class Client:
     Every method that emits validates first, returns the event's id, and raises
 
     - `EventError` for a field that is wrong: its `path` names the field;
-    - `QueueFullError` when Kafka is away for so long that memory is full;
+    - `QueueFullError` when Kafka is away for so long that memory, or the spool, is full;
+    - `StoreError` when the spool's disk fails;
     - `ClosedError` after `close()`.
 
     Args:
@@ -47,6 +50,9 @@ class Client:
         project: The tenant of the events.
         topic: Where they go in Kafka; the gateway has its own say.
         transport: What carries them, in place of both: `MemoryTransport` in tests.
+        spool: A folder on a local disk: events are written there before a call returns, and stay
+            until they are delivered, past any outage and any death of the process. It is for the
+            processes that send to the same place; `SpoolTransport` has more to choose.
         on_delivery: Told of each event's end, from a background thread. It must be quick, and may
             not call `flush` or `close`. Without it, the first failure is logged.
         kafka: librdkafka settings by their dotted names, before the defaults.
@@ -65,6 +71,7 @@ class Client:
         project: str,
         topic: str = DEFAULT_TOPIC,
         transport: Transport | None = None,
+        spool: str | os.PathLike[str] | None = None,
         on_delivery: Callable[[Delivery], None] | None = None,
         kafka: Mapping[str, object] | None = None,
         close_timeout_s: float = 10.0,
@@ -77,6 +84,8 @@ class Client:
         if url is not None:
             transport = HttpTransport(url, api_key)
         carrier = transport or KafkaTransport(bootstrap_servers or "", topic=topic, kafka=kafka)
+        if spool is not None:
+            carrier = SpoolTransport(carrier, spool)
         self._sender = Sender(carrier, on_delivery, close_timeout_s)
 
     @property

@@ -12,13 +12,15 @@ class Stats:
         sent: Valid events handed over; always `delivered + failed + waiting`.
         delivered: Acknowledged by Kafka.
         failed: Refused by a full queue, or given up on.
-        waiting: In memory, on the way.
+        waiting: On the way: in memory, or in the spool.
+        adopted: In the spool, of processes that died; no part of the others.
     """
 
     sent: int
     delivered: int
     failed: int
     waiting: int
+    adopted: int = 0
 
 
 class Counters:

@@ -9,8 +9,8 @@
     ├── ClosedError          the call came after `close()`: fix the program
     └── SetupError           an argument or setting is wrong: stop and say what
 
-`feedback()` and its siblings raise EventError, QueueFullError and ClosedError; StoreError itself
-says in a `Delivery` why one event did not arrive: a RefusedError never will, any other may if it is
+`feedback()` and its siblings raise EventError, QueueFullError and ClosedError, and StoreError itself
+where a spool's disk fails. A `Delivery` says with one why an event did not arrive: a RefusedError never will, any other may if it is
 sent again under its id.
 """
 
@@ -18,7 +18,7 @@ from afterword_schemas.errors import AfterwordError, StoreError
 
 
 class QueueFullError(StoreError):
-    """The queue in memory is at its limit, so this event was not taken; it counts as failed."""
+    """The queue, in memory or on disk, is at its limit: this event was not taken, and so failed."""
 
 
 class RefusedError(StoreError):

@@ -3,12 +3,13 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from afterword import _process
 from afterword._counters import Counters, Stats
 from afterword._errors import ClosedError, DeliveryError
+from afterword._spool import SpoolTransport
 from afterword._transport import Headers, Transport
 from afterword_schemas.errors import AfterwordError, SetupError, StoreError
 
@@ -20,7 +21,7 @@ class Delivery:
     """What became of one event that was taken.
 
     Attributes:
-        feedback_id: The id that the call returned.
+        feedback_id: The id that the call returned; empty if it is lost with a damaged spool.
         error: None when Kafka acknowledged the event; else why it was given up.
     """
 
@@ -44,12 +45,16 @@ class Sender:
         self._callback = threading.local()
         self._closed = False
         self._entered = True
+        self._spool = transport if isinstance(transport, SpoolTransport) else None
+        if self._spool is not None:
+            self._spool.listener = self._settle_key
         _process.enter(self)
 
     @property
     def stats(self) -> Stats:
         """The counters of this moment."""
-        return self._counters.snapshot()
+        stats = self._counters.snapshot()
+        return stats if self._spool is None else replace(stats, adopted=self._spool.adopted)
 
     def send(self, feedback_id: str, event: bytes, headers: Headers) -> None:
         """Send one judged event; errors as for `Transport.send`."""
@@ -59,10 +64,12 @@ class Sender:
             self._entered = True
             _process.enter(self)
         self._counters.count_sent()
+        key = feedback_id.encode()
         try:
-            self._transport.send(
-                feedback_id.encode(), event, headers, partial(self._settle, feedback_id)
-            )
+            if self._spool is not None:  # which knows the id of each: no callback need wait for it
+                self._spool.send(key, event, headers, None)
+            else:
+                self._transport.send(key, event, headers, partial(self._settle, feedback_id))
         except AfterwordError:
             self._counters.count_refused()
             raise
@@ -91,6 +98,9 @@ class Sender:
         self._callback = threading.local()
         self._entered = False  # what runs at this process's end is not inherited everywhere
         self._transport.after_fork()
+
+    def _settle_key(self, key: bytes, error: StoreError | None) -> None:
+        self._settle(key.decode(), error)
 
     def _settle(self, feedback_id: str, error: StoreError | None) -> None:
         first = self._counters.count_settled(error)

@@ -1,7 +1,8 @@
 """The seam to the network: what a `Client` asks of whatever carries its messages.
 
-`KafkaTransport` carries them to Kafka, `MemoryTransport` keeps them for a test. One contract
-suite, `tests/producers/test_transport_contract.py`, holds both to what is written here.
+`KafkaTransport` carries them to Kafka, `HttpTransport` to the gateway, `SpoolTransport` by way of the
+disk to either, and `MemoryTransport` keeps them for a test. One contract suite,
+`tests/producers/test_transport_contract.py`, holds all of them to what is written here.
 """
 
 from collections.abc import Callable, Sequence
@@ -47,7 +48,10 @@ class Transport(Protocol):
         """Wait until all messages that were taken are reported, but at most `timeout_s`."""
 
     def close(self, timeout_s: float) -> None:
-        """Flush, then give up on the rest and report it failed. A second call does nothing."""
+        """Flush, then give up on the rest and report it failed. A second call does nothing.
+
+        A spool gives nothing up: what it still holds is not reported, and waits on disk.
+        """
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's messages and connection to the parent."""

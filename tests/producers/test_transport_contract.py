@@ -1,11 +1,12 @@
-"""What every transport promises: in memory, on librdkafka's mock broker, on Kafka, and over HTTP."""
+"""What every transport promises: in memory, on librdkafka's mock, on Kafka, over HTTP, from disk."""
 
 import json
 import random
 import string
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from afterword import (
     KafkaTransport,
     MemoryTransport,
     Message,
+    SpoolTransport,
     StoreError,
     Transport,
 )
@@ -41,19 +43,23 @@ class Place:
         pytest.param("kafka", marks=pytest.mark.services),
         "http to memory",
         pytest.param("http to kafka", marks=pytest.mark.services),
+        "spool to memory",
+        "spool to mock",
+        pytest.param("spool to kafka", marks=pytest.mark.services),
     ]
 )
 def place(
     request: pytest.FixtureRequest,
     read_topic: Callable[[str, str], list[Message]],
     start_gateway: Callable[[Transport], GatewayServer],
+    tmp_path: Path,
 ) -> Place:
-    """Each kind of transport in turn; those over HTTP reach a gateway on another one."""
+    """Each kind of transport in turn; over HTTP and from disk, on top of another one."""
     if request.param.endswith("memory"):
         memory = MemoryTransport()
         place = Place(memory, lambda: list(memory.messages))
     else:
-        if request.param == "mock":
+        if request.param.endswith("mock"):
             address, topic = request.getfixturevalue("mock_broker"), f"test-{random.random()}"
         else:
             address = request.getfixturevalue("kafka").bootstrap_servers
@@ -62,6 +68,9 @@ def place(
         place = Place(kafka, lambda: read_topic(address, topic))
     if request.param.startswith("http"):
         return Place(HttpTransport(start_gateway(place.transport).address), place.read)
+    if request.param.startswith("spool"):
+        spool = SpoolTransport(place.transport, tmp_path / "spool")
+        return Place(spool, lambda: [replace(each, timestamp_ms=None) for each in place.read()])
     return place
 
 
@@ -164,10 +173,15 @@ def test_the_largest_event_gets_through(place: Place) -> None:
 
 def test_a_forked_copy_leaves_what_waits_to_its_parent(place: Place) -> None:
     """After `after_fork`, a transport holds nothing and takes new messages."""
-    line = place.transport._line if isinstance(place.transport, KafkaTransport) else None
+    spool = place.transport if isinstance(place.transport, SpoolTransport) else None
+    carrier = place.transport if spool is None else spool._inner
+    line = carrier._line if isinstance(carrier, KafkaTransport) else None
+    drainer = spool and spool._drainer
     place.transport.after_fork()
-    if line is not None:  # no process was forked here: the parent's thread still runs
+    if line is not None:  # no process was forked here: the parent's threads still run
         line._over.set()
+    if drainer is not None:
+        drainer._mail.put(lambda: setattr(drainer, "_over", True))
     place.transport.flush(0)
     place.transport.send(KEY, make_event(KEY, 7), (), lambda _: None)
     place.transport.close(20)

@@ -1,0 +1,243 @@
+"""A queue on disk that outlives its process: a folder with a SQLite file, and a lock on the folder.
+
+    file = SpoolFile.create(root)       # the writer's; the kernel frees its lock, however it ends
+    for orphan in adopt(root, held=()): # those of processes that are gone
+        rows = orphan.page()
+
+The folder `spool-<UUIDv7>` appears with its file complete, so one without is damage. It is locked
+before it is renamed into place, and goes away while its lock is held: of two that want it, one
+gets it, and nobody opens what another is deleting.
+"""
+
+import ctypes
+import os
+import sqlite3
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final, Self
+
+from afterword._fork_gate import fork_gate, watch_forks
+from afterword._identity import new_id
+from afterword._spool_row import Row
+from afterword_schemas.errors import SetupError
+
+if sys.platform != "win32":
+    import fcntl
+
+_QUEUE: Final = "queue.db"
+_SCHEMA: Final = """
+CREATE TABLE queue (
+    id INTEGER PRIMARY KEY, key BLOB, value BLOB, headers TEXT, timestamp_ms INTEGER
+)
+"""
+_PAGE: Final = "SELECT id, key, value, headers, timestamp_ms FROM queue WHERE id > ? ORDER BY id"
+_PAGE_ROWS: Final = 500
+_PAGE_BYTES: Final = 1 << 20
+_WAL_BYTES: Final = 8 << 20
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+class SpoolFile:
+    """One process's queue, held by this process: its own, or one that it adopted.
+
+    Attributes:
+        cursor: The last id that was read.
+        held: Ids that are in memory or delivered; they are not to be loaded again.
+        done: Ids that may be deleted.
+        rows: How many are in there, once `count` was called.
+        gone: Whether it was closed, set aside or removed.
+        mine: Whether this process writes it.
+    """
+
+    def __init__(self, folder: Path, lock: int, *, mine: bool = False) -> None:
+        self.folder = folder
+        self.mine = mine
+        self.cursor = 0
+        self.held: set[int] = set()
+        self.done: list[int] = []
+        self.rows = 0
+        self.gone = False
+        self._lock = lock
+        self._db: sqlite3.Connection | None = None
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    @classmethod
+    def create(cls, root: Path) -> Self:
+        """Make an empty one.
+
+        Raises:
+            SetupError: The folder cannot be written or locked, or the system has no such locks.
+        """
+        name = new_id()
+        making, folder = root / f"new-{name}", root / f"spool-{name}"
+        try:
+            making.mkdir(mode=0o700)
+            lock = _lock(making)
+            with closing(_connect(making / _QUEUE, "rwc")) as db:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute(_SCHEMA)
+            making.rename(folder)
+            _sync(root)
+        except (OSError, sqlite3.Error) as error:
+            detail = f"The spool {root} cannot be used: {error}."
+            raise SetupError(detail, "It takes a folder on a local disk.") from None
+        if lock is None:
+            raise SetupError(f"The spool {root} cannot be used: another process took {making}.")
+        return cls(folder, lock, mine=True)
+
+    def connect(self, *, fsync: bool) -> sqlite3.Connection:
+        """Open a further connection.
+
+        Args:
+            fsync: Whether a commit waits for the disk, and so survives a power cut.
+        """
+        db = _connect(self.folder / _QUEUE, "rw")
+        db.execute(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
+        db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+        return db
+
+    def page(self) -> list[Row]:
+        """Return the next rows after the cursor, and move it; none at the end."""
+        rows: list[Row] = []
+        size = 0
+        with fork_gate.draining, closing(self._execute(_PAGE, self.cursor)) as found:
+            for columns in found:
+                rows.append(Row(self, *columns))
+                size += len(columns[2])
+                if size >= _PAGE_BYTES or len(rows) >= _PAGE_ROWS:
+                    break
+        if rows:
+            self.cursor = rows[-1].id
+        return rows
+
+    def forget(self) -> None:
+        """Delete what is done."""
+        done = self.done[:_PAGE_ROWS]
+        while done:
+            # One statement, so that it waits once for the interpreter's lock.
+            self._execute(f"DELETE FROM queue WHERE id IN ({','.join(map(str, done))})")
+            del self.done[: len(done)]
+            self.held.difference_update(done)
+            self.rows -= len(done)
+            done = self.done[:_PAGE_ROWS]
+
+    def count(self) -> None:
+        """Set `rows`."""
+        (self.rows,) = self._execute("SELECT count(*) FROM queue").fetchone()
+
+    def is_empty(self) -> bool:
+        """Whether nothing is in there."""
+        return self._execute("SELECT 1 FROM queue LIMIT 1").fetchone() is None
+
+    def is_damaged_by(self, error: sqlite3.Error) -> bool:
+        """Whether an error says that the file is broken, rather than the disk full or away."""
+        broken = getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+        return broken or not (self.folder / _QUEUE).exists()
+
+    def used_bytes(self) -> int:
+        """Return what its rows take on the disk; deleted ones leave room for others."""
+        names = ("page_count", "freelist_count", "page_size")
+        pages, free, size = (self._execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+        return int((pages - free) * size)
+
+    def close(self) -> None:
+        """Let go of it; what is in there is for whoever adopts it."""
+        self._disconnect()
+        os.close(self._lock)
+
+    def remove(self) -> None:
+        """Delete it; it must be empty, and no connection open but its own."""
+        self._disconnect()
+        try:
+            for name in (f"{_QUEUE}-shm", f"{_QUEUE}-wal", _QUEUE):  # no log outlives its database
+                (self.folder / name).unlink(missing_ok=True)
+            self.folder.rmdir()
+        finally:
+            os.close(self._lock)
+
+    def set_aside(self) -> Path:
+        """Move it out of the way as it is, and return where it is now."""
+        aside = self.folder.with_suffix(".damaged")
+        with suppress(FileNotFoundError):  # somebody removed the folder
+            self.folder.rename(aside)
+        self.close()
+        return aside
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the parent's lock, and never touch its connection again."""
+        if self._db is not None:
+            never_free(self._db)
+        os.close(self._lock)
+
+    def _execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:
+        with fork_gate.draining:
+            if self._db is None:
+                self._db = self.connect(fsync=False)  # a lost deletion costs a repeated delivery
+            return self._db.execute(sql, parameters)
+
+    def _disconnect(self) -> None:
+        self.gone = True
+        with fork_gate.draining, suppress(sqlite3.Error):
+            if self._db is not None:
+                self._db.close()
+
+
+def adopt(root: Path, held: Collection[Path]) -> Iterator[SpoolFile]:
+    """Take over the queues whose processes are gone, oldest first.
+
+    Args:
+        root: The folder that they share.
+        held: The folders of those that are this process's already.
+    """
+    for folder in sorted(root.glob("spool-*")):
+        if folder in held or folder.suffix or (lock := _lock(folder)) is None:
+            continue
+        try:
+            folder.rmdir()  # its process was killed while it removed the folder
+            os.close(lock)
+        except OSError:
+            yield SpoolFile(folder, lock)
+
+
+def never_free(connection: sqlite3.Connection) -> None:
+    """Keep a connection of the parent's from being closed in a child, now and at its end."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    watch_forks()
+    uri = f"{path.as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock a folder; None if another process has it, or had it and removed it."""
+    if sys.platform == "win32":
+        raise SetupError("A spool needs locks that Windows does not have.", "Leave spool= out.")
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(lock).st_ino == folder.stat().st_ino:
+            return lock
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        os.close(lock)
+        raise
+    os.close(lock)
+    return None
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

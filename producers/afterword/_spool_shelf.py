@@ -1,0 +1,146 @@
+"""The files of a spool that one process looks after: its own, and those it adopted.
+
+What processes left behind that died goes before what this one writes: an event before its update.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from afterword._fork_gate import fork_gate
+from afterword._spool_file import SpoolFile, adopt
+from afterword._spool_row import Row
+from afterword_schemas.errors import SetupError
+
+_log = logging.getLogger("afterword")
+
+
+class Shelf:
+    """For the draining thread alone. Whatever is done to a damaged file sets it aside.
+
+    Args:
+        root: The folder that all processes of the spool share.
+        on_damage: Told of a file that was set aside, and where it is now.
+
+    Attributes:
+        own: The file that this process writes; None while none can be made.
+
+    Raises:
+        SetupError: The folder cannot be used.
+    """
+
+    def __init__(self, root: Path, on_damage: Callable[[SpoolFile, Path], None]) -> None:
+        self._root = root
+        self._on_damage = on_damage
+        self._adopted: list[SpoolFile] = []
+        self.own: SpoolFile | None = SpoolFile.create(root)
+
+    @property
+    def adopted_rows(self) -> int:
+        """How many messages of other processes wait here."""
+        return sum(file.rows for file in self._adopted)
+
+    @property
+    def adopted_bytes(self) -> int:
+        """What they take on the disk."""
+        sizes = []
+        for file in list(self._adopted):
+            with self._guard(file):
+                sizes.append(file.used_bytes())
+        return sum(sizes)
+
+    def renew(self) -> SpoolFile | None:
+        """Return this process's own file, a new one if there is none; None where none can be made."""
+        if self.own is None:
+            try:
+                self.own = SpoolFile.create(self._root)
+            except SetupError as error:
+                _log.error("%s", error)
+        return self.own
+
+    def adopt(self) -> bool:
+        """Take over what other processes left behind; False if there is nothing."""
+        before = len(self._adopted)
+        held = {file.folder for file in self._files()}
+        with fork_gate.draining:  # a child must know of every lock that it inherits
+            for file in adopt(self._root, held):
+                self._adopted.append(file)
+                with self._guard(file):
+                    file.count()
+                if file.rows:
+                    _log.info("Adopted %d events of %s, whose process is gone", file.rows, file)
+        self.forget()
+        return len(self._adopted) > before
+
+    def rewind(self) -> None:
+        """Read all files from their beginning again."""
+        for file in self._files():
+            file.cursor = 0
+
+    def page(self) -> list[Row]:
+        """Return the next rows, oldest file first; none when all are read."""
+        for file in self._files():
+            with self._guard(file):
+                if rows := file.page():
+                    return rows
+        return []
+
+    def forget(self) -> None:
+        """Delete what is done, and the files of others that are empty."""
+        for file in self._files():
+            with self._guard(file):
+                file.forget()
+                if file is not self.own and file.is_empty():
+                    self._adopted.remove(file)
+                    file.remove()
+
+    def set_aside(self, file: SpoolFile, error: sqlite3.Error) -> None:
+        """Move a damaged file out of the way, for a person to look at."""
+        if file.gone:
+            return
+        aside = file.set_aside()
+        _log.error("%s is damaged (%s) and was moved to %s", file, error, aside)
+        self._drop(file)
+        self._on_damage(file, aside)
+
+    def close(self) -> None:
+        """Delete what is done, and let go of everything."""
+        for file in self._files():
+            try:
+                with self._guard(file):
+                    file.forget()
+                    if file.is_empty():
+                        file.remove()
+            finally:
+                if not file.gone:
+                    file.close()
+
+    def abandon(self) -> None:
+        """In a forked child: see `SpoolFile.abandon`."""
+        for file in self._files():
+            file.abandon()
+
+    def _drop(self, file: SpoolFile) -> None:
+        if file is self.own:
+            self.own = None
+        else:
+            self._adopted.remove(file)
+
+    def _files(self) -> list[SpoolFile]:
+        return [*self._adopted, *([self.own] if self.own else [])]
+
+    @contextmanager
+    def _guard(self, file: SpoolFile) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if file.is_damaged_by(error):
+                self.set_aside(file, error)
+            elif file is self.own:
+                raise
+            else:  # nor may it stand in the way of others; whoever adopts it next tries again
+                _log.error("%s cannot be read: %s", file, error)
+                self._drop(file)
+                file.close()

@@ -1,0 +1,579 @@
+"""The durable mode: what a call returned for is on disk, and stays there until it is delivered."""
+
+import signal
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from afterword import (
+    Client,
+    ClosedError,
+    Delivery,
+    DeliveryCallback,
+    DeliveryError,
+    Headers,
+    HttpTransport,
+    KafkaTransport,
+    MemoryTransport,
+    QueueFullError,
+    RefusedError,
+    SetupError,
+    SpoolTransport,
+    Stats,
+    StoreError,
+    Transport,
+    _spool_drainer,
+    _spool_window,
+)
+from afterword._fork_gate import fork_gate
+from afterword._spool_drainer import Drainer
+from afterword.gateway import GatewayServer
+
+FEEDBACK_ID = "019c12e9-8b3d-7000-8000-000000000000"
+HEADERS = [("schema", b"feedback/v1"), ("traceparent", b"\xff\x00")]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The folder of a spool that does not exist yet."""
+    return tmp_path / "spool"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for orphans, and try again, often."""
+    monkeypatch.setattr(_spool_drainer, "_SCAN_S", 0.05)
+    monkeypatch.setattr(_spool_drainer, "_RETRY_MOST_S", 0.1)
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, looking two hundred times a second."""
+    tick = threading.Event()
+    for _ in range(20 * 200):
+        if condition():
+            return
+        tick.wait(0.005)
+    pytest.fail("the condition never came true")
+
+
+def queues(root: Path) -> list[Path]:
+    """Return the folders of the processes that write, or died."""
+    return sorted(path for path in root.iterdir() if path.name.startswith("spool-"))
+
+
+def rows(root: Path) -> list[tuple[Any, ...]]:
+    """Return what stands on disk, whoever wrote it, without touching it."""
+    found = []
+    for queue in queues(root):
+        with sqlite3.connect(f"file:{queue}/queue.db?mode=ro", uri=True) as db:
+            found += db.execute("SELECT key, value, timestamp_ms FROM queue ORDER BY id").fetchall()
+        db.close()
+    return found
+
+
+def values(memory: MemoryTransport) -> list[bytes]:
+    """Return the payloads that arrived, in their order."""
+    return [message.value for message in memory.messages]
+
+
+def leave_behind(root: Path, *messages: tuple[bytes, bytes]) -> None:
+    """Leave messages in the spool, as a process that ended while the broker was away."""
+    memory = MemoryTransport()
+    memory.hold()
+    spool = SpoolTransport(memory, root)
+    for number, (key, value) in enumerate(messages):
+        spool.send(key, value, HEADERS, lambda _: None, timestamp_ms=1000 + number)
+    spool.close(0)
+
+
+def drainer_of(spool: SpoolTransport | Client) -> Drainer:
+    """Return what runs behind a spool that is open."""
+    transport = spool._sender._spool if isinstance(spool, Client) else spool
+    assert transport is not None
+    assert transport._drainer is not None
+    return transport._drainer
+
+
+def fill(emit: Callable[[], object]) -> None:
+    """Emit until it fails, but not for ever."""
+    for _ in range(1000):
+        emit()
+
+
+class Picky(MemoryTransport):
+    """Fails the messages of some keys, as a broker whose partition has no leader."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bad: set[bytes] = set()
+
+    def send(
+        self,
+        key: bytes,
+        value: bytes,
+        headers: Headers,
+        on_delivery: DeliveryCallback,
+        *,
+        timestamp_ms: int | None = None,
+    ) -> None:
+        """See `Transport.send`."""
+        if key in self.bad:
+            on_delivery(StoreError("no leader"))
+        else:
+            super().send(key, value, headers, on_delivery, timestamp_ms=timestamp_ms)
+
+
+def test_a_message_is_on_disk_when_the_call_returns(root: Path, memory: MemoryTransport) -> None:
+    """With the broker away it stands in a file of its own folder, readable by nobody else."""
+    memory.hold()
+    with Client(project="acme", transport=memory, spool=root, close_timeout_s=0) as client:
+        feedback_id = client.feedback(trace_id="t", value=1, updated_at="2026-01-31T09:30:00Z")
+        [(key, value, _)] = rows(root)
+        assert key == feedback_id.encode()
+        assert value == (
+            b'{"feedback_id":"%s","project":"acme","op":"set","trace_id":"t","value":1,'
+            b'"updated_at":"2026-01-31T09:30:00Z"}' % key
+        )
+        assert root.stat().st_mode & 0o777 == 0o700
+
+
+def test_it_is_forgotten_once_it_is_delivered(root: Path, memory: MemoryTransport) -> None:
+    """Until the report comes it stays; after it the row goes, and the folder at the end."""
+    memory.hold()
+    client = Client(project="acme", transport=memory, spool=root)
+    client.feedback(trace_id="t", value=1)
+    assert client.flush(0.1) == 1
+    assert len(rows(root)) == 1
+    assert client.stats == Stats(sent=1, delivered=0, failed=0, waiting=1)
+    memory.release()
+    assert client.flush(20) == 0
+    assert client.stats == Stats(sent=1, delivered=1, failed=0, waiting=0)
+    wait(lambda: rows(root) == [])
+    client.close()
+    assert list(root.iterdir()) == []
+
+
+def test_what_was_left_is_delivered_by_the_next(root: Path, memory: MemoryTransport) -> None:
+    """It arrives as it was given, with the time of the call, before what the next one sends."""
+    leave_behind(root, (b"k", b"1"), (b"k", b"2"))
+    spool = SpoolTransport(memory, root)
+    spool.send(b"k", b"3", (), lambda _: None)
+    wait(lambda: values(memory) == [b"1", b"2", b"3"])
+    first, second, third = memory.messages
+    assert (first.key, first.headers, first.timestamp_ms) == (b"k", tuple(HEADERS), 1000)
+    assert second.timestamp_ms == 1001
+    assert third.timestamp_ms is not None
+    assert third.timestamp_ms > 1_700_000_000_000
+    spool.close(20)
+    assert list(root.iterdir()) == []
+
+
+def test_closing_leaves_the_rest_and_says_so(
+    root: Path, memory: MemoryTransport, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What could not be delivered in time is no error: one line says how many wait, and where."""
+    memory.hold()
+    client = Client(project="acme", transport=memory, spool=root, close_timeout_s=0.05)
+    for _ in range(3):
+        client.feedback(trace_id="t", value=1)
+    client.close()
+    assert caplog.messages == [f"3 events wait in {root} for the next start"]
+    assert client.stats == Stats(sent=3, delivered=0, failed=0, waiting=3)
+    with pytest.raises(ClosedError):
+        client.feedback(trace_id="t", value=1)
+    assert len(rows(root)) == 3
+
+
+def test_adopted_events_are_counted_apart(root: Path, memory: MemoryTransport) -> None:
+    """What others left is in `adopted` while it waits, and in none of the other counters."""
+    leave_behind(root, (b"a", b"1"), (b"b", b"2"))
+    memory.hold()
+    client = Client(project="acme", transport=memory, spool=root)
+    wait(lambda: client.stats == Stats(sent=0, delivered=0, failed=0, waiting=0, adopted=2))
+    memory.release()
+    wait(lambda: client.stats == Stats(sent=0, delivered=0, failed=0, waiting=0, adopted=0))
+    client.close()
+
+
+def test_a_failed_delivery_is_tried_again(
+    root: Path, memory: MemoryTransport, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error of the broker's is no end: nothing counts as failed, and one line says why it waits."""
+    heard: list[Delivery] = []
+    memory.fail("the broker is away")
+    client = Client(project="acme", transport=memory, spool=root, on_delivery=heard.append)
+    ids = [client.feedback(trace_id="t", value=1) for _ in range(100)]
+    wait(lambda: drainer_of(client)._retries >= 3)
+    assert client.stats == Stats(sent=100, delivered=0, failed=0, waiting=100)
+    assert heard == []
+    memory.recover()
+    assert client.flush(20) == 0
+    assert sorted(event["feedback_id"] for event in memory.events) == ids
+    assert sorted(each.feedback_id for each in heard if each.error is None) == ids
+    client.close()
+    assert caplog.messages == [f"Events wait in {root}, and are tried again: the broker is away"]
+
+
+def test_nothing_overtakes_a_failed_delivery_of_its_key(root: Path) -> None:
+    """An update waits for its event, also while the events of other keys pass by."""
+    picky = Picky()
+    picky.bad = {b"a"}
+    spool = SpoolTransport(picky, root)
+    for key, value in [(b"a", b"set a"), (b"b", b"set b"), (b"a", b"patch a"), (b"b", b"patch b")]:
+        spool.send(key, value, (), lambda _: None)
+    wait(lambda: values(picky) == [b"set b", b"patch b"])
+    spool.send(b"c", b"set c", (), lambda _: None)
+    spool.send(b"a", b"clear a", (), lambda _: None)
+    wait(lambda: values(picky) == [b"set b", b"patch b", b"set c"])
+    picky.bad = set()
+    spool.flush(20)
+    assert values(picky)[3:] == [b"set a", b"patch a", b"clear a"]
+    spool.close(20)
+
+
+def test_a_key_waits_for_what_another_process_left_of_it(root: Path) -> None:
+    """Also across a restart: an update does not pass the event that still waits in an old file."""
+    leave_behind(root, (b"a", b"set a"))
+    picky = Picky()
+    picky.bad = {b"a"}
+    spool = SpoolTransport(picky, root)
+    spool.send(b"a", b"patch a", (), lambda _: None)
+    spool.send(b"b", b"set b", (), lambda _: None)
+    wait(lambda: values(picky) == [b"set b"])
+    picky.bad = set()
+    wait(lambda: values(picky) == [b"set b", b"set a", b"patch a"])
+    spool.close(20)
+
+
+def test_a_full_queue_below_is_waited_for(root: Path) -> None:
+    """That the transport below is full is no error of the caller's: the rest waits on disk."""
+    memory = MemoryTransport(capacity=1)
+    memory.hold()
+    spool = SpoolTransport(memory, root)
+    for number in range(10):
+        spool.send(b"%d" % number, b"%d" % number, (), lambda _: None)
+    wait(lambda: len(memory._waiting) == 1)
+    memory.release()
+    spool.close(20)
+    assert values(memory) == [b"%d" % number for number in range(10)]
+
+
+def test_memory_is_bounded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only so many are in memory; the rest is read from disk, in order, when there is room."""
+    monkeypatch.setattr(_spool_window, "_MOST_ROWS", 10)
+    memory = MemoryTransport()
+    memory.hold()
+    spool = SpoolTransport(memory, root, fsync=False)
+    for number in range(1000):
+        spool.send(b"%d" % number, b"%d" % number, (), lambda _: None)
+    drainer = drainer_of(spool)
+    wait(lambda: drainer._mail.empty() and not drainer._direct)
+    assert len(memory._waiting) <= 600  # a page beyond the window
+    memory.release()
+    spool.close(20)
+    assert values(memory) == [b"%d" % number for number in range(1000)]
+    assert list(root.iterdir()) == []
+
+
+def test_a_full_spool_says_so_and_takes_again(root: Path, memory: MemoryTransport) -> None:
+    """Beyond `max_bytes` a call raises and nothing is taken; with room again it goes on."""
+    memory.hold()
+    spool = SpoolTransport(memory, root, max_bytes=200_000)
+    client = Client(project="acme", transport=spool, close_timeout_s=20)
+    words = r"the spool is full \(200000 bytes wait or the disk has no room\), this event was not"
+    with pytest.raises(QueueFullError, match=words):
+        fill(lambda: client.feedback(trace_id="t", value=1, feedback={"text": "x" * 1000}))
+    taken = client.stats.waiting
+    assert 100 < taken < 200
+    assert len(rows(root)) == taken
+    assert client.stats == Stats(sent=taken + 1, delivered=0, failed=1, waiting=taken)
+    memory.release()
+    assert client.flush(20) == 0
+    wait(lambda: rows(root) == [])
+    client.feedback(trace_id="t", value=1, feedback={"text": "x" * 1000})
+    client.close()
+    assert len(memory.messages) == taken + 1
+
+
+def test_what_was_adopted_counts_towards_the_bound(root: Path, memory: MemoryTransport) -> None:
+    """A service that is killed again and again while the broker is away does not fill the disk."""
+    leave_behind(root, *[(b"%d" % number, b"x" * 1000) for number in range(200)])
+    memory.hold()
+    spool = SpoolTransport(memory, root, max_bytes=200_000)
+    wait(lambda: spool.adopted == 200)
+    wait(lambda: drainer_of(spool).intake.limit_bytes < 0)
+    with pytest.raises(QueueFullError):
+        fill(lambda: spool.send(b"k", b"x" * 1000, (), lambda _: None))
+    assert len(rows(root)) < 210
+    memory.release()
+    wait(lambda: spool.adopted == 0)
+    wait(lambda: drainer_of(spool).intake.limit_bytes == 200_000)
+    spool.send(b"k", b"x" * 1000, (), lambda _: None)
+    spool.close(20)
+
+
+def test_the_gateway_may_refuse_for_good(
+    root: Path,
+    start_gateway: Callable[[Transport], GatewayServer],
+    memory: MemoryTransport,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is kept with its reason for a person to see, counts as failed, and holds nothing up."""
+    heard: list[StoreError | None] = []
+    spool = SpoolTransport(HttpTransport(start_gateway(memory).address), root)
+    template = b'{"feedback_id":"%s","project":"acme","trace_id":"t","value":%d}'
+    good, bad = FEEDBACK_ID.encode(), FEEDBACK_ID.replace("8b3d", "8b3e").encode()
+    for key, value in [(good, 1), (bad, 11), (bad, 12), (bad, 3)]:
+        spool.send(key, template % (key, value), (), heard.append, timestamp_ms=1_769_851_800_000)
+    spool.close(20)
+    assert sorted(str(each) for each in heard) == [
+        "None",
+        "None",
+        "value must be at most 10 [out_of_range at $.value]",
+        "value must be at most 10 [out_of_range at $.value]",
+    ]
+    assert all(error is None or isinstance(error, RefusedError) for error in heard)
+    assert sorted(event["value"] for event in memory.events) == [1, 3]
+    with sqlite3.connect(root / "refused.db") as db:
+        kept = db.execute(
+            "SELECT key, value, timestamp_ms, code, path, detail FROM refused ORDER BY id"
+        ).fetchall()
+    db.close()
+    said = (1_769_851_800_000, "out_of_range", "$.value", "value must be at most 10")
+    assert kept == [(bad, template % (bad, 11), *said), (bad, template % (bad, 12), *said)]
+    [line] = caplog.messages
+    assert line == (
+        f"{bad.decode()} was refused: value must be at most 10 [out_of_range at $.value]."
+        f" It is kept in {root}/refused.db; the next are only kept."
+    )
+
+
+def test_a_refused_event_is_reported_at_the_end(root: Path) -> None:
+    """The client counts it as failed, tells the callback, and says so at `close`."""
+
+    class Refusing(MemoryTransport):
+        def send(self, *args: Any, **rest: Any) -> None:
+            args[3](RefusedError("not_allowed", "$.project", "the key is of another project"))
+
+    heard: list[Delivery] = []
+    client = Client(project="acme", transport=Refusing(), spool=root, on_delivery=heard.append)
+    feedback_id = client.feedback(trace_id="t", value=1)
+    assert client.flush(20) == 0
+    assert client.stats == Stats(sent=1, delivered=0, failed=1, waiting=0)
+    assert [(each.feedback_id, str(each.error)) for each in heard] == [
+        (feedback_id, "the key is of another project [not_allowed at $.project]")
+    ]
+    with pytest.raises(DeliveryError, match="1 events were not delivered"):
+        client.close()
+
+
+def test_a_message_that_expires_below_is_sent_again(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Librdkafka may give a message up after its timeout: the spool does not."""
+    reports: list[StoreError | None] = []
+    settings = {"message.timeout.ms": 20, "log_level": 0}
+    spool = SpoolTransport(KafkaTransport("127.0.0.1:1", topic="t", kafka=settings), root)
+    spool.send(b"k", b"v", (), reports.append)
+    wait(lambda: drainer_of(spool)._retries >= 2)
+    spool.close(0)
+    assert reports == []
+    assert [value for _, value, _ in rows(root)] == [b"v"]
+    assert "Local: Message timed out [_MSG_TIMED_OUT]" in caplog.messages[0]
+
+
+def test_two_processes_share_a_folder(root: Path) -> None:
+    """Each delivers its own; nothing is taken from one that lives."""
+    first, second = MemoryTransport(), MemoryTransport()
+    first.hold()
+    one, two = SpoolTransport(first, root), SpoolTransport(second, root)
+    one.send(b"k", b"of the first", (), lambda _: None)
+    two.send(b"k", b"of the second", (), lambda _: None)
+    two.flush(20)
+    drainer = drainer_of(two)
+    began_s = drainer._scan_at
+    wait(lambda: drainer._scan_at > began_s + 0.1)  # it looked for orphans meanwhile
+    assert (values(second), two.adopted) == ([b"of the second"], 0)
+    first.release()
+    one.close(20)
+    two.close(20)
+    assert values(first) == [b"of the first"]
+
+
+def test_an_orphan_is_adopted_once(root: Path) -> None:
+    """Of eight processes that start at once, one delivers what a ninth left behind."""
+    leave_behind(root, *[(b"%d" % number, b"v") for number in range(500)])
+    memories = [MemoryTransport() for _ in range(8)]
+    barrier = threading.Barrier(8)
+    spools: list[SpoolTransport] = []
+
+    def start(memory: MemoryTransport) -> None:
+        barrier.wait()
+        spools.append(SpoolTransport(memory, root))
+
+    threads = [threading.Thread(target=start, args=(memory,)) for memory in memories]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wait(lambda: len(queues(root)) == 8)
+    for spool in spools:
+        spool.close(20)
+    arrived = [message.key for memory in memories for message in memory.messages]
+    assert sorted(arrived) == sorted(b"%d" % number for number in range(500))
+    assert sum(bool(memory.messages) for memory in memories) == 1
+    assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "missing"])
+def test_a_damaged_file_is_moved_aside(
+    root: Path, memory: MemoryTransport, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    """It stops neither the service nor the good files, and a person can look at it."""
+    leave_behind(root, *[(b"%d" % number, b"x" * 1000) for number in range(50)])
+    [broken] = queues(root)
+    leave_behind(root, (b"k", b"good"))
+    database = broken / "queue.db"
+    if damage == "missing":
+        database.rename(broken / "elsewhere.db")
+    else:
+        whole = database.read_bytes()
+        database.write_bytes(b"\xff" * 5000 if damage == "garbage" else whole[: len(whole) // 2])
+    spool = SpoolTransport(memory, root)
+    spool.send(b"k", b"new", (), lambda _: None)
+    wait(lambda: broken.with_suffix(".damaged").exists())
+    spool.close(20)
+    assert values(memory)[-2:] == [b"good", b"new"]
+    assert [path.name for path in root.iterdir()] == [f"{broken.name}.damaged"]
+    [line] = [line for line in caplog.messages if line.startswith(f"{broken} is damaged (")]
+    assert line.endswith(f"and was moved to {broken}.damaged")
+
+
+def test_a_file_that_is_damaged_while_it_is_written_is_replaced(
+    root: Path, memory: MemoryTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was in it is reported as failed, not forgotten; the next calls go to a new one."""
+    memory.hold()
+    heard: list[Delivery] = []
+    client = Client(project="acme", transport=memory, spool=root, on_delivery=heard.append)
+    drainer = drainer_of(client)
+    client.feedback(trace_id="t", value=1)
+    wait(lambda: len(memory._waiting) == 1)
+    drainer._direct = False  # so that the next is on disk only
+    drainer.halt()
+    client.feedback(trace_id="t", value=2)
+    [broken] = queues(root)
+
+    def fail(_: sqlite3.Connection) -> None:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(drainer.intake, "_limit", fail)  # as SQLite fails on a bad page
+        with pytest.raises(StoreError, match="did not take this event: database disk image is mal"):
+            client.feedback(trace_id="t", value=3)
+    wait(lambda: len(heard) == 1)
+    assert (heard[0].feedback_id, type(heard[0].error)) == ("", StoreError)
+    assert str(heard[0].error) == f"its file was damaged, see {broken}.damaged"
+    client.feedback(trace_id="t", value=4)
+    drainer._mail.put(lambda: setattr(drainer, "_halted", False))
+    memory.release()
+    assert client.flush(20) == 0
+    assert [event["value"] for event in memory.events] == [1, 4]
+    assert client.stats == Stats(sent=4, delivered=2, failed=2, waiting=0)
+    with pytest.raises(DeliveryError, match="its file was damaged"):
+        client.close()
+    assert [path.name for path in root.iterdir()] == [f"{broken.name}.damaged"]
+
+
+def test_threads_share_one_statement(root: Path, memory: MemoryTransport) -> None:
+    """Eight threads that wait for the disk at the same time wait for it once or twice, not eight times."""
+    spool = SpoolTransport(memory, root)
+    drainer = drainer_of(spool)
+    assert drainer.intake._target is not None
+    statements: list[str] = []
+    drainer.intake._target[1].set_trace_callback(statements.append)
+    send = [
+        threading.Thread(target=spool.send, args=(b"%d" % number, b"v", (), lambda _: None))
+        for number in range(8)
+    ]
+    with fork_gate.writing:
+        for thread in send:
+            thread.start()
+        wait(lambda: len(drainer.intake._calls) == 8)
+    for thread in send:
+        thread.join()
+    assert len([each for each in statements if each.startswith("INSERT")]) == 1
+    spool.close(20)
+    assert sorted(values(memory)) == [b"v"] * 8
+
+
+def test_a_signal_handler_may_emit_in_the_middle_of_a_call(
+    root: Path, memory: MemoryTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it writes comes before what it interrupted, and neither is passed over."""
+    spool = SpoolTransport(memory, root)
+    drainer = drainer_of(spool)
+    limit = drainer.intake._limit
+    rounds: list[int] = []
+
+    def interrupt(db: sqlite3.Connection) -> None:
+        if not rounds:
+            rounds.append(1)
+            signal.raise_signal(signal.SIGUSR1)
+        limit(db)
+
+    def emit(*_: object) -> None:
+        spool.send(b"b", b"of the handler", (), lambda _: None)
+        spool.flush(20)
+
+    before = signal.signal(signal.SIGUSR1, emit)
+    monkeypatch.setattr(drainer.intake, "_limit", interrupt)
+    spool.send(b"a", b"interrupted", (), lambda _: None)
+    signal.signal(signal.SIGUSR1, before)
+    spool.close(20)
+    assert values(memory) == [b"of the handler", b"interrupted"]
+
+
+def test_a_signal_handler_may_close_in_the_middle_of_a_call(
+    root: Path, memory: MemoryTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It delivers what was taken; the call that it interrupted is refused."""
+    spool = SpoolTransport(memory, root)
+    spool.send(b"a", b"before", (), lambda _: None)
+    drainer = drainer_of(spool)
+
+    def interrupt(_: sqlite3.Connection) -> None:
+        signal.raise_signal(signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: spool.close(20))
+    monkeypatch.setattr(drainer.intake, "_limit", interrupt)
+    with pytest.raises(ClosedError):
+        spool.send(b"a", b"interrupted", (), lambda _: None)
+    signal.signal(signal.SIGUSR1, before)
+    assert values(memory) == [b"before"]
+    assert list(root.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_used_is_a_setup_error(tmp_path: Path) -> None:
+    """The client is not made, and says what is wrong."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SetupError, match="cannot be made: Not a directory"):
+        Client("localhost:9092", project="acme", spool=tmp_path / "file" / "spool")
+    with pytest.raises(SetupError, match="cannot be made: File exists"):
+        Client("localhost:9092", project="acme", spool=tmp_path / "file")
+
+
+def test_windows_is_told_that_it_cannot(
+    root: Path, memory: MemoryTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its locks do not end with the process, so there is no spool there."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SetupError, match="locks that Windows does not have"):
+        SpoolTransport(memory, root)
