@@ -124,6 +124,31 @@ def test_forks_amid_requests_do_no_harm(run: Run, memory: MemoryTransport) -> No
     assert arrived(memory) == {"parent": int(ended.stdout), "child": 100}
 
 
+def test_a_fork_amid_another_threads_call(run: Run, memory: MemoryTransport) -> None:
+    """A child that is forked while another thread is inside a call is not stuck on its locks."""
+    ended = run(
+        """
+        inside, over = threading.Event(), threading.Event()
+        def call():
+            with client._sender._transport._lock:
+                inside.set()
+                over.wait()
+        thread = threading.Thread(target=call)
+        thread.start()
+        inside.wait()
+        pid = os.fork()
+        if pid == 0:
+            emit(5, "child")
+            client.close()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        over.set()
+        """
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert arrived(memory) == {"child": 5}
+
+
 def test_a_child_that_emits_nothing_ends(run: Run, memory: MemoryTransport) -> None:
     """The parent's thread, which is gone in the child, does not keep it from ending."""
     ended = run(

@@ -532,18 +532,24 @@ def test_a_connection_is_kept(server: ScriptedGateway, reports: Reports) -> None
     assert len({each.connection for each in server.received}) == 1
 
 
-def test_a_connection_that_was_ended_is_replaced(server: ScriptedGateway, reports: Reports) -> None:
+def test_a_connection_that_was_ended_is_replaced(
+    server: ScriptedGateway, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A gateway that ends an idle connection costs no failure: the next event finds another."""
 
     def accept_once(exchange: Exchange) -> None:
         accept(exchange)
         exchange.cut()
 
+    monkeypatch.setattr("afterword._http_line._FIRST_BACKOFF_S", 30)
     server.script.append(accept_once)
     reports.send()
     reports._transport.flush(20)
+    assert reports._transport._line is not None
+    while reports._transport._line._gateway._connection.is_connected:
+        pass
     reports.send()
-    reports._transport.flush(20)
+    reports._transport.flush(10)
     assert reports == [None] * 2
     assert len({each.connection for each in server.received}) == 2
 
@@ -588,9 +594,6 @@ def test_an_answer_before_the_end_of_the_request_is_heard() -> None:
         with connection:
             connection.recv(1000)
             connection.sendall(b"HTTP/1.1 413 no\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(2**20):
-                pass
 
     thread = threading.Thread(target=refuse_unread)
     thread.start()
@@ -656,12 +659,25 @@ def test_closing_does_not_wait_for_a_hanging_request(server: ScriptedGateway, ga
 
 def test_closing_ends_the_thread(server: ScriptedGateway) -> None:
     """A transport that delivered everything leaves no thread behind."""
-    before = threading.active_count()
     transport = HttpTransport(server.url)
+    thread = transport._line._thread if transport._line else threading.current_thread()
     Reports(transport).send()
     transport.close(20)
-    assert threading.active_count() <= before + 1  # the server's, for the connection
-    assert not any(each.name == "afterword" for each in threading.enumerate())
+    assert not thread.is_alive()
+
+
+def test_a_flush_ends_with_the_transport() -> None:
+    """Who waits in another thread is let go when what it waits for is given up."""
+    transport = HttpTransport(NOBODY)
+    reports = Reports(transport)
+    reports.send()
+    flushing = threading.Thread(target=transport.flush, args=(60,))
+    flushing.start()
+    began = time.monotonic()
+    transport.close(0.1)
+    flushing.join()
+    assert time.monotonic() - began < 30
+    assert len(reports) == 1
 
 
 def test_closing_tries_at_once_whatever_was_agreed(

@@ -290,6 +290,17 @@ def test_a_wsgi_request_has_a_trace_and_names_it() -> None:
     assert current_trace_id() is None
 
 
+def test_a_wsgi_apps_own_header_gives_way() -> None:
+    """An app that passes on somebody else's answer names its own trace all the same."""
+
+    def pass_on(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", [("X-Trace-Id", "theirs"), ("Content-Type", "text/plain")])
+        return [b""]
+
+    _, headers, _ = ask(pass_on, HTTP_X_TRACE_ID="ours")
+    assert headers == [("Content-Type", "text/plain"), ("x-trace-id", "ours")]
+
+
 def test_a_generator_is_in_its_trace_to_the_end(client: Client, memory: MemoryTransport) -> None:
     """Each piece, and what runs when the answer is closed, is in the trace; the server's code is not."""
     outside: list[str | None] = []
