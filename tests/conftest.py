@@ -28,24 +28,49 @@ _KAFKA_PROPERTIES = {
 _KAFKA_IMAGE = "apache/kafka:4.3.1"
 _CLICKHOUSE_IMAGE = "clickhouse/clickhouse-server:26.9"
 
+_BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")
 
-def pytest_report_header() -> str:
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run insist on what else it would leave out, as `.ci/run` does."""
+    parser.addoption(
+        "--require-browser",
+        action="store_true",
+        help="fail the tests that need a Chromium where there is none, instead of leaving them out",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
     """Say what the run is about to prove itself on."""
-    return f"kafka: {_describe_kafka()}; clickhouse: {_describe_clickhouse()}; {_describe_docker()}"
+    return (
+        f"kafka: {_describe_kafka()}; clickhouse: {_describe_clickhouse()}; {_describe_docker()}; "
+        f"{_describe_browser(config)}"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the Docker arm of the contracts out where it cannot run; the header says so."""
-    docker = [item for item in items if item.get_closest_marker("docker")]
-    if docker and not _docker_at_hand():
-        config.hook.pytest_deselected(items=docker)
-        items[:] = [item for item in items if item not in docker]
+    """Leave out the Docker arm of the contracts and the browser where they cannot run.
+
+    The header says so.
+    """
+    if not _docker_at_hand():
+        _leave_out("docker", config, items)
+    if not _find_browser() and not config.getoption("require_browser"):
+        _leave_out("browser", config, items)
 
 
 @pytest.fixture(scope="session")
 def docker_images() -> dict[str, str]:
     """The images that the Docker arm of the contracts runs on."""
     return {"kafka": _KAFKA_IMAGE, "clickhouse": _CLICKHOUSE_IMAGE}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser."""
+    path = _find_browser()
+    assert path, f"none of {', '.join(_BROWSERS)} is on PATH"
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +106,16 @@ def database(clickhouse: ClickHouseNode) -> Iterator[str]:
         client.command(f"DROP DATABASE {name} SYNC")
 
 
+def _leave_out(mark: str, config: pytest.Config, items: list[pytest.Item]) -> None:
+    marked = [item for item in items if item.get_closest_marker(mark)]
+    config.hook.pytest_deselected(items=marked)
+    items[:] = [item for item in items if item not in marked]
+
+
+def _find_browser() -> str | None:
+    return next(filter(None, map(shutil.which, _BROWSERS)), None)
+
+
 def _describe_kafka() -> str:
     java = find_java()
     return f"{KAFKA_VERSION} on Java {java.major}" if java else "no Java, tests that need it fail"
@@ -99,6 +134,13 @@ def _describe_docker() -> str:
     if _docker_at_hand():
         return f"docker: {_KAFKA_IMAGE} and {_CLICKHOUSE_IMAGE}"
     return "docker: no daemon with the images, Docker variant not run"
+
+
+def _describe_browser(config: pytest.Config) -> str:
+    if path := _find_browser():
+        return f"browser: {path}"
+    fate = "that need it fail" if config.getoption("require_browser") else "in it not run"
+    return f"browser: no Chromium on PATH, tests {fate}"
 
 
 @cache

@@ -200,6 +200,8 @@ def _may_send(gateway: Gateway, origin: str) -> bool:
 
 @cache
 def _snippet() -> tuple[bytes, bytes, str]:
-    script = files("afterword.gateway").joinpath("static/afterword.js").read_bytes()
+    source = files("afterword.gateway").joinpath("static/afterword.js").read_bytes()
+    lines = (line.strip() for line in source.splitlines())
+    script = b"\n".join(line for line in lines if line and not line.startswith(b"//"))
     digest = hashlib.sha256(script).hexdigest()[:16]
     return script, gzip.compress(script, 9, mtime=0), f'"{digest}"'

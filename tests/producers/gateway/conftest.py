@@ -1,14 +1,31 @@
-"""The gateway's app on a transport in memory, called as an ASGI server would call it."""
+"""The gateway's app on a transport in memory: called as an ASGI server would, or from a browser."""
 
+import re
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from starlette import types
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
 from afterword import MemoryTransport
-from afterword.gateway import GatewayOptions, KeyFile, Scope, create_app
+from afterword.gateway import (
+    GatewayOptions,
+    GatewayServer,
+    KeyFile,
+    Scope,
+    ServerOptions,
+    create_app,
+)
 from afterword_schemas.errors import StoreError
 from afterword_schemas.receipt import Receipt, ReceiptStatus
 
@@ -32,6 +49,7 @@ class StoredReceipts:
 class Served:
     """An app, what is behind it, and a client on this machine that calls it."""
 
+    app: Starlette
     http: TestClient
     transport: MemoryTransport
     receipts: StoredReceipts
@@ -71,7 +89,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         )
         http.__enter__()
         clients.append(http)
-        return Served(http, transport, receipts, keys, faults)
+        return Served(app.app, http, transport, receipts, keys, faults)
 
     yield make
     for http in clients:
@@ -82,3 +100,169 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 def gateway(serve: Serve) -> Served:
     """An app with the default options, without keys."""
     return serve()
+
+
+class PageServer(ThreadingHTTPServer):
+    """Web pages of an origin of their own, which may load and call the gateway and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _PageRequest)
+        self.pages: dict[str, str] = {}
+        self.policy = "default-src 'none'"
+        self.origin = f"http://127.0.0.1:{self.server_port}"
+
+
+class _PageRequest(BaseHTTPRequestHandler):
+    server: PageServer
+
+    def do_GET(self) -> None:
+        page = self.server.pages.get(self.path)
+        body = (page or "").encode()
+        self.send_response(404 if page is None else 200)
+        self.send_header("content-type", "text/html; charset=utf-8")
+        self.send_header("content-length", str(len(body)))
+        self.send_header("content-security-policy", self.server.policy)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@dataclass
+class Site:
+    """A gateway on a socket, and a web site whose pages load its script.
+
+    Attributes:
+        address: Of the gateway.
+        transport: What it publishes through.
+        key: Publishes for project `acme`, from this site, 60 events a minute.
+        public_key: Likewise, from everywhere, 5 events a minute.
+        pages: The web site.
+        posts: What browsers sent, and the answer: `cors 200` with `fetch`, `no-cors 200` with a beacon.
+    """
+
+    address: str
+    transport: MemoryTransport
+    key: str
+    public_key: str
+    pages: PageServer
+    posts: list[str]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """What was published, without what the gateway adds."""
+        added = {"project", "updated_at"}
+        return [
+            {name: event[name] for name in event if name not in added}
+            for event in self.transport.events
+        ]
+
+    def page(self, body: str = "", *, key: str | None = None) -> str:
+        """Make a page of a script tag and this the site's, and return its address."""
+        attribute = f'data-key="{self.key if key is None else key}"'
+        script = f'<script src="{self.address}/afterword.js" {attribute} defer></script>'
+        return self.show(script + body)
+
+    def show(self, html: str) -> str:
+        """Likewise, with the address of the gateway for that of the examples."""
+        address = r"https://gateway\.example\.com|http://127\.0\.0\.1:8080"
+        self.pages.pages["/"] = "<!doctype html>" + re.sub(address, self.address, html)
+        return self.pages.origin
+
+    def wait(self, count: int) -> list[dict[str, Any]]:
+        """Wait until at least so many events were published, and return them."""
+        wait_until(lambda: len(self.events) >= count)
+        return self.events
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A gateway with a publish key, and a web site."""
+    transport, pages, path = MemoryTransport(), PageServer(), tmp_path / "site-keys.json"
+    key, public_key = (
+        KeyFile(path).create("acme", [Scope.PUBLISH], origins=[origin], events_per_minute=limit)[0]
+        for origin, limit in ((pages.origin, 60), ("*", 5))
+    )
+    app = create_app(transport, keys=KeyFile(path), receipts=StoredReceipts(), ready=lambda: None)
+    posts: list[str] = []
+
+    async def noted(scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
+        async def note(message: types.Message) -> None:
+            if message["type"] == "http.response.start" and scope["method"] == "POST":
+                posts.append(f"{Headers(scope=scope)['sec-fetch-mode']} {message['status']}")
+            await send(message)
+
+        await app(scope, receive, note)
+
+    server = GatewayServer(noted, ServerOptions(host="127.0.0.1", port=0))
+    pages.policy += f"; script-src {server.address}; connect-src {server.address}"
+    serve_pages = partial(pages.serve_forever, poll_interval=0.01)
+    threads = [threading.Thread(target=serve) for serve in (server.run, serve_pages)]
+    for thread in threads:
+        thread.start()
+    yield Site(server.address, transport, key, public_key, pages, posts)
+    server.should_exit = True
+    pages.shutdown()
+    for thread in threads:
+        thread.join()
+    pages.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A headless Chromium, for as long as a module needs it: asyncio shares no thread with it."""
+    quiet = ("gpu", "quic", "background-networking", "component-update", "sync")
+    arguments = ["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
+    resolve = "--host-resolver-rules=MAP intranet.test 127.0.0.1"
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium, args=[*arguments, resolve]) as browser,
+    ):
+        yield browser
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[BrowserContext]:
+    """A person with an empty browser, whose clock a test puts forward; no page may raise an error."""
+    context = browser.new_context()
+    errors: list[str] = []
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    context.clock.install()
+    context.clock.pause_at(time.time() + 1)
+    yield context
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def open_tab(visitor: BrowserContext, site: Site) -> Callable[..., Page]:
+    """A function that opens a page of the site in a new tab; arguments as for `Site.page`."""
+
+    def open_page(body: str = "", **options: str) -> Page:
+        tab = visitor.new_page()
+        tab.goto(site.page(body, **options))
+        return tab
+
+    return open_page
+
+
+@pytest.fixture
+def warnings(visitor: BrowserContext) -> list[str]:
+    """What pages warned of on the console, each without its stack, as far as playwright has read it."""
+    written: list[str] = []
+
+    def keep(message: ConsoleMessage) -> None:
+        if message.type == "warning":
+            written.append(message.text.partition("\n")[0])
+
+    visitor.on("console", keep)
+    return written
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
