@@ -36,7 +36,7 @@ _FORGET_S: Final = 0.05
 _FULL_S: Final = 0.05
 _TROUBLE_S: Final = 1.0
 _RETRY_FIRST_S: Final = 0.1
-_RETRY_MOST_S: Final = 30.0
+_RETRY_MOST_S: Final = 5.0
 _JOIN_S: Final = 5.0
 
 

@@ -176,7 +176,7 @@ def test_a_forked_copy_leaves_what_waits_to_its_parent(place: Place) -> None:
     spool = place.transport if isinstance(place.transport, SpoolTransport) else None
     carrier = place.transport if spool is None else spool._inner
     line = carrier._line if isinstance(carrier, KafkaTransport) else None
-    drainer = spool and spool._drainer
+    drainer = None if spool is None else spool._drainer
     place.transport.after_fork()
     if line is not None:  # no process was forked here: the parent's threads still run
         line._over.set()
