@@ -23,7 +23,6 @@ from afterword._signals import without_none
 from afterword.gateway.json_objects import read_object
 from afterword.gateway.vendors import Translated
 from afterword_schemas.errors import EventError, RejectCode
-from afterword_schemas.flatten import flatten
 
 Reply = tuple[dict[str, Any], Sequence[Translated]]
 """What HoneyHive's SDK looks for in the answer to a request, and what the request says."""
@@ -111,7 +110,7 @@ def update_event(event_id: object, body: Mapping[str, Any], project: str) -> dic
     if target is None:
         detail = "event_id is required: the id of a session or span"
         raise EventError(RejectCode.MISSING_FIELD, "$.event_id", detail)
-    said = {root: body[root] for root in ("feedback", "metrics") if _says_something(body, root)}
+    said = {root: body[root] for root in ("feedback", "metrics") if _says_something(body.get(root))}
     if not said:
         return None
     kind: Literal["span", "session"] = "span" if _SPAN.fullmatch(target) else "session"
@@ -157,11 +156,18 @@ def _new_event_id() -> str:
     return f"{minted[:14]}8{minted[15:]}"
 
 
-def _says_something(body: Mapping[str, Any], root: str) -> bool:
-    try:
-        return len(flatten({root: body.get(root)})) > 0
-    except EventError:
-        return True  # to be refused, with the reason, by who judges the whole
+def _says_something(root: object) -> bool:
+    """Whether there is more in it than nulls and empty containers, however deep."""
+    found = [root]
+    while found:
+        node = found.pop()
+        if isinstance(node, dict):
+            found.extend(node.values())
+        elif isinstance(node, list):
+            found.extend(node)
+        elif node is not None:
+            return True
+    return False
 
 
 def _metadata(body: Mapping[str, Any]) -> object:

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn, TypeVar
 import orjson
 
 from afterword.gateway.otlp_messages import (
+    CUT,
     EVENT_NAME,
     MAX_LEVELS,
     LogRecord,
@@ -150,6 +151,8 @@ def _list(items: object) -> list[Any]:
 
 
 def _value(value: object, level: int) -> object:
+    if level > MAX_LEVELS:
+        return CUT
     if value is None:
         return None
     if not isinstance(value, dict):
@@ -200,17 +203,17 @@ def _base64(text: object, _: int) -> str:
 
 
 def _array(array: object, level: int) -> list[object]:
-    return [_value(item, level + 1) for item in _values(array, level)]
+    return [_value(item, level + 1) for item in _values(array)]
 
 
 def _key_values(pairs: object, level: int) -> dict[str, Any]:
-    return _attributes(_values(pairs, level), level + 1)
+    return _attributes(_values(pairs), level + 1)
 
 
-def _values(container: object, level: int) -> list[Any]:
+def _values(container: object) -> list[Any]:
     if not isinstance(container, dict):
         _refuse_value("arrayValue and kvlistValue take an object with values")
-    return _list(container.get("values")) if level < MAX_LEVELS else []
+    return _list(container.get("values"))
 
 
 _READERS: Final[dict[str, Callable[[object, int], object]]] = {

@@ -11,8 +11,10 @@ from afterword_schemas.errors import AfterwordError
 from afterword_schemas.limits import MAX_ARRAY_LEVELS, MAX_OBJECT_LEVELS
 
 MAX_LEVELS: Final = MAX_OBJECT_LEVELS + MAX_ARRAY_LEVELS + 1
-"""Arrays and lists of keys that are read within one attribute. What is nested so deep is refused as an
-event, so nothing below it needs to be read."""
+"""Arrays and key-value lists that are read within one attribute: one more than an event may hold."""
+
+CUT: Final = "…"
+"""Stands for whatever is nested deeper: it is refused for its depth, and need not be read."""
 
 EVENT_NAME: Final = "event.name"
 """The attribute that names a log record's event where its own field does not, as before OTLP 1.5."""

@@ -11,6 +11,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1 import logs_pb2
 
 from afterword.gateway.otlp_messages import (
+    CUT,
     EVENT_NAME,
     MAX_LEVELS,
     LogRecord,
@@ -81,14 +82,15 @@ def _attributes(entries: Iterable[KeyValue], level: int = 0) -> dict[str, object
 
 
 def _value(value: AnyValue, level: int) -> object:
+    if level > MAX_LEVELS:
+        return CUT
     kind = value.WhichOneof("value")
     if kind in _SCALARS:
         return getattr(value, kind)
     if kind == "bytes_value":
         return b64encode(value.bytes_value).decode()
     if kind == "array_value":
-        items = value.array_value.values if level < MAX_LEVELS else ()
-        return [_value(item, level + 1) for item in items]
+        return [_value(item, level + 1) for item in value.array_value.values]
     if kind == "kvlist_value":
-        return _attributes(value.kvlist_value.values if level < MAX_LEVELS else (), level + 1)
+        return _attributes(value.kvlist_value.values, level + 1)
     return None

@@ -99,6 +99,7 @@ def test_a_span_with_an_event_id_of_its_own_meets_updates_under_it(override: str
     assert later is not None
     assert event["feedback_id"] == later["feedback_id"]
     assert (event["span_id"], event["trace_id"]) == (SPAN, TRACE)
+    assert "session_id" not in event
 
 
 def test_a_span_meets_updates_under_its_span_id() -> None:
