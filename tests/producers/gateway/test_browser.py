@@ -3,10 +3,8 @@
 The pages are of another origin than the gateway, under a policy that allows them the gateway alone.
 """
 
-import gzip
 import re
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +13,7 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from afterword import COPIED, EDITED, REGENERATED, Client, MemoryTransport, Signal
+from afterword import Client, MemoryTransport
 from afterword_schemas.event import read_event, uuid7_ms
 
 if TYPE_CHECKING:
@@ -27,7 +25,6 @@ OpenTab = Callable[..., Page]
 
 PRODUCERS = Path(__file__).parents[3] / "producers"
 DOCUMENTATION = (PRODUCERS / "BROWSER.md").read_text("utf-8")
-SCRIPT = (PRODUCERS / "afterword" / "gateway" / "static" / "afterword.js").read_text("utf-8")
 TARGET = {"trace_id": "tr-7f3", "session_id": "conversation-12"}
 CONTROLS = """
   <p>The meeting is on Monday.</p>
@@ -64,13 +61,6 @@ def copy_answer(tab: Page) -> None:
     """Select the answer and press Ctrl+C."""
     tab.locator("p").select_text()
     tab.keyboard.press("Control+C")
-
-
-def test_the_script_is_small(site: "Site") -> None:
-    """Less than 3 KB as it goes over the wire, and a page may cache it for an hour."""
-    with urllib.request.urlopen(f"{site.address}/afterword.js") as answer:
-        assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
-        assert len(gzip.compress(answer.read(), 9)) < 3 * 1024
 
 
 def test_a_thumb_is_a_vote(open_tab: OpenTab, site: "Site") -> None:
@@ -452,21 +442,3 @@ def test_the_example_page_works(visitor: BrowserContext, site: "Site") -> None:
     (event,) = site.wait(1)
     assert event["feedback"] == {"rating": False, "comment": "missed the room"}
     assert event["metadata"] == {"model": "aurora-2", "_prompt": "summarise-v2"}
-
-
-def test_every_mark_is_documented() -> None:
-    """The attributes of the script are those of the page."""
-    looked_for = set(re.findall(r'within\(node, "(-\w+)"\)', SCRIPT))
-    answer = {"", "data-trace-id", "data-session-id", "data-span-id", "data-metadata"}
-    table = DOCUMENTATION.partition("## What you mark")[2].partition("## What you call")[0]
-    marks = {mark.removeprefix("data-afterword") for mark in re.findall(r"`(data-[a-z-]+)`", table)}
-
-    assert marks == looked_for | answer
-
-
-@pytest.mark.parametrize(
-    ("deed", "signal"), [("copied", COPIED), ("regenerated", REGENERATED), ("edited", EDITED)]
-)
-def test_the_signals_are_those_of_the_table(deed: str, signal: Signal) -> None:
-    """Value and weight of each deed stand in the table."""
-    assert re.search(rf"\| {deed} \| .* \| {signal.value} \| {signal.weight} \|", DOCUMENTATION)
