@@ -35,9 +35,13 @@ class Topic:
 
     def publish(self, *messages: tuple[bytes, bytes | None], partition: int = PARTITION) -> None:
         """Publish keys and values, and wait for the broker to have them."""
+        errors: list[object] = []
         for key, value in messages:
-            self._producer.produce(self.name, value, key, partition)
+            self._producer.produce(
+                self.name, value, key, partition, on_delivery=lambda error, _: errors.append(error)
+            )
         assert self._producer.flush(20) == 0
+        assert errors == [None] * len(messages)
 
     def commit(self, offset: int, partition: int = PARTITION) -> None:
         """Commit as the group would."""
@@ -131,8 +135,11 @@ def test_a_search_without_time_leaves_all_unread(
     assert backlog.search(KEY, any_payload) == Found(waiting=False, unread=2)
 
 
-def test_deleted_messages_wait_no_more(behind: Topic, backlog: Backlog) -> None:
+def test_deleted_messages_wait_no_more(
+    behind: Topic, backlog: Backlog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What retention took before the group's first commit is neither read nor counted."""
+    monkeypatch.setattr(module, "TAIL_MESSAGES", 1)
     behind.publish((KEY, b"a"), (KEY, b"b"), (OTHER, b"c"))
     admin = AdminClient({"bootstrap.servers": behind.servers})
     (deleted,) = admin.delete_records([TopicPartition(behind.name, PARTITION, 2)]).values()
@@ -174,9 +181,20 @@ def test_the_group_does_not_notice(behind: Topic, backlog: Backlog) -> None:
     assert backlog.search(OTHER, any_payload) == WAITS
 
 
+def test_a_search_that_is_over_reads_no_more(behind: Topic, backlog: Backlog) -> None:
+    """Between searches nothing is fetched, found or not."""
+    behind.publish((OTHER, b"a"))
+    for key, found in ((OTHER, WAITS), (KEY, WAITS_NOT)):
+        assert backlog.search(key, any_payload) == found
+        assert backlog._reader is not None
+        assert backlog._reader.assignment() == []
+
+
 def test_searches_side_by_side_do_not_mix(behind: Topic, backlog: Backlog) -> None:
     """Many threads share one reader, and each gets the answer to its own question."""
     keys = [str(uuid.uuid4()).encode() for _ in range(40)]
+    for partition in range(4):
+        behind.publish(*[(OTHER, b"x" * 300)] * 2000, partition=partition)
     for key in keys[::2]:
         behind.publish((key, key), partition=likely_partitions(key, 4)[0])
 
@@ -195,6 +213,8 @@ def test_added_partitions_are_searched_too(behind: Topic, backlog: Backlog) -> N
     admin = AdminClient({"bootstrap.servers": behind.servers})
     (added,) = admin.create_partitions([NewPartitions(behind.name, 8)]).values()
     added.result(20)
+    while len(admin.list_topics(behind.name, timeout=20).topics[behind.name].partitions) < 8:
+        pass  # the broker learns of it from the controller
     behind.publish((key, b"a"), partition=6)
 
     assert backlog.search(key, any_payload) == WAITS
@@ -202,11 +222,12 @@ def test_added_partitions_are_searched_too(behind: Topic, backlog: Backlog) -> N
 
 def test_a_missing_topic_is_named(kafka: KafkaNode) -> None:
     """It may be made later, so it is an error of now; nothing is created by asking."""
-    lost = Backlog(kafka.bootstrap_servers, topic="no-such-topic", group="g", timeout_s=0.5)
-    for _ in range(2):
-        with pytest.raises(StoreError, match="topic no-such-topic: Broker: Unknown topic"):
-            lost.search(KEY, any_payload)
+    lost = Backlog(kafka.bootstrap_servers, topic="no-such-topic", group="g", timeout_s=2.0)
+    with pytest.raises(StoreError, match="topic no-such-topic: Broker: Unknown topic"):
+        lost.search(KEY, any_payload)
     lost.close()
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    assert "no-such-topic" not in admin.list_topics(timeout=20).topics
 
 
 def test_a_broker_that_is_away_is_named_in_time() -> None:

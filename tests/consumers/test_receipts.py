@@ -1,6 +1,6 @@
 """Receipts: which of topic and tables decides, whose they are, and what they cost to look up."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -132,9 +132,9 @@ def test_what_is_nowhere_is_unknown(desk: Desk) -> None:
 
 def test_what_is_stored_is_told_with_its_time(desk: Desk) -> None:
     """To the millisecond; of several rows that are not merged yet, the newest."""
-    desk.store(4, updated_ms=NOW_MS - 1)
-    desk.store(5)
-    desk.store(3, updated_ms=NOW_MS - 2)
+    desk.store(9)
+    for offset in range(9):
+        desk.store(offset, updated_ms=NOW_MS - 9 + offset)
     assert desk.find() == STORED
 
 
@@ -162,6 +162,28 @@ def test_what_waits_is_pending_whatever_is_stored(desk: Desk) -> None:
     assert desk.find() == PENDING
     desk.commit(9)
     assert desk.find().status == ReceiptStatus.REJECTED
+
+
+def test_an_event_that_is_stored_meanwhile_is_not_overlooked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is asked first, the workers may finish before the second: it is never unknown."""
+    desk.publish(orjson.dumps(EVENT))
+
+    def finish_after(ask: Callable[..., Any]) -> Callable[..., Any]:
+        def interrupted(*arguments: object) -> object:
+            answer = ask(*arguments)
+            desk.store(0)
+            desk.commit(1)
+            return answer
+
+        return interrupted
+
+    for part, name in ((desk.book._backlog, "search"), (desk.book._clickhouse, "query")):
+        monkeypatch.setattr(part, name, finish_after(getattr(part, name)))
+
+    assert desk.find() == PENDING
+    assert desk.find() == STORED
 
 
 @pytest.mark.parametrize(
@@ -197,9 +219,10 @@ def test_between_partitions_the_clock_decides(
 
 def test_of_several_rejections_the_latest_counts(desk: Desk) -> None:
     """The one that was judged last, and of one batch the one that stood last."""
-    desk.reject(5, code=RejectCode.EMPTY_EVENT, rejected_ms=NOW_MS - 1)
     desk.reject(7)
-    desk.reject(6, code=RejectCode.NO_TARGET)
+    for offset in range(7):
+        desk.reject(offset, code=RejectCode.NO_TARGET)
+    desk.reject(9, partition=3, code=RejectCode.EMPTY_EVENT, rejected_ms=NOW_MS - 1)
     assert desk.find() == REJECTED
 
 
