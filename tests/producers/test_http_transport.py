@@ -549,7 +549,7 @@ def test_a_connection_that_was_ended_is_replaced(
     while reports._transport._line._gateway._connection.is_connected:
         pass
     reports.send()
-    reports._transport.flush(10)
+    reports._transport.flush(4)  # a failure would cost 5 seconds at least
     assert reports == [None] * 2
     assert len({each.connection for each in server.received}) == 2
 
@@ -588,6 +588,7 @@ def test_an_answer_without_end_is_not_read(server: ScriptedGateway, reports: Rep
 def test_an_answer_before_the_end_of_the_request_is_heard() -> None:
     """A proxy that refuses a large body unread, and ends the connection, is understood."""
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
     def refuse_unread() -> None:
         connection, _ = listener.accept()
@@ -599,7 +600,7 @@ def test_an_answer_before_the_end_of_the_request_is_heard() -> None:
     thread.start()
     transport = HttpTransport(f"http://127.0.0.1:{listener.getsockname()[1]}")
     reports = Reports(transport)
-    noise = random.Random(7).randbytes(400_000).hex()  # what gzip cannot shrink
+    noise = random.Random(7).randbytes(4_000_000).hex()  # what gzip cannot shrink
     reports.send(feedback={"text": noise})
     transport.close(20)
     thread.join()
@@ -666,13 +667,19 @@ def test_closing_ends_the_thread(server: ScriptedGateway) -> None:
     assert not thread.is_alive()
 
 
-def test_a_flush_ends_with_the_transport() -> None:
+def test_a_flush_ends_with_the_transport(server: ScriptedGateway, gate: Gate) -> None:
     """Who waits in another thread is let go when what it waits for is given up."""
-    transport = HttpTransport(NOBODY)
+    server.script.append(gate)
+    transport = HttpTransport(server.url)
     reports = Reports(transport)
     reports.send()
+    assert gate.reached.wait(20)
+    line = transport._line
+    assert line is not None
     flushing = threading.Thread(target=transport.flush, args=(60,))
     flushing.start()
+    while not line._flushing:
+        pass
     began = time.monotonic()
     transport.close(0.1)
     flushing.join()
