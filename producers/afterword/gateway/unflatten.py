@@ -22,7 +22,8 @@ def unflatten(root: str, entries: Iterable[tuple[str | None, object]]) -> dict[s
     """Return the document that the entries were made of.
 
     A key with a dot in it cannot be told from two keys. An object whose keys are the positions 0 to
-    n-1 was an array; where a position is missing it stays an object, of the same paths.
+    n-1 becomes an array, as deep as arrays may be nested; where a position is missing it stays an
+    object. Its paths are the same.
 
     Args:
         root: What the document is called, for errors.
@@ -47,7 +48,7 @@ def unflatten(root: str, entries: Iterable[tuple[str | None, object]]) -> dict[s
                 _put(document, key, child)
         else:
             raise EventError(RejectCode.WRONG_TYPE, json_path([root]), "expected an object")
-    return {key: _with_arrays(child) for key, child in document.items()}
+    return {key: _with_arrays(child, MAX_ARRAY_LEVELS) for key, child in document.items()}
 
 
 def _split(root: str, path: str) -> list[str]:
@@ -66,11 +67,11 @@ def _put(place: dict[str, Any], key: str, node: object) -> None:
         place[key] = node
 
 
-def _with_arrays(node: object) -> object:
+def _with_arrays(node: object, left: int) -> object:
+    """Return a node with arrays in place of what looks like them, at most so many levels of them."""
     if not isinstance(node, dict):
         return node
-    children = {key: _with_arrays(child) for key, child in node.items()}
-    positions = [str(position) for position in range(len(children))]
-    if children and children.keys() == set(positions):
-        return [children[position] for position in positions]
-    return children
+    positions = [str(position) for position in range(len(node))]
+    if left and node and node.keys() == set(positions):
+        return [_with_arrays(node[position], left - 1) for position in positions]
+    return {key: _with_arrays(child, left) for key, child in node.items()}
