@@ -21,8 +21,8 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from afterword_schemas.duplicates import find_duplicate_key
 from afterword_schemas._faults import to_event_error
+from afterword_schemas.duplicates import find_duplicate_key
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.flatten import Leaves, flatten_root
 from afterword_schemas.limits import MAX_EVENT_BYTES, MAX_TIME_MS, MIN_TIME_MS

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from afterword.gateway.access import Access, admit_key, is_loopback, presented_key
 from afterword.gateway.answers import ItemError, Outcome, RequestError
 from afterword.gateway.bodies import BodyLimits
-from afterword.gateway.intake import Item, Rules, judge_one
+from afterword.gateway.intake import Item, Rules, judge_one, to_json
 from afterword.gateway.keys import Scope
 from afterword.gateway.rates import client_network
 from afterword.gateway.service import Gateway, decode, gateway_of
@@ -163,7 +163,7 @@ def _judge(events: list[object], rules: Rules) -> Iterator[Item | ItemError]:
                 index=index, code=error.code.value, path=error.path, detail=error.detail
             )
         else:
-            yield judge_one(index, event, json.dumps(event), rules)
+            yield judge_one(index, event, to_json(event), rules)
 
 
 def _check_public(event: object) -> None:

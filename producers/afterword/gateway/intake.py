@@ -18,10 +18,11 @@ import orjson
 
 from afterword._identity import new_id
 from afterword.gateway.answers import ItemError, RequestError
+from afterword.gateway.json_objects import read_object
 from afterword.gateway.portkey import to_event
-from afterword_schemas.duplicates import find_duplicate_key
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.event import read_event
+from afterword_schemas.limits import MAX_EVENT_BYTES
 
 MAX_ITEMS: Final = 5_000
 """Events of one request. An event's worth of answer for each of a million zeros would be a lot."""
@@ -113,6 +114,16 @@ def judge_one(index: int, given: object, text: str, rules: Rules) -> Item | Item
     return Item(index, event.feedback_id, value, traceparent)
 
 
+def to_json(event: object) -> str:
+    """Write an event in UTF-8, for its size is limited; what UTF-8 cannot hold is left to be refused."""
+    text = json.dumps(event, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(event)
+    return text
+
+
 def _event_of(given: object, text: str, rules: Rules) -> tuple[bytes, str | None]:
     """Return the bytes of the event that an item stands for, and its trace context."""
     if not isinstance(given, dict):
@@ -129,12 +140,10 @@ def _event_of(given: object, text: str, rules: Rules) -> tuple[bytes, str | None
 
 def _translate(text: str) -> tuple[dict[str, Any], str]:
     """Read Portkey's spelling of an event, and the fields that are no part of it."""
-    try:
-        find_duplicate_key(text.encode())  # of two equal keys, one would be lost here
-        given = to_event(json.loads(text))
-    except ValueError:
-        raise EventError(RejectCode.OUT_OF_RANGE, "$", "an integer beyond 64 bits") from None
-    return given, json.dumps({name: given[name] for name in given if name != "traceparent"})
+    if len(text) > MAX_EVENT_BYTES:  # to be refused; what follows would take its time over it
+        return {}, text
+    given = to_event(read_object(text, "$"))
+    return given, to_json({name: given[name] for name in given if name != "traceparent"})
 
 
 def _traceparent(given: Mapping[str, Any]) -> str | None:

@@ -3,12 +3,11 @@
 outcome = await gateway.take(judge_translated(spans_to_events(raw, "json", "acme"), rules))
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from afterword.gateway.answers import ItemError, RequestError, refused
-from afterword.gateway.intake import MAX_ITEMS, Item, Rules, judge_one
+from afterword.gateway.intake import MAX_ITEMS, Item, Rules, judge_one, to_json
 from afterword_schemas.errors import EventError, RejectCode
 
 Translated = Mapping[str, Any] | EventError | None
@@ -33,17 +32,7 @@ def judge_translated(translated: Iterable[Translated], rules: Rules) -> Iterator
 
 def _judge(index: int, event: Mapping[str, Any], rules: Rules) -> Item | ItemError:
     try:
-        return judge_one(index, event, _to_json(event), rules)
+        return judge_one(index, event, to_json(event), rules)
     except RecursionError:
         deep = EventError(RejectCode.TOO_DEEP, "$", "nested far too deep")
         return refused(index, None, deep)
-
-
-def _to_json(event: Mapping[str, Any]) -> str:
-    """Write an event in UTF-8, for its size is limited; what UTF-8 cannot hold is left to be refused."""
-    text = json.dumps(event, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(event)
-    return text

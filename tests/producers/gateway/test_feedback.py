@@ -232,6 +232,17 @@ def test_translated_items_keep_the_limit_of_integers(gateway: "Served", digits: 
     assert answer.json()["errors"][0]["code"] == "out_of_range"
 
 
+@pytest.mark.parametrize(("count", "status"), [(300_000, 200), (350_000, 422)])
+def test_translated_items_keep_the_limit_of_bytes(
+    gateway: "Served", count: int, status: int
+) -> None:
+    """Three bytes of UTF-8 stay three, and more than a million bytes are too many."""
+    said = {"traceID": "tr-1", "value": 1, "feedback": {"comment": "好" * count}}
+    body = json.dumps(said, ensure_ascii=False).encode()
+    headers = {"content-type": "application/json"}
+    assert gateway.http.post("/v1/feedback", content=body, headers=headers).status_code == status
+
+
 def test_trace_context_travels_as_a_header(gateway: "Served") -> None:
     """The item's own traceparent goes before the request's."""
     other = TRACEPARENT.replace("-01", "-00")
