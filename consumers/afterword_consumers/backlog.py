@@ -61,10 +61,6 @@ class _Tail:
     begin: int
     end: int
 
-    def place(self, topic: str) -> TopicPartition:
-        """Where to read from."""
-        return TopicPartition(topic, self.partition, self.begin)
-
     @property
     def unread(self) -> int:
         """How many were not read."""
@@ -143,11 +139,9 @@ class Backlog:
         # One at a time can tell the reader where to read; the questions before go side by side.
         if tails and self._reading.acquire(timeout=_left_s(deadline_s)):
             try:
-                reader.assign([tail.place(self._topic) for tail in tails])
-                if _follow(reader, tails, lambda m: m.key() == key and wanted(m.value() or b"")):
+                if self._read(reader, tails, lambda m: m.key() == key and wanted(m.value() or b"")):
                     return Found(waiting=True, unread=0)
             finally:
-                reader.unassign()
                 self._reading.release()
         return Found(waiting=False, unread=sum(tail.unread for tail in tails))
 
@@ -172,6 +166,15 @@ class Backlog:
                 begin = max(waiting, end - TAIL_MESSAGES)
                 tails.append(_Tail(place.partition, begin - waiting, begin, end))
         return tails
+
+    def _read(
+        self, reader: Reader, tails: Sequence[_Tail], wanted: Callable[[Message], bool]
+    ) -> bool:
+        reader.assign([TopicPartition(self._topic, tail.partition, tail.begin) for tail in tails])
+        try:
+            return _follow(reader, tails, wanted)
+        finally:
+            reader.unassign()  # or it would go on fetching
 
 
 def _follow(reader: Reader, tails: Sequence[_Tail], wanted: Callable[[Message], bool]) -> bool:

@@ -26,16 +26,14 @@ _CLICKHOUSE_TIMEOUT_S: Final = 5
 """Somebody waits: the time of an insert would be too long."""
 
 LOOKUP: Final = """
-SELECT * FROM (
+(
     SELECT kafka_topic, kafka_partition, kafka_offset, toUnixTimestamp64Milli(ingested_at),
            toUnixTimestamp64Milli(updated_at), is_deleted, '', '', ''
     FROM feedback
     WHERE project = {project:String} AND toUInt128(feedback_id) = toUInt128({id:UUID})
     ORDER BY version DESC
     LIMIT 1
-)
-UNION ALL
-SELECT * FROM (
+) UNION ALL (
     SELECT kafka_topic, kafka_partition, kafka_offset, toUnixTimestamp64Milli(max(rejected_at)) AS at,
            0, 0, any(code), any(path), any(detail)
     FROM feedback_rejected
