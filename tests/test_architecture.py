@@ -125,6 +125,18 @@ def test_only_the_stack_knows_the_command_line() -> None:
     assert {module.parts[0] for module in PRODUCT if packages(module) & terminal} <= {"deploy"}
 
 
+def test_only_the_gateway_knows_the_web_server() -> None:
+    """A service that installs the SDK alone gets none, and nothing that it imports asks for one."""
+    web = {"starlette", "uvicorn", "httptools", "prometheus_client", "opentelemetry", "google"}
+    assert {
+        module.as_posix()
+        for module in PRODUCT
+        if packages(module) & web and module.parts[:3] != ("producers", "afterword", "gateway")
+    } == set()
+    importers = [module for module in PRODUCT if knows(module, "afterword.gateway")]
+    assert {module.parts[0] for module in importers if "gateway" not in module.parts} == {"deploy"}
+
+
 def test_environment_is_read_at_the_edge() -> None:
     """What a module does depends on its arguments, not on who started the process."""
     readers = {module.as_posix() for module in PRODUCT if any(environment_reads(read(module)))}
