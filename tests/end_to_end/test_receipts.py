@@ -1,15 +1,21 @@
 """Receipts beside a real worker: never ahead of the tables, never behind the topic."""
 
+import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 
 from afterword import Client
+from afterword.gateway import KeyFile, Scope
 from afterword_consumers.backlog import TAIL_MESSAGES
 from afterword_consumers.receipts import ReceiptBook
 from afterword_consumers.rejected import Rejected, Selection, replay
 from afterword_schemas import Receipt, ReceiptStatus, StoreError
+from afterword_stack.gateway import open_gateway
+from afterword_stack.settings import default_settings
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Pipeline
@@ -184,6 +190,52 @@ def test_a_backlog_beyond_what_is_read_is_admitted(pipeline: "Pipeline", book: R
     assert (doubtful.status, doubtful.unread) == (ReceiptStatus.UNKNOWN, 2)
     pipeline.work_off(TAIL_MESSAGES + 2)
     assert book.find("acme", ID) == Receipt(ID, ReceiptStatus.STORED, time(1), cleared=False)
+
+
+@pytest.fixture
+def gateway(pipeline: "Pipeline", tmp_path: Path) -> Iterator[tuple[str, KeyFile]]:
+    """The address of a gateway before the pipeline, and the keys that it takes."""
+    settings = default_settings().model_copy(
+        update={
+            "kafka_bootstrap_servers": pipeline.kafka.bootstrap_servers,
+            "kafka_topic": pipeline.topic,
+            "kafka_group": pipeline.group,
+            "clickhouse_url": pipeline.node.url,
+            "clickhouse_database": pipeline.clickhouse.address.database,
+            "gateway_port": 0,
+        }
+    )
+    keys = KeyFile(tmp_path / "keys.json")
+    with open_gateway(settings, keys) as server:
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        yield server.address, keys
+        server.should_exit = True
+        thread.join()
+
+
+def test_the_gateway_follows_what_it_has_accepted(
+    pipeline: "Pipeline", gateway: tuple[str, KeyFile]
+) -> None:
+    """Accepted, pending, stored; and to the key of another project, unknown from first to last."""
+    address, keys = gateway
+    own, other = (
+        {"authorization": f"Bearer {keys.create(project, [Scope.WRITE, Scope.READ])[0]}"}
+        for project in ("acme", "other")
+    )
+    with httpx2.Client(base_url=address) as http:
+        sent = http.post("/v1/feedback", headers=own, json={"trace_id": "t", "value": 1})
+        (feedback_id,) = sent.json()["feedback_ids"]
+
+        def receipt(key: dict[str, str]) -> Any:
+            return http.get(f"/v1/feedback/{feedback_id}", headers=key).raise_for_status().json()
+
+        unknown = {"feedback_id": feedback_id, "status": "unknown", "unread": 0}
+        assert receipt(own) == unknown | {"status": "pending"}
+        assert receipt(other) == unknown
+        pipeline.work(pipeline.worker(), until=lambda: receipt(own)["status"] == "stored")
+        assert receipt(own)["cleared"] is False
+        assert receipt(other) == unknown
 
 
 def test_receipts_outlive_clickhouse_and_kafka(pipeline: "Pipeline", book: ReceiptBook) -> None:
