@@ -65,7 +65,6 @@ class SpoolTransport:
         self._closed = False
         self.listener: Listener = _ignore
         try:
-            _make_folder(self._root)
             self._drainer: Drainer | None = self._start()
         except SetupError:
             inner.close(0)
@@ -150,10 +149,3 @@ class SpoolTransport:
 
 def _ignore(key: bytes, error: StoreError | None) -> None:
     """Be told and do nothing."""
-
-
-def _make_folder(root: Path) -> None:
-    try:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise SetupError(f"The spool {root} cannot be made: {error.strerror}.") from None

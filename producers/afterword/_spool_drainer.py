@@ -23,7 +23,7 @@ from afterword._spool_refused import REFUSED, keep_refused
 from afterword._spool_row import Row, parse_headers
 from afterword._spool_shelf import Shelf
 from afterword._spool_window import Window
-from afterword._transport import DeliveryCallback, Transport
+from afterword._transport import Transport
 from afterword_schemas.errors import StoreError
 
 Listener = Callable[[bytes, StoreError | None], None]
@@ -62,13 +62,11 @@ class Drainer:
     ) -> None:
         self._inner, self._root, self._max_bytes = inner, root, max_bytes
         self._listener = listener
-        self._reports: dict[int, DeliveryCallback] = {}
         self._settled = 0
         self._mail: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._window = Window()
         self._shelf = Shelf(root, self._replace)
         self.intake = Intake(
-            self._reports,
             limit_bytes=max_bytes,
             fsync=fsync,
             on_rows=self._told,
@@ -114,11 +112,17 @@ class Drainer:
             try:
                 self._round()
                 self._troubled = False
-            except Exception:  # noqa: BLE001  # whatever it is, what waits on disk must not be forgotten
-                if not self._troubled:
-                    _log.exception("The spool %s is in trouble, and tries again", self._root)
-                self._troubled = True
-                time.sleep(_TROUBLE_S)
+            except Exception as error:  # noqa: BLE001  # whatever it is: what waits is not given up
+                self._endure(error)
+
+    def _endure(self, error: Exception) -> None:
+        if not self._troubled:
+            unknown = not isinstance(error, (sqlite3.Error, OSError))
+            message = "The spool %s is in trouble, and tries again: %s"
+            _log.error(message, self._root, error, exc_info=unknown)
+        self._troubled = True
+        self._forget_at = 0.0
+        time.sleep(_TROUBLE_S)
 
     def _round(self) -> None:
         now = time.monotonic()
@@ -147,8 +151,7 @@ class Drainer:
 
     def _scan(self, now: float) -> None:
         self._scan_at = now + _SCAN_S  # first, so that trouble here does not keep all else waiting
-        if self.intake.lacks_file:
-            self.intake.use(self._shelf.renew())
+        self.intake.use(self._shelf.renew())
         if self._shelf.adopt():
             self._direct = False
         self.intake.limit_bytes = self._max_bytes - self._shelf.adopted_bytes
@@ -209,11 +212,12 @@ class Drainer:
         row.file.done.append(row.id)
         self._forget_at = min(self._forget_at, time.monotonic() + _FORGET_S)
         if row.file.mine:
-            self._tell(row.id, row.key, error)
+            self._tell(row.file, row.id, row.key, error)
 
-    def _tell(self, row_id: int, key: bytes, error: StoreError | None) -> None:
+    def _tell(self, file: SpoolFile, row_id: int, key: bytes, error: StoreError | None) -> None:
+        file.settled += 1
         self._settled += 1
-        if on_delivery := self._reports.pop(row_id, None):
+        if on_delivery := file.reports.pop(row_id, None):
             on_delivery(error)
         else:
             self._listener(key, error)
@@ -255,15 +259,14 @@ class Drainer:
     def _replace(self, file: SpoolFile, aside: Path) -> None:
         if not file.mine:
             return
-        self.intake.use(None)  # first, so that nothing more is written to it
+        self.intake.use(self._shelf.renew())  # first, so that nothing more is written to it
         error = StoreError(f"its file was damaged, see {aside}")
         under_way = len(file.held) - len(file.done)
-        lost, known = self.waiting - under_way, self._reports.keys() - file.held
-        self.intake.use(self._shelf.renew())
+        lost, known = file.written - file.settled - under_way, file.reports.keys() - file.held
         for row_id in known:
-            self._tell(row_id, b"", error)
+            self._tell(file, row_id, b"", error)
         for _ in range(lost - len(known)):  # whose they were, only the file knew
-            self._tell(0, b"", error)
+            self._tell(file, 0, b"", error)
 
     def _halt(self) -> None:
         self._halted = True

@@ -1,8 +1,8 @@
 """A queue on disk that outlives its process: a folder with a SQLite file, and a lock on the folder.
 
     file = SpoolFile.create(root)       # the writer's; the kernel frees its lock, however it ends
-    for orphan in adopt(root, held=()): # those of processes that are gone
-        rows = orphan.page()
+    orphan = SpoolFile.claim(folder)    # one whose process is gone
+    rows = orphan.page()
 
 The folder `spool-<UUIDv7>` appears with its file complete, so one without is damage. It is locked
 before it is renamed into place, and goes away while its lock is held: of two that want it, one
@@ -13,15 +13,17 @@ import ctypes
 import os
 import sqlite3
 import sys
-from collections.abc import Collection, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from afterword._fork_gate import fork_gate, watch_forks
 from afterword._identity import new_id
 from afterword._spool_row import Row
 from afterword_schemas.errors import SetupError
+
+if TYPE_CHECKING:
+    from afterword._transport import DeliveryCallback
 
 if sys.platform != "win32":
     import fcntl
@@ -48,7 +50,10 @@ class SpoolFile:
         done: Ids that may be deleted.
         rows: How many are in there, once `count` was called.
         gone: Whether it was closed, set aside or removed.
-        mine: Whether this process writes it.
+        mine: Whether this process wrote it; if so, the rest is known too.
+        written: How many rows were written.
+        settled: Of how many the end is known.
+        reports: The callbacks of rows whose end is not known, by their ids.
     """
 
     def __init__(self, folder: Path, lock: int, *, mine: bool = False) -> None:
@@ -59,6 +64,8 @@ class SpoolFile:
         self.done: list[int] = []
         self.rows = 0
         self.gone = False
+        self.written = self.settled = 0
+        self.reports: dict[int, DeliveryCallback] = {}
         self._lock = lock
         self._db: sqlite3.Connection | None = None
 
@@ -67,7 +74,7 @@ class SpoolFile:
 
     @classmethod
     def create(cls, root: Path) -> Self:
-        """Make an empty one.
+        """Make an empty one, and the folder too if need be.
 
         Raises:
             SetupError: The folder cannot be written or locked, or the system has no such locks.
@@ -75,6 +82,7 @@ class SpoolFile:
         name = new_id()
         making, folder = root / f"new-{name}", root / f"spool-{name}"
         try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
             making.mkdir(mode=0o700)
             lock = _lock(making)
             with closing(_connect(making / _QUEUE, "rwc")) as db:
@@ -86,8 +94,25 @@ class SpoolFile:
             detail = f"The spool {root} cannot be used: {error}."
             raise SetupError(detail, "It takes a folder on a local disk.") from None
         if lock is None:
-            raise SetupError(f"The spool {root} cannot be used: another process took {making}.")
+            raise SetupError(f"The spool {root} cannot be used: somebody took {making}.")
         return cls(folder, lock, mine=True)
+
+    @classmethod
+    def claim(cls, folder: Path) -> Self | None:
+        """Take over what a process left behind; None if it lives, or left nothing.
+
+        Raises:
+            OSError: The folder cannot be opened.
+        """
+        lock = _lock(folder)
+        if lock is None:
+            return None
+        try:
+            folder.rmdir()  # it was killed while it removed the folder
+        except OSError:
+            return cls(folder, lock)
+        os.close(lock)
+        return None
 
     def connect(self, *, fsync: bool) -> sqlite3.Connection:
         """Open a further connection.
@@ -133,16 +158,26 @@ class SpoolFile:
         """Whether nothing is in there."""
         return self._execute("SELECT 1 FROM queue LIMIT 1").fetchone() is None
 
-    def is_damaged_by(self, error: sqlite3.Error) -> bool:
+    def is_damaged_by(self, error: Exception) -> bool:
         """Whether an error says that the file is broken, rather than the disk full or away."""
-        broken = getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
-        return broken or not (self.folder / _QUEUE).exists()
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE or not self.exists()
+
+    def exists(self) -> bool:
+        """Whether it still has its place on the disk."""
+        return (self.folder / _QUEUE).exists()
 
     def used_bytes(self) -> int:
-        """Return what its rows take on the disk; deleted ones leave room for others."""
-        names = ("page_count", "freelist_count", "page_size")
-        pages, free, size = (self._execute(f"PRAGMA {name}").fetchone()[0] for name in names)
-        return int((pages - free) * size)
+        """Return what its rows take on the disk."""
+        return self._measure("page_count") - self.reusable_bytes()
+
+    def reusable_bytes(self) -> int:
+        """Return what deleted rows have left, for further rows only as long as the file exists."""
+        return self._measure("freelist_count")
+
+    def free_bytes(self) -> int:
+        """Return what its disk has left."""
+        disk = os.fstatvfs(self._lock)
+        return disk.f_bavail * disk.f_frsize
 
     def close(self) -> None:
         """Let go of it; what is in there is for whoever adopts it."""
@@ -155,14 +190,15 @@ class SpoolFile:
         try:
             for name in (f"{_QUEUE}-shm", f"{_QUEUE}-wal", _QUEUE):  # no log outlives its database
                 (self.folder / name).unlink(missing_ok=True)
-            self.folder.rmdir()
+            with suppress(FileNotFoundError):
+                self.folder.rmdir()
         finally:
             os.close(self._lock)
 
     def set_aside(self) -> Path:
         """Move it out of the way as it is, and return where it is now."""
         aside = self.folder.with_suffix(".damaged")
-        with suppress(FileNotFoundError):  # somebody removed the folder
+        with suppress(FileNotFoundError):
             self.folder.rename(aside)
         self.close()
         return aside
@@ -171,7 +207,8 @@ class SpoolFile:
         """In a forked child: let go of the parent's lock, and never touch its connection again."""
         if self._db is not None:
             never_free(self._db)
-        os.close(self._lock)
+        if not self.gone:
+            os.close(self._lock)
 
     def _execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:
         with fork_gate.draining:
@@ -179,28 +216,17 @@ class SpoolFile:
                 self._db = self.connect(fsync=False)  # a lost deletion costs a repeated delivery
             return self._db.execute(sql, parameters)
 
+    def _measure(self, pages: str) -> int:
+        count, size = (
+            self._execute(f"PRAGMA {name}").fetchone()[0] for name in (pages, "page_size")
+        )
+        return int(count) * int(size)
+
     def _disconnect(self) -> None:
         self.gone = True
         with fork_gate.draining, suppress(sqlite3.Error):
             if self._db is not None:
                 self._db.close()
-
-
-def adopt(root: Path, held: Collection[Path]) -> Iterator[SpoolFile]:
-    """Take over the queues whose processes are gone, oldest first.
-
-    Args:
-        root: The folder that they share.
-        held: The folders of those that are this process's already.
-    """
-    for folder in sorted(root.glob("spool-*")):
-        if folder in held or folder.suffix or (lock := _lock(folder)) is None:
-            continue
-        try:
-            folder.rmdir()  # its process was killed while it removed the folder
-            os.close(lock)
-        except OSError:
-            yield SpoolFile(folder, lock)
 
 
 def never_free(connection: sqlite3.Connection) -> None:
@@ -224,9 +250,9 @@ def _lock(folder: Path) -> int | None:
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(lock).st_ino == folder.stat().st_ino:
+        if folder.exists():
             return lock
-    except (BlockingIOError, FileNotFoundError):
+    except BlockingIOError:
         pass
     except OSError:
         os.close(lock)

@@ -20,6 +20,7 @@ from afterword_schemas.errors import AfterwordError, StoreError
 _INSERT: Final = "INSERT INTO queue (id, key, value, headers, timestamp_ms) VALUES "
 _VALUES: Final = "(?, ?, ?, ?, ?)"
 _MOST_CALLS: Final = 64
+_RESERVE_BYTES: Final = 64 << 20  # or there would be no room to delete what is delivered
 _PAGE_BYTES: Final = 4096
 
 
@@ -27,7 +28,6 @@ class Intake:
     """Writes what threads emit to this process's own file.
 
     Args:
-        reports: Where the callback of each row is left, under its id, for when its end is known.
         on_rows: Told of the rows that were written; quick, from any thread.
         on_disorder: Told that rows were written behind later ones.
         on_damage: Told that the file is damaged.
@@ -40,37 +40,36 @@ class Intake:
 
     def __init__(
         self,
-        reports: dict[int, DeliveryCallback],
         *,
         limit_bytes: int,
         fsync: bool,
         on_rows: Callable[[list[Row]], None],
         on_disorder: Callable[[], None],
-        on_damage: Callable[[SpoolFile, sqlite3.Error], None],
+        on_damage: Callable[[SpoolFile, Exception], None],
     ) -> None:
         self.limit_bytes = limit_bytes
         self.written = 0
         self._fsync = fsync
-        self._reports = reports
         self._on_rows, self._on_disorder, self._on_damage = on_rows, on_disorder, on_damage
         self._calls: deque[_Call] = deque()
         self._ids = count(1)
         self._latest = 0
-        self._target: tuple[SpoolFile, sqlite3.Connection] | None = None
+        self._file: SpoolFile | None = None
+        self._db: sqlite3.Connection | None = None
         self._applied_bytes = 0
         self._closed = False
 
-    @property
-    def lacks_file(self) -> bool:
-        """Whether calls fail until there is a file to write to."""
-        return self._target is None and not self._closed
-
     def use(self, file: SpoolFile | None) -> None:
-        """Write to another file from now on, or to none."""
+        """Write to this file from now on; to none, and calls fail until there is one."""
+        if self._closed or file is self._file:
+            return  # without the lock: see `ForkGate.writing`
         with fork_gate.writing:
-            if self._target is not None:
-                self._target[1].close()
-            self._target = None if file is None else (file, file.connect(fsync=self._fsync))
+            if self._db is not None:
+                self._db.close()
+            self._file, self._db = None, None
+            if file is not None:
+                self._db = file.connect(fsync=self._fsync)
+                self._file = file
             self._applied_bytes = 0
 
     def put(self, message: Message, on_delivery: DeliveryCallback | None) -> None:
@@ -86,19 +85,19 @@ class Intake:
     def close(self) -> None:
         """Take nothing more."""
         with fork_gate.writing:
-            self._closed = True
             self.use(None)
+            self._closed = True
 
     def abandon(self) -> None:
         """In a forked child: see `SpoolFile.abandon`."""
-        if self._target is not None:
-            never_free(self._target[1])
+        if self._db is not None:
+            never_free(self._db)
 
     def _write_all(self, own: "_Call") -> None:
         calls = self._gather(own)
         try:
             failure = self._write(calls)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             failure = self._explain(error)
         for call in calls:
             call.error = failure() if failure else None
@@ -115,25 +114,29 @@ class Intake:
     def _write(self, calls: list["_Call"]) -> Callable[[], AfterwordError] | None:
         if self._closed:
             return ClosedError
-        if self._target is None:
+        file, db = self._file, self._db  # a signal handler may close them in between
+        if file is None or db is None:
             return lambda: StoreError("the spool has no file to write to, see the log")
-        file, db = self._target
+        if (free_bytes := file.free_bytes()) < _RESERVE_BYTES:
+            detail = f"the spool's disk has only {free_bytes} bytes left, this event was not taken"
+            return lambda: QueueFullError(detail)
         rows = [Row(file, next(self._ids), *call.message) for call in calls]
         for row, call in zip(rows, calls, strict=True):
             if call.on_delivery is not None:  # before the statement: at its end a row may be sent
-                self._reports[row.id] = call.on_delivery
+                file.reports[row.id] = call.on_delivery
         try:
             self._limit(db)
             values = ", ".join([_VALUES] * len(rows))
             db.execute(_INSERT + values, [column for row in rows for column in row[1:]])
         except BaseException:
             for row in rows:
-                self._reports.pop(row.id, None)
+                file.reports.pop(row.id, None)
             raise
         if rows[0].id < self._latest:  # a signal handler emitted while this thread was in here
             self._on_disorder()
         self._latest = max(self._latest, rows[-1].id)
         self.written += len(rows)
+        file.written += len(rows)
         self._on_rows(rows)
         return None
 
@@ -143,14 +146,14 @@ class Intake:
             pages = max(1, self.limit_bytes // _PAGE_BYTES)
             db.execute(f"PRAGMA max_page_count = {pages}")
 
-    def _explain(self, error: sqlite3.Error) -> Callable[[], AfterwordError]:
-        if self._closed:  # by a signal handler that ran in between
+    def _explain(self, error: sqlite3.Error | OSError) -> Callable[[], AfterwordError]:
+        if self._closed:
             return ClosedError
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            detail = f"{self.limit_bytes} bytes wait or the disk has no room"
-            return lambda: QueueFullError(f"the spool is full ({detail}), this event was not taken")
-        if self._target is not None and self._target[0].is_damaged_by(error):
-            self._on_damage(self._target[0], error)
+            detail = f"the spool is full at {self.limit_bytes} bytes, this event was not taken"
+            return lambda: QueueFullError(detail)
+        if self._file is not None and self._file.is_damaged_by(error):
+            self._on_damage(self._file, error)
         detail = f"the spool did not take this event: {error}"
         return lambda: StoreError(detail)
 

@@ -8,13 +8,16 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from afterword._fork_gate import fork_gate
-from afterword._spool_file import SpoolFile, adopt
+from afterword._spool_file import SpoolFile
 from afterword._spool_row import Row
 from afterword_schemas.errors import SetupError
 
 _log = logging.getLogger("afterword")
+
+_SHRINK_BYTES: Final = 1 << 20
 
 
 class Shelf:
@@ -35,12 +38,14 @@ class Shelf:
         self._root = root
         self._on_damage = on_damage
         self._adopted: list[SpoolFile] = []
-        self.own: SpoolFile | None = SpoolFile.create(root)
+        self._complained: set[Path] = set()
+        self.own: SpoolFile | None = None
+        self._begin()
 
     @property
     def adopted_rows(self) -> int:
         """How many messages of other processes wait here."""
-        return sum(file.rows for file in self._adopted)
+        return sum(file.rows for file in self._adopted if not file.mine)
 
     @property
     def adopted_bytes(self) -> int:
@@ -52,27 +57,33 @@ class Shelf:
         return sum(sizes)
 
     def renew(self) -> SpoolFile | None:
-        """Return this process's own file, a new one if there is none; None where none can be made."""
-        if self.own is None:
+        """Begin another file to write, if there is none, or somebody removed it, or it would shrink.
+
+        The one before is worked off as if it were adopted. A file never shrinks, it only goes.
+        """
+        if self.own is not None and not self.own.exists():
+            _log.error("Somebody removed %s; what waits there is lost with this process", self.own)
+            self._retire()
+        if self.own is None or self.own.reusable_bytes() > _SHRINK_BYTES:
             try:
-                self.own = SpoolFile.create(self._root)
+                self._begin()
             except SetupError as error:
-                _log.error("%s", error)
+                self._complain(self._root, error)
         return self.own
 
     def adopt(self) -> bool:
         """Take over what other processes left behind; False if there is nothing."""
-        before = len(self._adopted)
         held = {file.folder for file in self._files()}
-        with fork_gate.draining:  # a child must know of every lock that it inherits
-            for file in adopt(self._root, held):
-                self._adopted.append(file)
+        claimed = []
+        for folder in sorted(self._root.glob("spool-*")):  # the oldest first
+            if folder not in held and not folder.suffix and (file := self._claim(folder)):
+                claimed.append(file)
                 with self._guard(file):
                     file.count()
                 if file.rows:
                     _log.info("Adopted %d events of %s, whose process is gone", file.rows, file)
         self.forget()
-        return len(self._adopted) > before
+        return bool(claimed)
 
     def rewind(self) -> None:
         """Read all files from their beginning again."""
@@ -96,7 +107,7 @@ class Shelf:
                     self._adopted.remove(file)
                     file.remove()
 
-    def set_aside(self, file: SpoolFile, error: sqlite3.Error) -> None:
+    def set_aside(self, file: SpoolFile, error: Exception) -> None:
         """Move a damaged file out of the way, for a person to look at."""
         if file.gone:
             return
@@ -122,6 +133,33 @@ class Shelf:
         for file in self._files():
             file.abandon()
 
+    def _begin(self) -> None:
+        with fork_gate.draining:  # a child must know of every lock that it inherits
+            begun = SpoolFile.create(self._root)
+            self._retire()
+            self.own = begun
+
+    def _retire(self) -> None:
+        if self.own is not None:
+            self._adopted.append(self.own)
+            self.own = None
+
+    def _claim(self, folder: Path) -> SpoolFile | None:
+        with fork_gate.draining:  # likewise
+            try:
+                file = SpoolFile.claim(folder)
+            except OSError as error:
+                self._complain(folder, error)
+                return None
+            if file is not None:
+                self._adopted.append(file)
+            return file
+
+    def _complain(self, folder: Path, error: Exception) -> None:
+        if folder not in self._complained:
+            _log.error("%s cannot be used: %s", folder, error)
+        self._complained.add(folder)
+
     def _drop(self, file: SpoolFile) -> None:
         if file is self.own:
             self.own = None
@@ -140,7 +178,7 @@ class Shelf:
                 self.set_aside(file, error)
             elif file is self.own:
                 raise
-            else:  # nor may it stand in the way of others; whoever adopts it next tries again
-                _log.error("%s cannot be read: %s", file, error)
+            else:  # it may not stand in the way of the others; the next look for orphans finds it
+                self._complain(file.folder, error)
                 self._drop(file)
                 file.close()
