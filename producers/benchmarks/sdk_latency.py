@@ -2,9 +2,11 @@
 
     python producers/benchmarks/sdk_latency.py
     python producers/benchmarks/sdk_latency.py --url http://127.0.0.1:8080
+    python producers/benchmarks/sdk_latency.py --spool /var/tmp
 
 Starts a Kafka of its own on this machine, or sends to a gateway that runs. Prints microseconds per call, paced as a busy service would and flat
-out, and the same for one bare `produce` of librdkafka, which no SDK can go below.
+out, and the same for one bare `produce` of librdkafka, which no SDK can go below. Or with a spool on the disk of a folder, with and without waiting
+for that disk, from one thread and from eight at once.
 """
 
 # ruff: noqa: INP001, T201  # a script that prints its result, in no package
@@ -13,13 +15,14 @@ import argparse
 import json
 import platform
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from confluent_kafka import Producer
 
-from afterword import KAFKA_DEFAULTS, Client
+from afterword import KAFKA_DEFAULTS, Client, KafkaTransport, SpoolTransport
 from afterword_stack.local.kafka import KafkaNode
 
 TOPIC = "feedback.events"
@@ -32,6 +35,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=20_000)
     parser.add_argument("--compression", default=KAFKA_DEFAULTS["compression.type"])
     parser.add_argument("--url", help="of a gateway, to send to it instead")
+    parser.add_argument("--spool", type=Path, help="a folder in which to make a spool")
     options = parser.parse_args()
     if options.url:
         with Client(url=options.url, project="benchmark") as client:
@@ -40,7 +44,10 @@ def main() -> None:
     print(f"{platform.python_version()}, {platform.machine()}, {options.compression}")
     with tempfile.TemporaryDirectory() as folder, KafkaNode(Path(folder)) as kafka:
         kafka.create_topic(TOPIC, partitions=4)
-        run(kafka.bootstrap_servers, options.calls, options.compression)
+        if options.spool:
+            run_spool(kafka.bootstrap_servers, options.calls, options.spool)
+        else:
+            run(kafka.bootstrap_servers, options.calls, options.compression)
 
 
 def run(bootstrap_servers: str, calls: int, compression: str) -> None:
@@ -70,8 +77,38 @@ def run(bootstrap_servers: str, calls: int, compression: str) -> None:
     producer.flush(60)
 
 
-def run_client(client: Client, calls: int) -> None:
-    """Measure the SDK's calls, and how fast what they left behind is delivered."""
+def run_spool(bootstrap_servers: str, calls: int, folder: Path) -> None:
+    """Measure the SDK on a broker, by way of a disk."""
+    for fsync in (True, False):
+        print(f"spool, {fsync = }")
+        kafka = KafkaTransport(bootstrap_servers, topic=TOPIC)
+        with tempfile.TemporaryDirectory(dir=folder) as path:
+            spool = SpoolTransport(kafka, path, fsync=fsync)
+            with Client(project="benchmark", transport=spool) as client:
+                run_client(client, calls)
+                run_threads(client, calls)
+
+
+def run_threads(client: Client, calls: int) -> None:
+    """Measure calls from eight threads at once."""
+    took: list[float] = []
+
+    def work() -> None:
+        took.extend(measure(caller(client), calls // 8, 0))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    elapsed_s = time.perf_counter() - began
+    report("feedback(), 8 threads", sorted(took))
+    print(f"{len(took) / elapsed_s:,.0f} calls a second, of all threads together")
+
+
+def caller(client: Client) -> Callable[[int], None]:
+    """Return a function that emits an event as a service would."""
 
     def feedback(number: int) -> None:
         client.feedback(
@@ -82,6 +119,12 @@ def run_client(client: Client, calls: int) -> None:
             metadata={"_user": f"u-{number % 5000}", "model": "m-4.1"},
         )
 
+    return feedback
+
+
+def run_client(client: Client, calls: int) -> None:
+    """Measure the SDK's calls, and how fast what they left behind is delivered."""
+    feedback = caller(client)
     report("feedback(), 1,000/s", measure(feedback, calls // 10, 1000))
     client.flush(60)
     began = time.perf_counter()

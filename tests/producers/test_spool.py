@@ -182,10 +182,12 @@ def test_closing_leaves_the_rest_and_says_so(
 ) -> None:
     """What could not be delivered in time is no error: one line says how many wait, and where."""
     memory.hold()
-    client = Client(project="acme", transport=memory, spool=root, close_timeout_s=0.05)
+    client = Client(project="acme", transport=memory, spool=root, close_timeout_s=0.2)
     for _ in range(3):
         client.feedback(trace_id="t", value=1)
+    drainer = drainer_of(client)
     client.close()
+    assert drainer.intake._db is None
     assert caplog.messages == [f"3 events wait in {root} for the next start"]
     assert client.stats == Stats(sent=3, delivered=0, failed=0, waiting=3)
     with pytest.raises(ClosedError):
