@@ -7,17 +7,17 @@ Whatever the network and whoever is in between may do, `post` returns a verdict 
 an answer that names the items' own ids says that they were delivered.
 """
 
+import encodings.idna  # noqa: F401  # or the thread would load it, and a fork amid that would break it
 import gzip
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException
 from ssl import SSLContext
 from typing import Final
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, InvalidHeader
+from urllib3.exceptions import InvalidHeader
 from urllib3.response import HTTPResponse
 from urllib3.util import Retry
 
@@ -85,7 +85,7 @@ class GatewayConnection:
             headers = {**headers, "content-encoding": "gzip"}
         try:
             response, text = self._exchange(body, headers)
-        except (HTTPError, HTTPException, OSError) as error:
+        except Exception as error:  # noqa: BLE001  # of three libraries; without the thread, all would wait
             self.close()  # or a late answer would be taken for the next request's
             reason = str(error) or type(error).__name__
             return Answer([StoreError(f"the gateway is not reached: {reason}")] * len(keys))

@@ -124,6 +124,26 @@ def test_forks_amid_requests_do_no_harm(run: Run, memory: MemoryTransport) -> No
     assert arrived(memory) == {"parent": int(ended.stdout), "child": 100}
 
 
+def test_the_thread_imports_nothing(run: Run, memory: MemoryTransport) -> None:
+    """A child that is forked amid an import of another thread has half a module for ever."""
+    ended = run(
+        """
+        before = set(sys.modules)
+        client.feedback(trace_id="parent-1", value=1, feedback={"text": "x" * 5000})
+        assert client.flush(20) == 0
+        assert set(sys.modules) == before, set(sys.modules) - before
+        client.close()
+        client = Client(url="https://localhost:1", project="acme", close_timeout_s=0.1)
+        emit(1)
+        client.flush(0.1)
+        assert set(sys.modules) == before, set(sys.modules) - before
+        os._exit(0)
+        """
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert arrived(memory) == {"parent": 1}
+
+
 def test_a_fork_amid_another_threads_call(run: Run, memory: MemoryTransport) -> None:
     """A child that is forked while another thread is inside a call is not stuck on its locks."""
     ended = run(
@@ -210,8 +230,8 @@ def test_a_signal_handler_may_wait_whenever_it_comes(run: Run, memory: MemoryTra
             times.append(time.monotonic() - began)
         signal.signal(signal.SIGALRM, handle)
         while len(rounds) < 200:
-            signal.setitimer(signal.ITIMER_REAL, 0.002)
             came = len(rounds)
+            signal.setitimer(signal.ITIMER_REAL, 0.002)
             while len(rounds) == came:
                 emit(1)
                 client.flush(0.0001)

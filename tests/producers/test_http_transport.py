@@ -608,6 +608,27 @@ def test_an_answer_before_the_end_of_the_request_is_heard() -> None:
     assert [type(each) for each in reports] == [RefusedError]
 
 
+def test_the_thread_survives_what_it_calls(server: ScriptedGateway) -> None:
+    """A fault in a library, here in a TLS context of the user's own, is a failure like any other."""
+
+    class Moody(ssl.SSLContext):
+        def wrap_socket(self, *_: object, **__: object) -> Any:
+            raise KeyError("its own")
+
+    transport = HttpTransport(
+        server.url.replace("http", "https"),
+        ssl_context=Moody(ssl.PROTOCOL_TLS_CLIENT),
+        message_timeout_s=0.2,
+    )
+    reports = Reports(transport)
+    reports.send()
+    transport.flush(20)
+    assert [str(each) for each in reports] == [
+        "not taken within 0.2 s; the gateway is not reached: 'its own'"
+    ]
+    transport.close(20)
+
+
 def test_sending_never_waits() -> None:
     """With the gateway away a thousand events are taken in far less than one network timeout."""
     transport = HttpTransport(NOBODY)
