@@ -10,10 +10,13 @@ So every use of SQLite here stands under one of two locks, and a fork takes both
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Final
 
 _PATIENCE_S: Final = 2.0
+_TURN_S: Final = 0.5
 
 
 class ForkGate:
@@ -29,6 +32,19 @@ class ForkGate:
         self.writing = threading.RLock()
         self.draining = threading.RLock()
         self._shut: list[threading.RLock] = []
+
+    @contextmanager
+    def a_turn(self) -> Iterator[None]:
+        """Let the draining thread write, and the others wait; but go on if one does not let go.
+
+        SQLite would see to it too, by looking again after a millisecond, and later and later.
+        """
+        mine, writing = self.writing.acquire(timeout=_TURN_S), self.writing
+        try:
+            yield
+        finally:
+            if mine:
+                writing.release()
 
     def close(self) -> None:
         """Before a fork: wait until no thread is inside."""

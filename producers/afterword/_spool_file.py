@@ -144,7 +144,8 @@ class SpoolFile:
         done = self.done[:_PAGE_ROWS]
         while done:
             # One statement, so that it waits once for the interpreter's lock.
-            self._execute(f"DELETE FROM queue WHERE id IN ({','.join(map(str, done))})")
+            with fork_gate.a_turn():
+                self._execute(f"DELETE FROM queue WHERE id IN ({','.join(map(str, done))})")
             del self.done[: len(done)]
             self.held.difference_update(done)
             self.rows -= len(done)

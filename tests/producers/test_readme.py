@@ -23,15 +23,16 @@ README = (Path(__file__).parents[2] / "producers" / "README.md").read_text(encod
 
 
 def test_the_examples_run(
-    mock_broker: str, start_gateway: Callable[[Transport], GatewayServer]
+    mock_broker: str, start_gateway: Callable[[Transport], GatewayServer], tmp_path: Path
 ) -> None:
     """The code blocks work, one after the other, on a broker and a gateway."""
     url = start_gateway(MemoryTransport()).address
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 11
+    assert len(blocks) == 13
     namespace: dict[str, Any] = {}
     for block in blocks:
         here = block.replace("localhost:9092", mock_broker).replace("http://127.0.0.1:8080", url)
+        here = here.replace("/var/lib/support-bot", str(tmp_path))
         exec(compile(here, "README.md", "exec"), namespace)
     answer = TestClient(namespace["app"]).get("/rate", headers={"x-trace-id": "tr-7f3"})
     assert (answer.status_code, answer.headers["x-trace-id"]) == (200, "tr-7f3")

@@ -588,6 +588,18 @@ def test_threads_share_one_statement(root: Path, memory: MemoryTransport) -> Non
     assert sorted(values(memory)) == [b"v"] * 8
 
 
+def test_delivery_goes_on_while_a_thread_is_stuck_in_a_call(
+    root: Path, memory: MemoryTransport
+) -> None:
+    """A signal handler that waits in the middle of a call keeps nothing from ending."""
+    spool = SpoolTransport(memory, root)
+    with fork_gate.writing:
+        spool.send(b"a", b"v", (), lambda _: None)
+        wait(lambda: values(memory) == [b"v"] and rows(root) == [])
+        spool.close(20)
+    assert list(root.iterdir()) == []
+
+
 def test_a_signal_handler_may_emit_in_the_middle_of_a_call(
     root: Path, memory: MemoryTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
