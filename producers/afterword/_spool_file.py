@@ -121,8 +121,12 @@ class SpoolFile:
             fsync: Whether a commit waits for the disk, and so survives a power cut.
         """
         db = _connect(self.folder / _QUEUE, "rw")
-        db.execute(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
-        db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+        try:
+            db.execute(f"PRAGMA synchronous = {'FULL' if fsync else 'NORMAL'}")
+            db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+        except sqlite3.Error:
+            db.close()
+            raise
         return db
 
     def page(self) -> list[Row]:

@@ -176,12 +176,13 @@ def test_a_forked_copy_leaves_what_waits_to_its_parent(place: Place) -> None:
     spool = place.transport if isinstance(place.transport, SpoolTransport) else None
     carrier = place.transport if spool is None else spool._inner
     line = carrier._line if isinstance(carrier, KafkaTransport) else None
-    drainer = None if spool is None else spool._drainer
-    place.transport.after_fork()
-    if line is not None:  # no process was forked here: the parent's threads still run
-        line._over.set()
-    if drainer is not None:
+    if spool is not None and spool._drainer is not None:  # a child would not have its thread
+        drainer = spool._drainer
         drainer._mail.put(lambda: setattr(drainer, "_over", True))
+        drainer._thread.join()
+    place.transport.after_fork()
+    if line is not None:  # no process was forked here: the parent's thread still runs
+        line._over.set()
     place.transport.flush(0)
     place.transport.send(KEY, make_event(KEY, 7), (), lambda _: None)
     place.transport.close(20)
