@@ -1,14 +1,14 @@
 """What of one key waits in the topic: published, and not committed by the workers.
 
     found = backlog.search(b"019c12e9-…", is_mine)
-    found.waiting, found.unread
+    found.last, found.unread
 
 It looks from outside the group: no member, no commit, nothing that moves the workers.
 """
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,16 +33,29 @@ _RETRY_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message stands.
+
+    Attributes:
+        published_ms: By its producer's clock, in milliseconds since 1970.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    published_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What a search gave.
 
     Attributes:
-        waiting: Whether a message that was looked for waits.
-        unread: How many messages wait that were not looked through; if nothing was found among the
-            others, one of these may be it.
+        last: Of the messages that were looked for and wait, the last of each partition.
+        unread: How many messages wait that were not looked through; one of these may be later.
     """
 
-    waiting: bool
+    last: tuple[Place, ...]
     unread: int
 
 
@@ -96,8 +109,8 @@ class Backlog:
     def search(self, key: bytes, wanted: Callable[[bytes], bool]) -> Found:
         """Look for messages of a key whose payload is wanted, among all that are published by now.
 
-        What is neither found nor among the unread is committed, and so was in the store before this
-        returned.
+        What is neither found, or before what is found, nor among the unread is committed, and so was
+        in the store before this returned.
 
         Raises:
             StoreError: Kafka does not answer, or has no such topic.
@@ -136,14 +149,17 @@ class Backlog:
         self, reader: Reader, key: bytes, wanted: Callable[[bytes], bool], deadline_s: float
     ) -> Found:
         tails = self._tails(reader, key, deadline_s)
+        last: dict[int, Place] = {}
         # One at a time can tell the reader where to read; the questions before go side by side.
         if tails and self._reading.acquire(timeout=_left_s(deadline_s)):
             try:
-                if self._read(reader, tails, lambda m: m.key() == key and wanted(m.value() or b"")):
-                    return Found(waiting=True, unread=0)
+                for message in self._read(reader, tails):
+                    if message.key() == key and wanted(message.value() or b""):
+                        place = _place(message)
+                        last[place.partition] = place
             finally:
                 self._reading.release()
-        return Found(waiting=False, unread=sum(tail.unread for tail in tails))
+        return Found(tuple(last.values()), sum(tail.unread for tail in tails))
 
     def _tails(self, reader: Reader, key: bytes, deadline_s: float) -> list[_Tail]:
         # Anew each time: partitions may be added, and then keys change their place.
@@ -167,32 +183,36 @@ class Backlog:
                 tails.append(_Tail(place.partition, begin - waiting, begin, end))
         return tails
 
-    def _read(
-        self, reader: Reader, tails: Sequence[_Tail], wanted: Callable[[Message], bool]
-    ) -> bool:
+    def _read(self, reader: Reader, tails: Sequence[_Tail]) -> Iterator[Message]:
         reader.assign([TopicPartition(self._topic, tail.partition, tail.begin) for tail in tails])
         try:
-            return _follow(reader, tails, wanted)
+            yield from _follow(reader, tails)
         finally:
             reader.unassign()  # or it would go on fetching
 
 
-def _follow(reader: Reader, tails: Sequence[_Tail], wanted: Callable[[Message], bool]) -> bool:
-    """Read each tail to its end, or until what is wanted is found, or the time is over."""
+def _follow(reader: Reader, tails: Sequence[_Tail]) -> Iterator[Message]:
+    """Read each tail to its end, or as far as the time goes."""
     by_partition = {tail.partition: tail for tail in tails}
     deadline_s = time.monotonic() + _TAIL_S
     while (left := sum(tail.end - tail.begin for tail in tails)) and time.monotonic() < deadline_s:
         for message in reader.consume(min(left, _FETCH_MESSAGES), _FETCH_S):
-            error, tail = message.error(), by_partition.get(message.partition() or 0)
+            tail = by_partition.get(message.partition() or 0)
+            offset, error = message.offset() or 0, message.error()
             if tail is None:
                 continue  # an error of the connection: the time will tell
             if error is None:
-                if wanted(message):
-                    return True
-                tail.begin = min((message.offset() or 0) + 1, tail.end)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
+                yield message
+                tail.begin = min(offset + 1, tail.end)
+            elif error.code() == KafkaError._PARTITION_EOF and offset >= tail.end:  # noqa: SLF001  # its public name
                 tail.begin = tail.end  # what is left are marks of transactions, no messages
-    return False
+
+
+def _place(message: Message) -> Place:
+    _, published_ms = message.timestamp()
+    return Place(
+        message.topic() or "", message.partition() or 0, message.offset() or 0, published_ms
+    )
 
 
 def _check(error: KafkaError | None) -> None:

@@ -16,13 +16,13 @@ from typing import Any, Final, cast
 
 import orjson
 
-from afterword_consumers.backlog import Backlog
+from afterword_consumers.backlog import Backlog, Place
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
 from afterword_schemas import Receipt, ReceiptStatus, StoreError
 
 _log = logging.getLogger(__name__)
 
-_CLICKHOUSE_TIMEOUT_S: Final = 5
+_CLICKHOUSE_TIMEOUT_S: Final = 10
 """Somebody waits: the time of an insert would be too long."""
 
 LOOKUP: Final = """
@@ -87,22 +87,31 @@ class ReceiptBook:
         # is in the tables by then. The other way round, an event could pass by in between, unseen.
         with _reported("Kafka"):
             found = self._backlog.search(feedback_id.encode(), lambda raw: _names(raw, project))
-        if found.waiting:
+        try:
+            with _reported("ClickHouse"):
+                outcomes = self._look_up(project, feedback_id)
+        except StoreError:
+            if not found.last:
+                raise
+            outcomes = []
+        if not all(any(outcome.covers(place) for outcome in outcomes) for place in found.last):
             return Receipt(feedback_id, ReceiptStatus.PENDING)
-        parameters = {"project": project, "id": feedback_id}
-        with _reported("ClickHouse"):
-            # On a cluster, of what was written, as the worker asks for the base of a patch.
-            rows = self._clickhouse.query(
-                LOOKUP, parameters, {"select_sequential_consistency": 1}
-            ).rows
-        # Of the types that the query gives, which the client's type does not tell.
-        outcomes = [_Outcome(*cast("Any", row)) for row in rows]
         return _receipt(feedback_id, outcomes, found.unread)
 
     def close(self) -> None:
         """Close the connections, if any were opened."""
         self._backlog.close()
         self._clickhouse.close()
+
+    def _look_up(self, project: str, feedback_id: str) -> list["_Outcome"]:
+        rows = self._clickhouse.query(
+            LOOKUP,
+            {"project": project, "id": feedback_id},
+            # On a cluster, of what was written, as the worker asks for the base of a patch.
+            {"select_sequential_consistency": 1},
+        ).rows
+        # Of the types that the query gives, which the client's type does not tell.
+        return [_Outcome(*cast("Any", row)) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,18 @@ class _Outcome:
         if (self.topic, self.partition) == (other.topic, other.partition):
             return self.offset > other.offset
         return self.decided_ms > other.decided_ms
+
+    def covers(self, place: Place) -> bool:
+        """Whether it is of the message at a place, or of a later one there: workers keep the order.
+
+        Committing comes a little after, and after a crash much later. In a topic that was made anew,
+        offsets begin again: what is older than the message is not of it.
+        """
+        return (
+            (self.topic, self.partition) == (place.topic, place.partition)
+            and self.offset >= place.offset
+            and self.decided_ms >= place.published_ms
+        )
 
 
 @contextmanager
