@@ -25,6 +25,7 @@ ONLY_IN = {
     "confluent_kafka.SerializingProducer": set[str](),
     "clickhouse_connect": {"consumers/afterword_consumers/clickhouse.py"},
     "hypothesis": {"schemas/afterword_schemas/testing.py"},
+    "urllib3.connection": {"producers/afterword/_http_post.py"},
 }
 """What one module alone may import, so that the network has one seam."""
 

@@ -14,9 +14,9 @@ entry is reported by whoever takes it out of `_open`.
 import logging
 import random
 import threading
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Final
@@ -81,7 +81,9 @@ class Line:
         self._settled = self._settled_bytes = 0
         self._closing = self._over = False
         # The rest is the thread's own.
-        self._line: deque[Entry] = deque()
+        self._line: dict[
+            bytes, list[Entry]
+        ] = {}  # by id, so that the ids need not wait for each other
         self._most = _BATCH_EVENTS
         self._failures = 0
         self._not_before_s = 0.0
@@ -113,10 +115,12 @@ class Line:
         settled: SimpleQueue[None] = SimpleQueue()
         self._flushing.add(settled)
         self._arrivals.put(None)
-        while not self._idle() and not self._over and (left_s := deadline_s - monotonic()) > 0:
-            with suppress(Empty):
-                settled.get(timeout=left_s)
-        self._flushing.discard(settled)
+        try:
+            while not self._idle() and not self._over and (left_s := deadline_s - monotonic()) > 0:
+                with suppress(Empty):
+                    settled.get(timeout=left_s)
+        finally:
+            self._flushing.discard(settled)
         return self._idle()
 
     def close(self, timeout_s: float) -> None:
@@ -148,61 +152,57 @@ class Line:
 
     def _gather(self) -> None:
         """Wait for events, for more of them, and for the end of a backoff."""
+        until_s = 0.0
         if not self._line:
             self._accept(self._arrivals.get())
-        lingered_s = 0.0 if len(self._line) >= self._most else monotonic() + _LINGER_S
-        while (left_s := max(lingered_s, self._not_before_s) - monotonic()) > 0:
+            until_s = monotonic() + _LINGER_S
+        while len(self._line) < self._most or monotonic() < self._not_before_s:
+            left_s = max(until_s, self._not_before_s) - monotonic()
             try:
-                arrival = self._arrivals.get(timeout=left_s)
+                arrival = self._arrivals.get(timeout=max(left_s, 0.0))
             except Empty:
                 return
             self._accept(arrival)
-            if arrival is None or len(self._line) >= self._most:
-                lingered_s = 0.0
+            if arrival is None:
+                until_s = 0.0
 
     def _accept(self, arrival: Entry | None) -> None:
         if arrival is not None:
-            self._line.append(arrival)
+            self._line.setdefault(arrival.key, []).append(arrival)
         elif self._closing:  # one more try at once, whatever was agreed
             self._not_before_s, self._failures = 0.0, 0
 
     def _expire(self) -> None:
-        """Give up events whose time is over, oldest first."""
+        """Give up events whose time is over, as they come to the front."""
         limit_s = self._message_timeout_s
-        while self._line and self._line[0].since_s + limit_s <= monotonic():
+        while entry := next((queue[0] for queue in self._line.values()), None):
+            if monotonic() < entry.since_s + limit_s:
+                return
             reason = f"not taken within {limit_s:g} s; {self._reason}".rstrip("; ")
-            self._settle(self._line.popleft(), StoreError(reason))
+            self._leave(entry, StoreError(reason))
 
     def _pick(self) -> list[Entry]:
-        """Take the next batch, at most one event of an id: none overtakes one that is sent again."""
+        """Choose the next batch, the first event of each id: none overtakes one that is sent again."""
         batch: list[Entry] = []
-        passed: list[Entry] = []
-        keys: set[bytes] = set()
         room = _BATCH_BYTES
-        while self._line and len(batch) < self._most and len(passed) < _BATCH_EVENTS:
-            entry = self._line[0]
-            room -= len(entry.item)
+        for queue in islice(self._line.values(), self._most):
+            room -= len(queue[0].item)
             if batch and room < 0:
                 break
-            self._line.popleft()
-            (passed if entry.key in keys else batch).append(entry)
-            keys.add(entry.key)
-        self._line.extendleft(reversed(passed))
+            batch.append(queue[0])
         return batch
 
     def _deliver(self, batch: list[Entry]) -> None:
         answer = self._gateway.post([each.item for each in batch], [each.key for each in batch])
-        kept: list[Entry] = []
+        complete = True
         for entry, verdict in zip(batch, answer.verdicts, strict=True):
             if verdict is None or isinstance(verdict, RefusedError):
-                self._settle(entry, verdict)
+                self._leave(entry, verdict)
             else:
-                kept.append(entry)
-                self._reason = verdict.detail
-        self._line.extendleft(reversed(kept))
+                self._reason, complete = verdict.detail, False
         if answer.too_large:
             self._most = max(1, len(batch) // 2)
-        elif kept:
+        elif not complete:
             self._back_off(answer)
         else:
             self._most = min(_BATCH_EVENTS, self._most * 2)
@@ -217,13 +217,22 @@ class Line:
         wait_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311  # jitter, no secret
         self._not_before_s = monotonic() + max(wait_s, answer.retry_after_s)
         if self._closing and answer.misdirected:
-            while self._line:
-                self._settle(self._line.popleft(), StoreError(self._reason))
+            for entry in chain.from_iterable(self._line.values()):
+                self._settle(entry, StoreError(self._reason))
+            self._line.clear()
 
     def _recover(self) -> None:
         if self._failures >= _LOUD_FAILURES:
             _log.warning("The gateway takes events again.")
         self._failures, self._not_before_s, self._reason = 0, 0.0, ""
+
+    def _leave(self, entry: Entry, error: StoreError | None) -> None:
+        """End the wait of the first of its id; the next of that id goes behind the other ids."""
+        queue = self._line.pop(entry.key)
+        del queue[0]
+        if queue:
+            self._line[entry.key] = queue
+        self._settle(entry, error)
 
     def _settle(self, entry: Entry, error: StoreError | None) -> None:
         on_delivery = self._open.pop(entry, None)

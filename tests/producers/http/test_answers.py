@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from afterword import (
-    RefusedError,
-)
+from afterword import RefusedError
 
 V7 = "019c12e9-8b3d-7000-8000-000000000000"
 

@@ -2,15 +2,14 @@
 
 import random
 import threading
+import time
 import uuid
 from collections import defaultdict
 from typing import Any
 
 import pytest
 
-from afterword import (
-    HttpTransport,
-)
+from afterword import HttpTransport
 
 
 def test_no_event_overtakes_one_of_its_id(server: Any, reports: Any, gate: Any, reply: Any) -> None:
@@ -26,6 +25,21 @@ def test_no_event_overtakes_one_of_its_id(server: Any, reports: Any, gate: Any, 
     sent = [[item["value"] for item in each.items] for each in server.received]
     assert sent == [[1], [0, 2], [0, 4], [1], [3]]
     assert [item["value"] for item in server.accepted] == [1, 2, 0, 4, 1, 3]
+
+
+def test_an_id_that_changes_often_delays_no_other(server: Any, reports: Any, gate: Any) -> None:
+    """Behind 2,000 events of one id, which go one a request, another's goes with the next."""
+    server.script.append(gate)
+    reports.send()
+    assert gate.reached.wait(20)
+    one, other = str(uuid.uuid4()), str(uuid.uuid4())
+    for _ in range(2000):
+        reports.send(one)
+    reports.send(other)
+    gate.opened.set()
+    while not reports.by_id[other]:
+        time.sleep(0.001)  # the condition to wait for is the report
+    assert server.received[1].ids == [one, other]
 
 
 def test_order_and_number_hold_in_a_storm(

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from afterword import (
-    HttpTransport,
-)
+from afterword import HttpTransport
 
 SECRET = "aw_secret_7f3a_not-for-anybody"
 
