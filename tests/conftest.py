@@ -28,7 +28,8 @@ _KAFKA_PROPERTIES = {
 _KAFKA_IMAGE = "apache/kafka:4.3.1"
 _CLICKHOUSE_IMAGE = "clickhouse/clickhouse-server:26.9"
 
-_BROWSERS = ("chromium", "chromium-headless-shell", "google-chrome")
+# Chrome first: Ubuntu's chromium is a snap, which cannot read the profile that playwright makes.
+_BROWSERS = ("google-chrome", "chromium", "chromium-headless-shell")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -102,6 +102,11 @@ def gateway(serve: Serve) -> Served:
     return serve()
 
 
+_LOCKS_ARE_FREE = """
+() => navigator.locks.query().then(({ held, pending }) => !held.length && !pending.length)
+"""
+
+
 class PageServer(ThreadingHTTPServer):
     """Web pages of an origin of their own, which may load and call the gateway and nothing else."""
 
@@ -170,6 +175,15 @@ class Site:
         self.pages.pages["/"] = "<!doctype html>" + re.sub(address, self.address, html)
         return self.pages.origin
 
+    def advance(self, tab: Page, seconds: float) -> None:
+        """Put the clock of the pages forward, and wait until all requests of this are answered."""
+        tab.clock.fast_forward(round(seconds * 1000))
+        self.rest(tab)
+
+    def rest(self, tab: Page) -> None:
+        """Wait until no tab sends, nor waits for its turn; on plain HTTP it cannot be told."""
+        wait_until(lambda: tab.evaluate(_LOCKS_ARE_FREE) is True)
+
     def wait(self, count: int) -> list[dict[str, Any]]:
         """Wait until at least so many events were published, and return them."""
         wait_until(lambda: len(self.events) >= count)
@@ -217,7 +231,11 @@ def browser(chromium: str) -> Iterator[Browser]:
     resolve = "--host-resolver-rules=MAP intranet.test 127.0.0.1"
     with (
         sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=chromium, args=[*arguments, resolve]) as browser,
+        playwright.chromium.launch(
+            executable_path=chromium,
+            args=[*arguments, resolve],
+            ignore_default_args=["--disable-back-forward-cache"],
+        ) as browser,
     ):
         yield browser
 

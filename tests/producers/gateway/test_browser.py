@@ -40,11 +40,6 @@ ANSWER = f"""
 WITH_TEXTS = ANSWER.replace("data-afterword ", "data-afterword data-afterword-text ")
 
 
-def send(tab: Page) -> None:
-    """Let the second pass for which events are collected."""
-    tab.clock.fast_forward(1000)
-
-
 def pressed(tab: Page) -> tuple[str | None, str | None]:
     """Return `aria-pressed` of the thumbs."""
     up, down = tab.get_by_text("Good"), tab.get_by_text("Bad")
@@ -68,7 +63,7 @@ def test_a_thumb_is_a_vote(open_tab: OpenTab, site: "Site") -> None:
     tab = open_tab(ANSWER)
     assert pressed(tab) == ("false", "false")
     tab.click("text=Bad")
-    send(tab)
+    site.advance(tab, 1)
 
     (event,) = site.wait(1)
     expected = TARGET | {"value": -1, "feedback": {"rating": False}}
@@ -81,7 +76,7 @@ def test_ids_are_time_ordered(open_tab: OpenTab, site: "Site") -> None:
     tab = open_tab()
     made = "() => [...Array(20)].map(() => afterword.feedback({trace_id: 't', value: 1}))"
     ids = tab.evaluate(made)
-    send(tab)
+    site.advance(tab, 1)
 
     assert len(set(ids)) == 20
     for feedback_id in ids:
@@ -108,7 +103,7 @@ def test_an_answer_has_one_vote(
     tab = open_tab(ANSWER)
     for sent, thumb in enumerate(clicks, start=1):
         tab.click(f"text={thumb}")
-        send(tab)
+        site.advance(tab, 1)
         site.wait(sent)
 
     events = site.events
@@ -126,7 +121,7 @@ def test_only_the_last_state_is_sent(open_tab: OpenTab, site: "Site") -> None:
     tab = open_tab(ANSWER)
     for thumb in ("Good", "Bad", "Good", "Bad"):
         tab.click(f"text={thumb}")
-    send(tab)
+    site.advance(tab, 1)
 
     (event,) = site.wait(1)
     assert event["value"] == -1
@@ -136,12 +131,12 @@ def test_a_vote_outlives_the_page(open_tab: OpenTab, site: "Site") -> None:
     """After a reload the thumb is still pressed, and another vote replaces it."""
     tab = open_tab(ANSWER)
     tab.click("text=Good")
-    send(tab)
+    site.advance(tab, 1)
     site.wait(1)
     tab.reload()
     assert pressed(tab) == ("true", "false")
     tab.click("text=Bad")
-    send(tab)
+    site.advance(tab, 1)
 
     first, second = site.wait(2)
     assert first["feedback_id"] == second["feedback_id"]
@@ -152,17 +147,17 @@ def test_a_rating_is_a_vote(open_tab: OpenTab, site: "Site") -> None:
     """`rate` and the thumbs change the same vote, and null takes it back."""
     tab = open_tab(ANSWER)
     rated = tab.evaluate("() => afterword.rate('tr-7f3', 4, {feedback: {comment: 'almost'}})")
-    send(tab)
+    site.advance(tab, 1)
     site.wait(1)
     assert pressed(tab) == ("false", "false")
     tab.click("text=Good")
-    send(tab)
+    site.advance(tab, 1)
     site.wait(2)
     tab.locator("p").evaluate("element => afterword.rate(element, -3)")
-    send(tab)
+    site.advance(tab, 1)
     site.wait(3)
     cleared = tab.evaluate("() => afterword.rate({trace_id: 'tr-7f3'}, null)")
-    send(tab)
+    site.advance(tab, 1)
 
     said = {"trace_id": "tr-7f3", "value": 4, "feedback": {"comment": "almost"}}
     assert rated == cleared
@@ -173,6 +168,25 @@ def test_a_rating_is_a_vote(open_tab: OpenTab, site: "Site") -> None:
         TARGET | {"value": -3, "feedback_id": rated},
         {"op": "clear", "feedback_id": rated},
     ]
+
+
+def test_an_answer_is_what_its_ids_say(open_tab: OpenTab, site: "Site") -> None:
+    """Each trace has a vote, each of its spans, and each session that no trace is named with."""
+    tab = open_tab()
+    answers = [
+        {"trace_id": "a"},
+        {"trace_id": "b"},
+        {"trace_id": "a", "span_id": "1"},
+        {"trace_id": "a", "span_id": "2"},
+        {"session_id": "1"},
+        {"session_id": "2"},
+        {"span_id": "1"},
+    ]
+    rate = "answers => answers.map((answer) => afterword.rate(answer, 1))"
+    ids = tab.evaluate(rate, answers)
+
+    assert len(set(ids)) == len(answers)
+    assert tab.evaluate(rate, [{"trace_id": "a", "session_id": "2"}]) == ids[:1]
 
 
 def test_feedback_is_sent_as_it_is(open_tab: OpenTab, site: "Site") -> None:
@@ -187,7 +201,7 @@ def test_feedback_is_sent_as_it_is(open_tab: OpenTab, site: "Site") -> None:
     chosen = "0b9b5f5e-6f0a-4a51-9b1c-52a4b1a4f6a1"
     first = tab.evaluate("fields => afterword.feedback(fields)", given)
     second = tab.evaluate("fields => afterword.feedback(fields)", given | {"feedback_id": chosen})
-    send(tab)
+    site.advance(tab, 1)
 
     assert second == chosen
     events = {event["feedback_id"]: event for event in site.wait(2)}
@@ -231,7 +245,7 @@ def test_a_deed_is_the_event_of_the_sdk(
     """Fields, values and weights are the Python SDK's; texts go out where the page says so."""
     tab = open_tab(page)
     deed(tab)
-    send(tab)
+    site.advance(tab, 1)
     site.wait(1)
     memory = MemoryTransport()
     call(Client(project="acme", transport=memory))
@@ -250,12 +264,12 @@ def test_a_deed_counts_once_an_answer(open_tab: OpenTab, site: "Site") -> None:
     tab = open_tab(ANSWER)
     copy_answer(tab)
     tab.click("text=Copy")
-    send(tab)
+    site.advance(tab, 1)
     site.wait(1)
     tab.reload()
     copy_answer(tab)
     tab.click("text=Again")
-    send(tab)
+    site.advance(tab, 1)
 
     first, *again = site.wait(3)
     ids = {tuple(event["feedback"]): event["feedback_id"] for event in again}
@@ -270,7 +284,7 @@ def test_an_edit_is_measured_from_the_answer(open_tab: OpenTab, site: "Site") ->
         ["On Tuesday.", "On Friday.", "The meeting is on Monday."], start=1
     ):
         correct(tab, text)
-        send(tab)
+        site.advance(tab, 1)
         site.wait(sent)
 
     first, second, third = site.events
@@ -281,7 +295,50 @@ def test_an_edit_is_measured_from_the_answer(open_tab: OpenTab, site: "Site") ->
     assert second["feedback_id"] == first["feedback_id"]
 
 
-def test_looking_is_no_deed(open_tab: OpenTab, site: "Site") -> None:
+@pytest.mark.parametrize(
+    ("editor", "keys"),
+    [
+        ("<p data-afterword-edit contenteditable tabindex=0>On Monday.</p>", ["!", "Tab"]),
+        ("<input data-afterword-edit value='On Monday.'>", ["!", "Enter"]),
+        ("<div data-afterword-edit><textarea tabindex=0>On Monday.</textarea></div>", ["!", "Tab"]),
+    ],
+    ids=["editable", "enter", "inside"],
+)
+def test_every_editor_is_watched(
+    open_tab: OpenTab, site: "Site", editor: str, keys: list[str]
+) -> None:
+    """An edit is told when the editor is left, or Enter is pressed in an input."""
+    tab = open_tab(f"<div data-afterword data-trace-id=tr-1>{editor}</div><button></button>")
+    tab.focus("[tabindex], input")
+    for key in keys:
+        tab.keyboard.press(key)
+    site.advance(tab, 1)
+
+    assert [event["feedback"] for event in site.events] == [{"edited": True}]
+
+
+def test_the_script_may_come_late(visitor: BrowserContext, site: "Site") -> None:
+    """A script that comes when a person is already editing knows the text as it was then."""
+    tab = visitor.new_page()
+    tab.goto(site.show(WITH_TEXTS))
+    tab.fill("textarea", "On Friday")
+    tab.evaluate(
+        """([src, key]) => new Promise((onload) => {
+             const script = Object.assign(document.createElement("script"), { src, onload });
+             script.dataset.key = key;
+             document.head.append(script);
+           })""",
+        [f"{site.address}/afterword.js", site.key],
+    )
+    tab.fill("textarea", "On Friday.")
+    tab.locator("textarea").blur()
+    site.advance(tab, 1)
+
+    (event,) = site.events
+    assert event["feedback"]["edits"] == [{"value": "On Friday.", "original": "On Friday"}]
+
+
+def test_looking_is_no_deed(open_tab: OpenTab, site: "Site", warnings: list[str]) -> None:
     """Entering an editor, copying from elsewhere and clicking the text send nothing."""
     tab = open_tab(ANSWER + "<p id=other>Elsewhere.</p><textarea>Mine.</textarea>")
     tab.focus("[data-afterword-edit]")
@@ -290,9 +347,10 @@ def test_looking_is_no_deed(open_tab: OpenTab, site: "Site") -> None:
     tab.fill("textarea >> nth=1", "Yours.")
     tab.click("p >> nth=0")
     tab.evaluate("() => afterword.feedback({trace_id: 'last', value: 1})")
-    send(tab)
+    site.advance(tab, 1)
 
-    assert [event["trace_id"] for event in site.wait(1)] == ["last"]
+    assert [event["trace_id"] for event in site.events] == ["last"]
+    assert warnings == []
 
 
 def test_answers_may_come_later(open_tab: OpenTab, site: "Site") -> None:
@@ -307,7 +365,7 @@ def test_answers_may_come_later(open_tab: OpenTab, site: "Site") -> None:
     expect(streamed.get_by_text("Good")).to_have_attribute("aria-pressed", "true")
     added.get_by_text("Bad").click()
     expect(streamed.get_by_text("Bad")).to_have_attribute("aria-pressed", "true")
-    send(tab)
+    site.advance(tab, 1)
 
     (event,) = site.wait(1)
     assert event == TARGET | {
@@ -323,7 +381,7 @@ def test_an_answer_may_carry_metadata(open_tab: OpenTab, site: "Site") -> None:
     tab = open_tab(ANSWER.replace("data-trace-id", f"{metadata} data-trace-id"))
     tab.click("text=Good")
     tab.click("text=Copy")
-    send(tab)
+    site.advance(tab, 1)
 
     for event in site.wait(2):
         assert event["metadata"] == {"model": "aurora-2", "_prompt": "v2"}
@@ -339,7 +397,7 @@ def test_a_page_cannot_hide_clicks(open_tab: OpenTab, site: "Site") -> None:
            }, true)"""
     )
     tab.click("text=Good")
-    send(tab)
+    site.advance(tab, 1)
 
     assert [event["value"] for event in site.wait(1)] == [1]
 
@@ -383,7 +441,7 @@ def test_without_a_key_it_does_nothing(
     tab = open_tab(ANSWER, key="")
     tab.click("text=Good")
     tab.evaluate("() => afterword.feedback({trace_id: 't', value: 1}) || afterword.rate('t', 1)")
-    send(tab)
+    site.advance(tab, 1)
 
     assert warnings == ["afterword: no data-key, nothing is sent"]
     assert tab.evaluate("() => localStorage.length") == 0
@@ -395,7 +453,7 @@ def test_two_script_tags_are_one(open_tab: OpenTab, site: "Site") -> None:
     again = f'<script src="{site.address}/afterword.js?2" data-key="{site.key}" defer></script>'
     tab = open_tab(again + ANSWER)
     tab.click("text=Good")
-    send(tab)
+    site.advance(tab, 1)
 
     assert [event["value"] for event in site.wait(1)] == [1]
     assert pressed(tab) == ("true", "false")
@@ -408,7 +466,7 @@ def test_the_first_example_works(visitor: BrowserContext, site: "Site") -> None:
     tab.goto(site.show(html.replace("aw_publish_…", site.key)))
     tab.click("text=👍")
     tab.click("text=Again")
-    send(tab)
+    site.advance(tab, 1)
 
     said = [event["feedback"] for event in site.wait(2)]
     assert sorted(said, key=str) == [{"rating": True}, {"regenerated": True}]
@@ -421,7 +479,7 @@ def test_the_calls_of_the_documentation_work(open_tab: OpenTab, site: "Site") ->
     feedback, rated, session, element, cleared = tab.locator("p").evaluate(
         f"target => {{ const event = {{target}}; return [{calls.replace(';', ',')}] }}"
     )
-    send(tab)
+    site.advance(tab, 1)
 
     assert rated == element == cleared
     assert len({feedback, rated, session}) == 3
@@ -437,7 +495,7 @@ def test_the_example_page_works(visitor: BrowserContext, site: "Site") -> None:
     tab.click("text=👎")
     tab.fill("input", "missed the room")
     tab.click("text=Send")
-    send(tab)
+    site.advance(tab, 1)
 
     (event,) = site.wait(1)
     assert event["feedback"] == {"rating": False, "comment": "missed the room"}

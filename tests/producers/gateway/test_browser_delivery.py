@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import BrowserContext, Error, Page
+from playwright.sync_api import BrowserContext, Error, Page, Request, expect
 
 if TYPE_CHECKING:
     from tests.producers.gateway.conftest import Site
@@ -23,7 +23,6 @@ ANSWER = """
 </div>
 """
 UNSENT = "() => Object.values(localStorage).filter((text) => JSON.parse(text).event).length"
-FREE = "() => navigator.locks.query().then(({held, pending}) => !held.length && !pending.length)"
 
 
 def say(tab: Page, *traces: str, size: int = 1) -> None:
@@ -32,16 +31,9 @@ def say(tab: Page, *traces: str, size: int = 1) -> None:
     tab.evaluate(call, [traces, "x" * size])
 
 
-def advance(tab: Page, seconds: float) -> None:
-    """Put the clock forward, and wait until the requests that this started are answered."""
-    tab.clock.fast_forward(round(seconds * 1000))
-    rest(tab)
-
-
-def rest(tab: Page) -> None:
-    """Wait until no tab sends, nor waits for its turn."""
-    while not tab.evaluate(FREE):
-        pass
+def touch(tab: Page, site: "Site") -> None:
+    """Have the page ask the gateway for something, so that requests begun before are on their way."""
+    tab.evaluate("address => fetch(address)", f"{site.address}/afterword.js")
 
 
 def numbered(count: int) -> list[str]:
@@ -54,12 +46,25 @@ def traces(site: "Site") -> list[str]:
     return sorted(event["trace_id"] for event in site.events)
 
 
+@pytest.fixture
+def attempts(visitor: BrowserContext) -> list[str]:
+    """The requests with events that pages began, answered or not."""
+    begun: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.method == "POST":
+            begun.append(request.url)
+
+    visitor.on("request", note)
+    return begun
+
+
 def test_events_go_out_together(open_tab: OpenTab, site: "Site") -> None:
     """What is said within a second is one request, up to 20 events; none is kept."""
     tab = open_tab()
     say(tab, *numbered(45))
     for _ in range(4):
-        advance(tab, 1)
+        site.advance(tab, 1)
 
     assert traces(site) == numbered(45)
     assert site.posts == ["cors 200"] * 3
@@ -75,10 +80,10 @@ def test_a_page_that_goes_away_sends_a_beacon(open_tab: OpenTab, site: "Site") -
     site.wait(2)
     tab.goto(site.pages.origin)
     assert tab.evaluate(UNSENT) == 2
-    advance(tab, 1)
+    site.advance(tab, 1)
     assert tab.evaluate(UNSENT) == 0
     tab.reload()
-    advance(tab, 1)
+    site.advance(tab, 1)
 
     first, second, *again = site.events
     said = [event["feedback"] for event in (first, second)]
@@ -96,7 +101,7 @@ def test_a_tab_that_dies_loses_nothing(open_tab: OpenTab, site: "Site") -> None:
     tab.close()
     assert site.events == []
     tab = open_tab(ANSWER)
-    advance(tab, 1)
+    site.advance(tab, 1)
 
     assert [event["value"] for event in site.events] == [1]
     assert tab.evaluate(UNSENT) == 0
@@ -109,34 +114,34 @@ def test_offline_events_arrive_once(
     tab = open_tab()
     visitor.set_offline(True)
     say(tab, "tr-1", "tr-2")
-    advance(tab, 1)
+    site.advance(tab, 1)
     say(tab, "tr-3")
-    advance(tab, 600)
+    site.advance(tab, 600)
     assert (site.events, tab.evaluate(UNSENT)) == ([], 3)
     visitor.set_offline(False)
     site.wait(3)
-    rest(tab)
+    site.rest(tab)
     tab.reload()
-    advance(tab, 1)
+    site.advance(tab, 1)
 
     assert traces(site) == ["tr-1", "tr-2", "tr-3"]
     assert tab.evaluate(UNSENT) == 0
 
 
-def test_retries_are_rarer_and_rarer(open_tab: OpenTab, visitor: BrowserContext) -> None:
+def test_retries_are_rarer_and_rarer(
+    open_tab: OpenTab, site: "Site", visitor: BrowserContext, attempts: list[str]
+) -> None:
     """Without an answer the wait doubles from 2 seconds to 5 minutes, plus up to a quarter."""
     tab = open_tab()
-    posts: list[str] = []
-    visitor.on("requestfailed", lambda request: posts.append(request.url))
     visitor.set_offline(True)
     say(tab, "tr-1")
-    advance(tab, 1)
+    site.advance(tab, 1)
     for tries, wait_s in enumerate((2, 4, 8, 16, 32, 64, 128, 256, 300, 300), start=1):
-        advance(tab, wait_s - 0.1)
+        site.advance(tab, wait_s - 0.1)
         say(tab, f"tr-{tries}")  # does not make it hurry
-        assert len(posts) == tries
-        advance(tab, wait_s / 4 + 0.1)
-        assert len(posts) == tries + 1
+        assert len(attempts) == tries
+        site.advance(tab, wait_s / 4 + 0.1)
+        assert len(attempts) == tries + 1
 
 
 def test_a_gateway_says_when_to_come_back(open_tab: OpenTab, site: "Site") -> None:
@@ -144,19 +149,25 @@ def test_a_gateway_says_when_to_come_back(open_tab: OpenTab, site: "Site") -> No
     tab = open_tab()
     site.transport.fail()
     say(tab, "tr-1", "tr-2")
-    advance(tab, 1)
-    advance(tab, 1.9)
+    site.advance(tab, 1)
+    site.advance(tab, 1.9)
     assert site.posts == ["cors 503"]
-    advance(tab, 0.7)
+    site.advance(tab, 0.7)
     assert site.posts == ["cors 503"] * 2
     site.transport.recover()
-    advance(tab, 3.9)
+    site.advance(tab, 3.9)
     assert site.posts == ["cors 503"] * 2
-    advance(tab, 1.2)
+    site.advance(tab, 1.2)
 
     assert site.posts == ["cors 503", "cors 503", "cors 200"]
     assert traces(site) == ["tr-1", "tr-2"]
     assert tab.evaluate(UNSENT) == 0
+    site.transport.fail()
+    say(tab, "tr-3")
+    site.advance(tab, 1)
+    site.transport.recover()
+    site.advance(tab, 2.6)
+    assert site.posts[3:] == ["cors 503", "cors 200"]
 
 
 def test_a_limit_delays_and_loses_nothing(open_tab: OpenTab, site: "Site") -> None:
@@ -164,26 +175,51 @@ def test_a_limit_delays_and_loses_nothing(open_tab: OpenTab, site: "Site") -> No
     tab = open_tab()
     say(tab, *numbered(61))
     for _ in range(4):
-        advance(tab, 1)
+        site.advance(tab, 1)
     expected = ["cors 200", "cors 200", "cors 200", "cors 429"]
     assert site.posts == expected
-    advance(tab, 0.9)
+    site.advance(tab, 0.9)
     assert site.posts == expected
     while tab.evaluate(UNSENT):  # the gateway's clock was not put forward
-        advance(tab, 2.6)
+        site.advance(tab, 2.6)
 
     assert traces(site) == numbered(61)
 
 
 def test_what_is_too_much_is_split(open_tab: OpenTab, site: "Site") -> None:
-    """A batch that the gateway finds too large is halved, not dropped."""
+    """Of 8 events with a key for 5 a minute 4 are sent, and 4 when the gateway says: in 36 seconds."""
     tab = open_tab(key=site.public_key)
     say(tab, *numbered(8))
     for _ in range(3):
-        advance(tab, 1)
-
-    assert site.posts == ["cors 413", "cors 200", "cors 429"]
+        site.advance(tab, 1)
+    expected = ["cors 413", "cors 200", "cors 429"]
+    assert site.posts == expected
     assert (len(site.events), tab.evaluate(UNSENT)) == (4, 4)
+    site.advance(tab, 35)
+    assert site.posts == expected
+    site.advance(tab, 12)
+
+    assert site.posts == [*expected, "cors 429"]  # the gateway's clock was not put forward
+
+
+def test_a_silent_gateway_is_asked_again(
+    open_tab: OpenTab, site: "Site", attempts: list[str]
+) -> None:
+    """After 30 seconds without an answer a request is given up."""
+    tab = open_tab()
+    site.transport.hold()
+    say(tab, "tr-1")
+    for seconds in (1, 29):
+        tab.clock.fast_forward(seconds * 1000)
+        touch(tab, site)
+    assert tab.evaluate("() => navigator.locks.query().then(({ held }) => held.length)") == 1
+    site.advance(tab, 2)
+    site.transport.release()
+    site.advance(tab, 2.6)
+
+    assert len(attempts) == 2
+    assert len({event["feedback_id"] for event in site.events}) == 1
+    assert tab.evaluate(UNSENT) == 0
 
 
 def test_no_retry_brings_an_older_vote_back(open_tab: OpenTab, site: "Site") -> None:
@@ -191,10 +227,10 @@ def test_no_retry_brings_an_older_vote_back(open_tab: OpenTab, site: "Site") -> 
     tab = open_tab(ANSWER)
     site.transport.fail()
     tab.click("text=Good")
-    advance(tab, 1)
+    site.advance(tab, 1)
     tab.click("text=Bad")
     site.transport.recover()
-    advance(tab, 3)
+    site.advance(tab, 3)
 
     assert [event["value"] for event in site.events] == [-1]
 
@@ -209,8 +245,8 @@ def test_an_answer_counts_for_the_state_that_was_sent(open_tab: OpenTab, site: "
         tab.clock.fast_forward(1)
         tab.click("text=Bad")
         site.transport.release()
-    rest(tab)
-    advance(tab, 1)
+    site.rest(tab)
+    site.advance(tab, 1)
 
     assert [event["value"] for event in site.events] == [1, -1]
     assert tab.evaluate(UNSENT) == 0
@@ -223,14 +259,14 @@ def test_tabs_share_one_outbox(open_tab: OpenTab, site: "Site", visitor: Browser
     names = numbered(50)
     say(first, *names[::2])
     say(second, *names[1::2])
-    advance(first, 1)
+    site.advance(first, 1)
     visitor.set_offline(False)
     for _ in range(4):
-        advance(first, 1)
+        site.advance(first, 1)
     assert set(traces(site)) == set(names)
     assert first.evaluate(UNSENT) == second.evaluate(UNSENT) == 0
     sent = len(site.posts)
-    advance(first, 600)
+    site.advance(first, 600)
 
     assert len(site.posts) == sent
     assert len({event["feedback_id"] for event in site.events}) == 50
@@ -243,9 +279,21 @@ def test_tabs_share_the_vote(open_tab: OpenTab, site: "Site") -> None:
     second.wait_for_selector("[data-afterword-thumb=up][aria-pressed=true]")
     second.click("text=Bad")
     first.wait_for_selector("[data-afterword-thumb=down][aria-pressed=true]")
-    advance(first, 1)
+    site.advance(first, 1)
 
     assert [event["value"] for event in site.events] == [-1]
+
+
+def test_a_page_that_is_shown_again_shows_the_vote(open_tab: OpenTab, site: "Site") -> None:
+    """A page that comes back with the back button knows what another tab did meanwhile."""
+    first, second = open_tab(ANSWER), open_tab(ANSWER)
+    first.evaluate("() => { window.before = true }")
+    first.goto("about:blank")
+    second.click("text=Good")
+    first.go_back(wait_until="commit")
+
+    expect(first.get_by_text("Good")).to_have_attribute("aria-pressed", "true")
+    assert first.evaluate("() => window.before")  # no reload
 
 
 def test_a_full_storage_is_no_end(open_tab: OpenTab, site: "Site") -> None:
@@ -256,9 +304,9 @@ def test_a_full_storage_is_no_end(open_tab: OpenTab, site: "Site") -> None:
              try { localStorage.setItem(`host${size}`, "1".repeat(size)) } catch {} }"""
     )
     tab.click("text=Good")
-    advance(tab, 1)
+    site.advance(tab, 1)
     tab.click("text=Bad")
-    advance(tab, 1)
+    site.advance(tab, 1)
 
     first, second = site.events
     assert (first["value"], second["value"]) == (1, -1)
@@ -280,19 +328,22 @@ def test_storage_may_be_forbidden(open_tab: OpenTab, site: "Site") -> None:
 
 
 def test_a_page_without_tls_sends_too(
-    open_tab: OpenTab, site: "Site", visitor: BrowserContext
+    site: "Site", visitor: BrowserContext, attempts: list[str]
 ) -> None:
-    """An intranet's plain HTTP has neither locks nor `crypto.randomUUID`."""
+    """An intranet's plain HTTP has no locks, and still no request overtakes another of its page."""
     site.page(ANSWER, key=site.public_key)
     tab = visitor.new_page()
     tab.goto(site.pages.origin.replace("127.0.0.1", "intranet.test"))
     assert tab.evaluate("() => [isSecureContext, typeof navigator.locks]") == [False, "undefined"]
-    for sent, thumb in enumerate(("Good", "Bad"), start=1):
+    site.transport.hold()
+    for thumb in ("Good", "Bad"):
         tab.click(f"text={thumb}")
         tab.clock.fast_forward(1000)
-        site.wait(sent)
+        touch(tab, site)
+    assert len(attempts) == 1
+    site.transport.release()
 
-    assert [event["value"] for event in site.events] == [1, -1]
+    assert [event["value"] for event in site.wait(2)] == [1, -1]
 
 
 def test_the_outbox_is_bounded(
@@ -310,7 +361,7 @@ def test_the_outbox_is_bounded(
     assert warnings[-1] == "afterword: too much is unsent; dropped: 11"
     visitor.set_offline(False)
     for _ in range(4):
-        advance(tab, 1)
+        site.advance(tab, 1)
 
     assert traces(site) == numbered(30)[11:]
 
@@ -318,12 +369,17 @@ def test_the_outbox_is_bounded(
 def test_one_event_may_be_large(open_tab: OpenTab, site: "Site") -> None:
     """What no beacon can hold goes by itself, and takes nothing with it."""
     tab = open_tab()
+    site.advance(tab, 1)
     say(tab, "tr-1")
+    tab.clock.fast_forward(1)
     say(tab, "tr-2", size=80_000)
+    tab.goto("about:blank")
+    assert [event["trace_id"] for event in site.wait(1)] == ["tr-1"]
+    tab.goto(site.pages.origin)
     for _ in range(3):
-        advance(tab, 1)
+        site.advance(tab, 1)
 
-    assert traces(site) == ["tr-1", "tr-2"]
+    assert traces(site) == ["tr-1", "tr-1", "tr-2"]
     say(tab, "tr-3", size=200_000)
     assert tab.evaluate("() => afterword.dropped") == 1
 
@@ -335,9 +391,9 @@ def test_what_is_refused_is_told_and_forgotten(
     tab = open_tab()
     tab.evaluate("() => afterword.feedback({trace_id: 'tr-1', value: 11})")
     say(tab, "tr-2")
-    advance(tab, 1)
+    site.advance(tab, 1)
     tab.reload()
-    advance(tab, 1)
+    site.advance(tab, 1)
 
     assert traces(site) == ["tr-2"]
     (warning,) = warnings
@@ -347,7 +403,7 @@ def test_what_is_refused_is_told_and_forgotten(
 
 @pytest.mark.parametrize("wrong", ["key", "origin"])
 def test_who_may_not_send_stops(
-    open_tab: OpenTab, site: "Site", visitor: BrowserContext, warnings: list[str], wrong: str
+    site: "Site", visitor: BrowserContext, warnings: list[str], attempts: list[str], wrong: str
 ) -> None:
     """A key that is unknown, or bound to another site, ends it for this page; nothing is lost."""
     site.page(ANSWER, **({"key": "aw_publish_x_y"} if wrong == "key" else {}))
@@ -357,10 +413,12 @@ def test_who_may_not_send_stops(
     tab.click("text=Good")
     with tab.expect_response("**/v1/beacon"):
         tab.clock.fast_forward(1000)
-    tab.evaluate("() => Promise.resolve()")
-    say(tab, "tr-2")
-    tab.clock.fast_forward(1_000_000)
+    for name in ("tr-1", "tr-2"):
+        say(tab, name)
+        tab.clock.fast_forward(1_000_000)
+        touch(tab, site)
 
+    assert len(attempts) == 1
     assert site.posts == ["cors 401" if wrong == "key" else "cors 403"]
     assert len(warnings) == 1
-    assert tab.evaluate(UNSENT) == 2
+    assert tab.evaluate(UNSENT) == 3

@@ -89,7 +89,6 @@
       method: "POST",
       body,
       keepalive: body.size < MAX_BYTES,
-      credentials: "omit",
       signal: AbortSignal.timeout?.(3e4),
     }).catch(() => {});
     if ([200, 207, 400, 401, 403, 413, 422].includes(response?.status)) await settle(batch, response);
