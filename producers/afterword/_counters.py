@@ -13,7 +13,7 @@ class Stats:
         delivered: Acknowledged by Kafka.
         failed: Refused by a full queue, or given up on.
         waiting: On the way: in memory, or in the spool.
-        adopted: In the spool, of processes that died; no part of the others.
+        adopted: In the spool, of processes that died; not in `sent`.
     """
 
     sent: int

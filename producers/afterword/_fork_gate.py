@@ -39,7 +39,8 @@ class ForkGate:
 
         SQLite would see to it too, by looking again after a millisecond, and later and later.
         """
-        mine, writing = self.writing.acquire(timeout=_TURN_S), self.writing
+        writing = self.writing
+        mine = writing.acquire(timeout=_TURN_S)
         try:
             yield
         finally:

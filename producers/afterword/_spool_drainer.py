@@ -227,7 +227,7 @@ class Drainer:
             return False
         try:
             keep_refused(self._root, row, error, limit_bytes=self._max_bytes)
-        except sqlite3.Error as trouble:
+        except (sqlite3.Error, OSError) as trouble:
             _log.error("%s cannot be written: %s", self._root / REFUSED, trouble)
             return False
         if not self._refused:

@@ -28,15 +28,18 @@ if TYPE_CHECKING:
 if sys.platform != "win32":
     import fcntl
 
+PAGE_BYTES: Final = 4096
+"""In which SQLite takes and limits room."""
+
 _QUEUE: Final = "queue.db"
 _SCHEMA: Final = """
 CREATE TABLE queue (
     id INTEGER PRIMARY KEY, key BLOB, value BLOB, headers TEXT, timestamp_ms INTEGER
 )
 """
-_PAGE: Final = "SELECT id, key, value, headers, timestamp_ms FROM queue WHERE id > ? ORDER BY id"
-_PAGE_ROWS: Final = 500
-_PAGE_BYTES: Final = 1 << 20
+_NEXT: Final = "SELECT id, key, value, headers, timestamp_ms FROM queue WHERE id > ? ORDER BY id"
+_MOST_ROWS: Final = 500
+_MOST_BYTES: Final = 1 << 20
 _WAL_BYTES: Final = 8 << 20
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -86,6 +89,7 @@ class SpoolFile:
             making.mkdir(mode=0o700)
             lock = _lock(making)
             with closing(_connect(making / _QUEUE, "rwc")) as db:
+                db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute(_SCHEMA)
             making.rename(folder)
@@ -133,11 +137,11 @@ class SpoolFile:
         """Return the next rows after the cursor, and move it; none at the end."""
         rows: list[Row] = []
         size = 0
-        with fork_gate.draining, closing(self._execute(_PAGE, self.cursor)) as found:
+        with fork_gate.draining, closing(self._execute(_NEXT, self.cursor)) as found:
             for columns in found:
                 rows.append(Row(self, *columns))
                 size += len(columns[2])
-                if size >= _PAGE_BYTES or len(rows) >= _PAGE_ROWS:
+                if size >= _MOST_BYTES or len(rows) >= _MOST_ROWS:
                     break
         if rows:
             self.cursor = rows[-1].id
@@ -145,7 +149,7 @@ class SpoolFile:
 
     def forget(self) -> None:
         """Delete what is done."""
-        done = self.done[:_PAGE_ROWS]
+        done = self.done[:_MOST_ROWS]
         while done:
             # One statement, so that it waits once for the interpreter's lock.
             with fork_gate.a_turn():
@@ -153,7 +157,7 @@ class SpoolFile:
             del self.done[: len(done)]
             self.held.difference_update(done)
             self.rows -= len(done)
-            done = self.done[:_PAGE_ROWS]
+            done = self.done[:_MOST_ROWS]
 
     def count(self) -> None:
         """Set `rows`."""

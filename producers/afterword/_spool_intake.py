@@ -12,7 +12,7 @@ from typing import Final
 
 from afterword._errors import ClosedError, QueueFullError
 from afterword._fork_gate import fork_gate
-from afterword._spool_file import SpoolFile, never_free
+from afterword._spool_file import PAGE_BYTES, SpoolFile, never_free
 from afterword._spool_row import Message, Row
 from afterword._transport import DeliveryCallback
 from afterword_schemas.errors import AfterwordError, StoreError
@@ -21,7 +21,6 @@ _INSERT: Final = "INSERT INTO queue (id, key, value, headers, timestamp_ms) VALU
 _VALUES: Final = "(?, ?, ?, ?, ?)"
 _MOST_CALLS: Final = 64
 _RESERVE_BYTES: Final = 64 << 20  # or there would be no room to delete what is delivered
-_PAGE_BYTES: Final = 4096
 
 
 class Intake:
@@ -142,9 +141,10 @@ class Intake:
 
     def _limit(self, db: sqlite3.Connection) -> None:
         if self.limit_bytes != self._applied_bytes:
-            self._applied_bytes = self.limit_bytes
-            pages = max(1, self.limit_bytes // _PAGE_BYTES)
+            limit_bytes = self.limit_bytes
+            pages = max(1, limit_bytes // PAGE_BYTES)
             db.execute(f"PRAGMA max_page_count = {pages}")
+            self._applied_bytes = limit_bytes
 
     def _explain(self, error: sqlite3.Error | OSError) -> Callable[[], AfterwordError]:
         if self._closed:

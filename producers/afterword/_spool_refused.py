@@ -13,6 +13,7 @@ from typing import Final
 
 from afterword._errors import RefusedError
 from afterword._fork_gate import fork_gate
+from afterword._spool_file import PAGE_BYTES
 from afterword._spool_row import Row
 
 REFUSED: Final = "refused.db"
@@ -32,10 +33,12 @@ def keep_refused(root: Path, row: Row, error: RefusedError, *, limit_bytes: int)
 
     Raises:
         sqlite3.Error: The disk, or the limit, has no room for it.
+        OSError: Likewise.
     """
     now_ms = time.time_ns() // 1_000_000
     place = (row.file.folder.name, row.id)
+    (root / REFUSED).touch(mode=0o600)  # the folder may be somebody else's making
     with fork_gate.draining, closing(sqlite3.connect(root / REFUSED, isolation_level=None)) as db:
-        db.execute(f"PRAGMA max_page_count = {max(1, limit_bytes // 4096)}")
+        db.execute(f"PRAGMA max_page_count = {max(1, limit_bytes // PAGE_BYTES)}")
         db.execute(_SCHEMA)
         db.execute(_INSERT, (*place, *row[2:], now_ms, error.code, error.path, error.detail))

@@ -64,7 +64,7 @@ class Shelf:
         if self.own is not None and not self.own.exists():
             _log.error("Somebody removed %s; what waits there is lost with this process", self.own)
             self._retire()
-        if self.own is None or self.own.reusable_bytes() > _SHRINK_BYTES:
+        if self.own is None or self._would_shrink(self.own):
             try:
                 self._begin()
             except SetupError as error:
@@ -132,6 +132,11 @@ class Shelf:
         """In a forked child: see `SpoolFile.abandon`."""
         for file in self._files():
             file.abandon()
+
+    def _would_shrink(self, file: SpoolFile) -> bool:
+        with self._guard(file):
+            return file.reusable_bytes() > _SHRINK_BYTES
+        return False
 
     def _begin(self) -> None:
         with fork_gate.draining:  # a child must know of every lock that it inherits

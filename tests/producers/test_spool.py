@@ -361,6 +361,7 @@ def test_the_gateway_may_refuse_for_good(
     ]
     assert all(error is None or isinstance(error, RefusedError) for error in heard)
     assert sorted(event["value"] for event in memory.events) == [1, 3]
+    assert (root / "refused.db").stat().st_mode & 0o777 == 0o600
     with sqlite3.connect(root / "refused.db") as db:
         kept = db.execute(
             "SELECT key, value, timestamp_ms, code, path, detail FROM refused ORDER BY id"
