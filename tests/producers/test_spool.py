@@ -3,6 +3,7 @@
 import fcntl
 import shutil
 import signal
+import socket
 import sqlite3
 import sys
 import threading
@@ -408,6 +409,25 @@ def test_a_message_that_expires_below_is_sent_again(
     assert reports == []
     assert [value for _, value, _ in rows(root)] == [b"v"]
     assert "Local: Message timed out [_MSG_TIMED_OUT]" in caplog.messages[0]
+
+
+def test_a_gateway_that_comes_late_gets_everything(
+    root: Path, start_gateway: Callable[..., GatewayServer], memory: MemoryTransport
+) -> None:
+    """Over HTTP too: what its transport gave up on waits, and arrives once the gateway is there."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    http = HttpTransport(f"http://127.0.0.1:{port}", message_timeout_s=0.05)
+    client = Client(project="acme", transport=http, spool=root, close_timeout_s=20)
+    ids = [client.feedback(trace_id="t", value=1) for _ in range(10)]
+    wait(lambda: drainer_of(client)._retries >= 2)
+    assert client.stats == Stats(sent=10, delivered=0, failed=0, waiting=10)
+    start_gateway(memory, port=port)
+    client.close()
+    assert sorted({event["feedback_id"] for event in memory.events}) == ids
+    assert client.stats == Stats(sent=10, delivered=10, failed=0, waiting=0)
+    assert list(root.iterdir()) == []
 
 
 def test_two_processes_share_a_folder(root: Path) -> None:
