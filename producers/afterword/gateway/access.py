@@ -9,6 +9,7 @@ remote address nor a web page of another origin that a browser on this machine s
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -16,6 +17,11 @@ from starlette.requests import Request
 from afterword.gateway.answers import RequestError
 from afterword.gateway.headers import headers_of
 from afterword.gateway.keys import Key, KeyFile, Scope
+
+_LONGEST_HOST: Final = 300
+_OF_PROXIES: Final = frozenset(
+    {"forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,8 @@ def is_loopback(host: str) -> bool:
 
 
 @lru_cache(1024)
-def _is_of_loopback(url: str) -> bool:
+def is_of_loopback(url: str) -> bool:
+    """Whether the host of a URL, or of `//host:port`, means this machine."""
     try:
         return is_loopback(urlsplit(url).hostname or "")
     except ValueError:  # brackets that hold no address
@@ -95,13 +102,15 @@ def _is_of_loopback(url: str) -> bool:
 
 
 def _admit_local(request: Request) -> Access:
-    # The address keeps other machines out, Host a name that was rebound to this machine, and Origin the
-    # pages of other sites.
+    # The address keeps other machines out, what proxies add those behind one on this machine, Host a name
+    # that was rebound to this machine, and Origin the pages of other sites.
     headers = headers_of(request)
     client = request.client.host if request.client else ""
     asked = f"//{headers.get('host', '')}"
     shown = headers.get("origin", asked)
-    if not (is_loopback(client) and _is_of_loopback(asked) and _is_of_loopback(shown)):
+    here = max(len(asked), len(shown)) <= _LONGEST_HOST  # or they would be long in the cache
+    here = here and is_loopback(client) and is_of_loopback(asked) and is_of_loopback(shown)
+    if not here or not _OF_PROXIES.isdisjoint(headers):
         detail = "Without keys only this machine is served; see `afterword keys create`."
         raise RequestError(403, "forbidden", detail)
     return Access(None, None)

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from afterword._transport import Transport
-from afterword.gateway import beacon, feedback, honeyhive_routes, operations, otlp_routes
+from afterword.gateway import beacon, feedback, honeyhive_routes, operations, otlp_routes, snippet
 from afterword.gateway.answers import RequestError
 from afterword.gateway.edge import Edge
 from afterword.gateway.keys import KeyFile
@@ -53,6 +53,7 @@ def create_app(
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         await asyncio.to_thread(transport.close, options.delivery_timeout_s)
+        gateway.close()
 
     app = Starlette(
         routes=[
@@ -60,6 +61,7 @@ def create_app(
             *honeyhive_routes.ROUTES,
             *otlp_routes.ROUTES,
             *beacon.ROUTES,
+            *snippet.ROUTES,
             *operations.ROUTES,
         ],
         exception_handlers={

@@ -1,4 +1,4 @@
-"""`/v1/beacon` and `/afterword.js`: what a browser sends, and the snippet that sends it.
+"""`/v1/beacon`: what a browser sends.
 
     POST /v1/beacon    {"key": "aw_publish_…", "events": [{"feedback_id": …, "trace_id": …, "value": 1}]}
 
@@ -7,28 +7,24 @@ many a minute from one address, under ids that nobody can guess. It cannot merge
 and it does not say when something was changed, for clocks in browsers are off.
 """
 
-import gzip
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.resources import files
 from math import inf
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from afterword.gateway.access import Access, admit_key, is_loopback, presented_key
-from afterword.gateway.answers import ItemError, Outcome, RequestError
+from afterword.gateway.access import Access, admit_key, is_of_loopback, presented_key
+from afterword.gateway.answers import ItemError, RequestError
 from afterword.gateway.bodies import BodyLimits
+from afterword.gateway.intake import UUID as UUID_TEXT
 from afterword.gateway.intake import Item, Rules, judge_one, to_json
+from afterword.gateway.json_objects import read_object
 from afterword.gateway.keys import Scope
 from afterword.gateway.rates import client_network
 from afterword.gateway.service import Gateway, decode, gateway_of
-from afterword_schemas.duplicates import find_duplicate_key
 from afterword_schemas.errors import EventError, RejectCode
 
 LIMITS: Final = BodyLimits(max_bytes=256 * 1024, timeout_s=15.0)
@@ -36,7 +32,6 @@ LIMITS: Final = BodyLimits(max_bytes=256 * 1024, timeout_s=15.0)
 
 MAX_EVENTS: Final = 200
 
-_SNIPPET_MAX_AGE_S: Final = 3600
 _PREFLIGHT_MAX_AGE_S: Final = 86_400
 _OPS: Final = ("set", "clear")
 _UUID_VERSIONS: Final = (4, 7)
@@ -46,12 +41,12 @@ async def receive_beacon(request: Request) -> Response:
     """Accept events from a browser."""
     gateway = gateway_of(request)
     try:
-        async with gateway.reading(request, LIMITS) as raw:
-            secret, events = _parse(raw)
+        async with gateway.reading_from_anyone(request, LIMITS) as raw:
+            secret, events = await gateway.work(raw, lambda: _parse(raw))
             access = _admit(request, gateway, secret)
             _limit(request, gateway, access, len(events))
             rules = gateway.rules(request, access)
-            outcome: Outcome = await gateway.take(_judge(events, rules))
+            outcome = await gateway.accept(raw, lambda _: _judge(events, rules))
         response = outcome.response()
     except RequestError as error:
         response = error.response()
@@ -79,44 +74,20 @@ async def preflight_beacon(request: Request) -> Response:
     )
 
 
-async def snippet(request: Request) -> Response:
-    """Return the script for web pages."""
-    script, packed, etag = _snippet()
-    headers = {
-        "cache-control": f"public, max-age={_SNIPPET_MAX_AGE_S}",
-        "cross-origin-resource-policy": "cross-origin",
-        "access-control-allow-origin": "*",  # for integrity="…", which needs CORS
-        "etag": etag,
-        "vary": "accept-encoding",
-        "x-content-type-options": "nosniff",
-    }
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        script = packed
-        headers["content-encoding"] = "gzip"
-    return Response(script, headers=headers, media_type="text/javascript")
-
-
 ROUTES: Final = [
     Route("/v1/beacon", receive_beacon, methods=["POST"]),
     Route("/v1/beacon", preflight_beacon, methods=["OPTIONS"]),
-    Route("/afterword.js", snippet, methods=["GET"]),
 ]
 
 
 def _parse(raw: bytes) -> tuple[str, list[object]]:
     """Return the key and the events of a body."""
     shape = 'The body takes {"key": "…", "events": [{…}, …]}.'
-    text = decode(raw)
     try:
-        find_duplicate_key(raw)
-        body = json.loads(text)
+        body = read_object(decode(raw), "$")
     except EventError as error:
         raise RequestError(400, error.code.value, f"{error.detail}, at {error.path}.") from None
-    except (ValueError, RecursionError):
-        raise RequestError(400, "invalid_json", "The body is no JSON.") from None
-    if not isinstance(body, dict) or not isinstance(body.get("events"), list):
+    if not isinstance(body.get("events"), list):
         raise RequestError(400, "not_an_object", shape)
     key, events = body.get("key", ""), body["events"]
     if not isinstance(key, str) or body.keys() - {"key", "events"}:
@@ -174,17 +145,16 @@ def _check_public(event: object) -> None:
         _refuse("op", "a publishable key may set and clear, not merge into what others wrote")
     if "updated_at" in event:
         _refuse("updated_at", "the gateway's clock says when, not a browser's")
-    if _version(event.get("feedback_id")) not in {None, *_UUID_VERSIONS}:
+    if not _is_random(event.get("feedback_id")):
         _refuse(
             "feedback_id", "a publishable key takes UUIDs of version 4 or 7, which none can guess"
         )
 
 
-def _version(feedback_id: Any) -> int | None:
-    try:
-        return UUID(feedback_id).version
-    except (ValueError, TypeError, AttributeError):
-        return None  # the event's own check says what is wrong
+def _is_random(feedback_id: object) -> bool:
+    if not isinstance(feedback_id, str) or not UUID_TEXT.fullmatch(feedback_id):
+        return True  # absent, or the event's own check says what is wrong
+    return UUID(feedback_id).version in _UUID_VERSIONS  # None for what RFC 9562 does not describe
 
 
 def _refuse(name: str, detail: str) -> None:
@@ -193,15 +163,5 @@ def _refuse(name: str, detail: str) -> None:
 
 def _may_send(gateway: Gateway, origin: str) -> bool:
     if not gateway.keys.configured:
-        _, _, host = origin.partition("://")
-        return is_loopback(host.rpartition(":")[0] or host)
+        return is_of_loopback(origin)
     return not {"*", origin}.isdisjoint(gateway.keys.origins())
-
-
-@cache
-def _snippet() -> tuple[bytes, bytes, str]:
-    source = files("afterword.gateway").joinpath("static/afterword.js").read_bytes()
-    lines = (line.strip() for line in source.splitlines())
-    script = b"\n".join(line for line in lines if line and not line.startswith(b"//"))
-    digest = hashlib.sha256(script).hexdigest()[:16]
-    return script, gzip.compress(script, 9, mtime=0), f'"{digest}"'

@@ -6,7 +6,6 @@ DELETE /v1/feedback/{id}    take an event back
 GET    /v1/feedback/{id}    what became of it
 """
 
-import asyncio
 import re
 from typing import Final
 
@@ -31,7 +30,8 @@ async def create_feedback(request: Request) -> Response:
     access = gateway.admit(request, Scope.WRITE)
     async with gateway.reading(request) as raw:
         require_json(request)
-        outcome = await gateway.take(judge(decode(raw), gateway.rules(request, access)))
+        rules = gateway.rules(request, access)
+        outcome = await gateway.accept(raw, lambda raw: judge(decode(raw), rules))
     return outcome.response(refused_id=refused_id(request.headers))
 
 
@@ -42,11 +42,10 @@ async def update_feedback(request: Request) -> Response:
     rules = gateway.rules(request, access, feedback_id=_feedback_id(request), op="patch")
     async with gateway.reading(request) as raw:
         require_json(request)
-        text = decode(raw)
-        if text.lstrip().startswith("["):
+        if raw.lstrip().startswith(b"["):
             detail = "An update takes one object: the fields to change."
             raise RequestError(400, "not_an_object", detail)
-        outcome = await gateway.take(judge(text, rules))
+        outcome = await gateway.accept(raw, lambda raw: judge(decode(raw), rules))
     return outcome.response()
 
 
@@ -65,7 +64,9 @@ async def read_receipt(request: Request) -> Response:
     access = gateway.admit(request, Scope.READ)
     project, feedback_id = gateway.project(request, access), _feedback_id(request)
     try:
-        receipt = await asyncio.to_thread(gateway.receipts.find, project, feedback_id)
+        receipt = await gateway.lookups.run(lambda: gateway.receipts.find(project, feedback_id))
+    except RequestError:
+        raise
     except AfterwordError as error:
         headers = {"retry-after": str(RETRY_AFTER_S)}
         raise RequestError(503, "unavailable", str(error), headers) from None

@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 
 from afterword._identity import enrichment_id, new_id
 from afterword._signals import without_none
+from afterword.gateway.intake import check_count
 from afterword.gateway.json_objects import read_object
 from afterword.gateway.vendors import Translated
 from afterword_schemas.errors import EventError, RejectCode
@@ -69,10 +70,12 @@ def create_batch(body: Mapping[str, Any], project: str) -> Reply:
 
     Raises:
         EventError: They are no array.
+        RequestError: 413 for more than one request may hold.
     """
     posted = body.get("events")
     if not isinstance(posted, list):
         raise EventError(RejectCode.WRONG_TYPE, "$.events", "events takes an array")
+    check_count(len(posted))
     created = [_attempt(one, project) for one in posted]
     return {"event_ids": [event_id for event_id, _ in created]}, [event for _, event in created]
 

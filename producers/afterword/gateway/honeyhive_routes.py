@@ -9,7 +9,7 @@ Feedback in them is published, everything else accepted and dropped; spans come 
 project is the key's: HoneyHive's name for its own, in the body, says nothing here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -17,8 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from afterword.gateway import honeyhive
-from afterword.gateway.answers import RequestError
+from afterword.gateway.answers import ItemError, RequestError
 from afterword.gateway.honeyhive import Reply
+from afterword.gateway.intake import Item, Rules
 from afterword.gateway.json_objects import read_object
 from afterword.gateway.keys import Scope
 from afterword.gateway.service import decode, gateway_of, require_json
@@ -73,13 +74,20 @@ async def _serve(request: Request, translate: _Translate) -> Response:
     project, rules = gateway.project(request, access), gateway.rules(request, access)
     async with gateway.reading(request) as raw:
         require_json(request)
-        body = _object(decode(raw))
-        try:
-            answer, translated = translate(body, project)
-        except EventError as error:
-            answer, translated = {}, [error]
-        outcome = await gateway.take(judge_translated(translated, rules))
+        answer, judged = await gateway.work(raw, lambda: _judge(raw, translate, project, rules))
+        outcome = await gateway.take(judged)
     return outcome.response(success=not outcome.errors, **answer)
+
+
+def _judge(
+    raw: bytes, translate: _Translate, project: str, rules: Rules
+) -> tuple[dict[str, Any], Sequence[Item | ItemError]]:
+    body = _object(decode(raw))
+    try:
+        answer, translated = translate(body, project)
+    except EventError as error:
+        answer, translated = {}, [error]
+    return answer, list(judge_translated(translated, rules))
 
 
 def _object(text: str) -> dict[str, Any]:

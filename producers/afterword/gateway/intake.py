@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from json import JSONDecodeError
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import orjson
 
@@ -29,6 +29,8 @@ MAX_ITEMS: Final = 5_000
 
 TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context."""
+
+UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _TRANSLATED: Final = frozenset({"traceID", "traceparent"})
 """Fields of an item that are none of an event."""
@@ -80,15 +82,18 @@ def judge(text: str, rules: Rules) -> Iterator[Item | ItemError]:
     """
     try:
         for index, (given, piece) in enumerate(_split(text)):
-            if index == MAX_ITEMS:
-                detail = f"More than {MAX_ITEMS:,} events; send smaller batches."
-                raise RequestError(413, "too_large", detail)
+            check_count(index + 1)
             yield judge_one(index, given, piece, rules)
-    except RecursionError:
-        raise RequestError(400, "too_deep", "The body is nested far too deep.") from None
     except JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise RequestError(400, "invalid_json", f"The body is no JSON at {place}.") from None
+
+
+def check_count(items: int) -> None:
+    """Refuse a request of too many items: `RequestError` 413."""
+    if items > MAX_ITEMS:
+        detail = f"More than {MAX_ITEMS:,} events; send smaller batches."
+        raise RequestError(413, "too_large", detail)
 
 
 def judge_one(index: int, given: object, text: str, rules: Rules) -> Item | ItemError:
@@ -126,6 +131,8 @@ def to_json(event: object) -> str:
 
 def _event_of(given: object, text: str, rules: Rules) -> tuple[bytes, str | None]:
     """Return the bytes of the event that an item stands for, and its trace context."""
+    if isinstance(given, EventError):
+        raise given
     if not isinstance(given, dict):
         raise EventError(RejectCode.NOT_AN_OBJECT, "$", "an event is a JSON object")
     traceparent = rules.traceparent
@@ -165,9 +172,10 @@ def _complete(given: Mapping[str, Any], text: str, rules: Rules) -> bytes:
             raise EventError(RejectCode.NOT_ALLOWED, f"$.{name}", detail)
     if not missing:
         return text.encode()
-    rest = text[1:].lstrip(" \t\n\r")
-    comma = "" if rest.startswith("}") else ","
-    return orjson.dumps(missing)[:-1] + (comma + rest).encode()
+    # At the end, so that what is said of a line and column is true of the sender's own text.
+    rest = text[:-1].rstrip(" \t\n\r")
+    comma = b"" if rest == "{" else b","
+    return rest.encode() + comma + orjson.dumps(missing)[1:]
 
 
 def _is(name: str, given: object, value: str) -> bool:
@@ -178,15 +186,16 @@ def _is(name: str, given: object, value: str) -> bool:
 
 def _named_id(given: object) -> str | None:
     named = given.get("feedback_id") if isinstance(given, dict) else None
-    return named if isinstance(named, str) else None
+    return named if isinstance(named, str) and UUID.fullmatch(named) else None
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise JSONDecodeError("no JSON", name, 0)
-
-
-# Numbers are read by `read_event`; here they only must not cost much, as an int of 10,000 digits does.
-_decoder: Final = json.JSONDecoder(parse_int=float, parse_constant=_refuse_constant)
+# Numbers, and NaN, are for `read_event` to judge; here they only must not cost much, as an int of 10,000
+# digits would.
+_decoder: Final = json.JSONDecoder(parse_int=float)
+_structure: Final = re.compile(
+    r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|[\[\]{}]',  # a string without end goes to the end, at once
+    re.DOTALL,
+).finditer
 _skip_white: Final = re.compile(r"[ \t\n\r]*").match
 
 
@@ -194,9 +203,9 @@ def _split(text: str) -> Iterator[tuple[object, str]]:
     """Yield each event of a body, parsed, and its own text."""
     at = _next(text, 0)
     if not text.startswith("[", at):
-        given, end = _decoder.raw_decode(text, at)
+        given, end = _decode(text, at)
         _expect_end(text, end)
-        if not isinstance(given, dict):
+        if not isinstance(given, dict | EventError):
             detail = "The body takes an event, which is a JSON object, or an array of them."
             raise RequestError(400, "not_an_object", detail)
         yield given, text[at:end]
@@ -204,7 +213,7 @@ def _split(text: str) -> Iterator[tuple[object, str]]:
     at = _next(text, at + 1)
     more = not text.startswith("]", at)
     while more:
-        given, end = _decoder.raw_decode(text, at)
+        given, end = _decode(text, at)
         yield given, text[at:end]
         at = _next(text, end)
         more = text.startswith(",", at)
@@ -213,6 +222,27 @@ def _split(text: str) -> Iterator[tuple[object, str]]:
         elif not text.startswith("]", at):
             raise JSONDecodeError("neither , nor ]", text, at)
     _expect_end(text, at + 1)
+
+
+def _decode(text: str, at: int) -> tuple[object, int]:
+    """Return the value that begins here, parsed, and where it ends.
+
+    For one that is nested too deep to be parsed, what is wrong with it: those beside it are judged.
+    """
+    try:
+        return _decoder.raw_decode(text, at)
+    except RecursionError:
+        detail = "objects or arrays are nested far too deep"
+        return EventError(RejectCode.TOO_DEEP, "$", detail), _end_of(text, at)
+
+
+def _end_of(text: str, at: int) -> int:
+    depth = 0
+    for found in _structure(text, at):
+        depth += (found[0] in "[{") - (found[0] in "]}")
+        if not depth:
+            return found.end()
+    raise JSONDecodeError("no end", text, len(text))
 
 
 def _next(text: str, at: int) -> int:

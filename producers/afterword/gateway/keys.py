@@ -88,6 +88,7 @@ class KeyFile:
         self._origins = frozenset[str]()
         self._look_at = clock() + _LOOK_EVERY_S
         self._stamp = _stamp(path)
+        self._trouble = ""
         self._configured = self._stamp is not None
         if self._configured:
             self._adopt(_read(path))
@@ -164,11 +165,16 @@ class KeyFile:
         self._look_at = time_s + _LOOK_EVERY_S
         if (stamp := _stamp(self._path)) == self._stamp:
             return
-        self._stamp, self._configured = stamp, True
+        self._configured = True
         try:
             self._adopt(_read(self._path))
         except SetupError as error:
-            _log.error("%s The keys of before stay in force.", error)
+            # Read again until it can be, or a revocation might be missed for ever.
+            if str(error) != self._trouble:
+                _log.error("%s The keys of before stay in force.", error)
+            self._trouble = str(error)
+        else:
+            self._stamp, self._trouble = stamp, ""
 
     def _adopt(self, entries: tuple[_Entry, ...]) -> None:
         self._entries = entries
@@ -209,7 +215,7 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
         return () if path.is_symlink() else None
     except OSError:
         return ()  # it is there, and reading it says what is wrong
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _position(key_id: str, entries: Sequence[_Entry]) -> int:

@@ -83,7 +83,9 @@ async def _take(request: Request, encoding: Encoding | None, translate: _Transla
             detail = f"Content-Type takes {' or '.join(_ENCODINGS)}."
             accepted = {"accept-post": ", ".join(_ENCODINGS)}
             raise RequestError(415, "unsupported_media_type", detail, accepted)
-        return await gateway.take(judge_translated(translate(raw, encoding, project), rules))
+        return await gateway.accept(
+            raw, lambda raw: judge_translated(translate(raw, encoding, project), rules)
+        )
 
 
 def _encoding(request: Request) -> Encoding | None:

@@ -8,6 +8,7 @@ or it reports when it is asked to, which the loop then does while requests wait.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
@@ -17,6 +18,8 @@ from afterword._transport import Transport
 from afterword.gateway.intake import Item
 from afterword_schemas.errors import AfterwordError, StoreError
 from afterword_schemas.event import SCHEMA_HEADER
+
+_log = logging.getLogger(__name__)
 
 _COLLECT_EVERY_S: Final = 0.001
 
@@ -73,7 +76,10 @@ class Publisher:
 
     def _ask(self, loop: asyncio.AbstractEventLoop, collect: Callable[[], None]) -> None:
         """Collect reports now, and again for as long as a request waits for one."""
-        collect()
+        try:
+            collect()
+        except Exception:  # noqa: BLE001  # whatever it is: requests wait for what the next one brings
+            _log.exception("Kafka's reports could not be collected; trying again")
         self._asking = self._waiting > 0
         if self._asking:
             loop.call_later(_COLLECT_EVERY_S, self._ask, loop, collect)

@@ -3,16 +3,17 @@
     server = GatewayServer(app, ServerOptions(host="127.0.0.1", port=8080))
     server.run()        # until SIGTERM or SIGINT
 
-uvicorn bounds neither how long a client takes for its headers nor how many it sends; `_Guarded` does.
-What bounds bodies is `bodies`.
+uvicorn bounds neither how long a client takes for its headers nor how many it sends; `_Guarded` does. What
+bounds bodies is `bodies`.
 """
 
 import asyncio
-import logging
 import socket
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
+import httptools
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -21,9 +22,8 @@ from afterword.gateway.access import is_loopback
 from afterword.gateway.answers import RequestError
 from afterword_schemas.errors import SetupError
 
-_log = logging.getLogger(__name__)
-
 _MAX_HEADER_BYTES: Final = 64 * 1024
+_MAX_FRAMING_BYTES: Final = 1024 * 1024
 _HEADER_TIMEOUT_S: Final = 15.0
 _BACKLOG: Final = 2048
 
@@ -44,7 +44,7 @@ class ServerOptions:
     port: int
     trusted_proxies: str = "127.0.0.1,::1"
     keep_alive_s: int = 75
-    shutdown_s: int = 15
+    shutdown_s: int = 45
 
 
 class GatewayServer(uvicorn.Server):
@@ -119,11 +119,16 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 class _Guarded(HttpToolsProtocol):
-    """uvicorn's HTTP with a limit on what comes before a body: in bytes and in seconds."""
+    """uvicorn's HTTP with limits on all that is no body, in bytes and in seconds, and without upgrades.
+
+    An upgrade may be ignored by a server; uvicorn ignores the body that came with it instead.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._header_bytes = 0
+        self._overhead_bytes = 0
+        self._body_bytes = 0
+        self._in_head = True
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -135,27 +140,68 @@ class _Guarded(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._overhead_bytes += len(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self._refuse(400, "invalid_http", "This is no HTTP request.")
         if self.transport.is_closing():
             return
         if self._deadline is None and self._is_idle() and self.timeout_keep_alive_task is None:
             self._expect_headers()  # empty lines before a request begin none, and end the idling
-        if self._deadline is not None:
-            self._header_bytes += len(data)
-            if self._header_bytes > _MAX_HEADER_BYTES:
-                self._refuse(431, "too_large", "The headers are larger than 64 KiB.")
+        # The framing of the smallest chunks is five bytes for each of a body.
+        framing_bytes = min(5 * self._body_bytes, _MAX_FRAMING_BYTES)
+        if self._overhead_bytes > _MAX_HEADER_BYTES + framing_bytes:
+            self._refuse(431, "too_large", "Headers or trailers are larger than 64 KiB.")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._in_head, self._body_bytes = True, 0
         if self._deadline is None:  # the next request of a connection
             self._expect_headers()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # a trailer says nothing here
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        self._headers_are_complete()
-        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            self._in_head = False
+            self._headers_are_complete()
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        self._overhead_bytes -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            method = self.parser.get_method()
+            if method == b"CONNECT":
+                raise httptools.HttpParserError from None
+            self._feed_without_upgrade(method, data[upgrade.args[0] :])
+
+    def _feed_without_upgrade(self, method: bytes, rest: bytes) -> None:
+        """Read the request once more as one that asks for no upgrade, and then its body."""
+        head = [method + b" " + self.url + b" HTTP/1.1"]
+        for name, value in self.headers:
+            if name == b"connection":
+                head += [b"connection: close"] if b"close" in value.lower() else []
+            elif name not in {b"upgrade", b"http2-settings"}:
+                head.append(name + b": " + value)
+        self.parser = httptools.HttpRequestParser(self)
+        self._feed(b"\r\n".join([*head, b"", b""]) + rest)
 
     def _expect_headers(self) -> None:
-        self._header_bytes = 0
+        self._overhead_bytes = 0
         self._deadline = self.loop.call_later(_HEADER_TIMEOUT_S, self._give_up)
 
     def _headers_are_complete(self) -> None:
@@ -178,11 +224,8 @@ class _Guarded(HttpToolsProtocol):
             return
         body = bytes(RequestError(status, code, detail).response().body)
         head = (
-            f"HTTP/1.1 {status} \r\ncontent-type: application/json\r\n"
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
-
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(400, "invalid_http", msg)

@@ -7,13 +7,12 @@ async with gateway.reading(request) as raw:
 return outcome.response()
 """
 
-import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 from starlette.requests import Request
 
@@ -25,6 +24,7 @@ from afterword.gateway.bodies import BodyLimits, BodyMemory, read_body
 from afterword.gateway.headers import headers_of
 from afterword.gateway.intake import TRACEPARENT, Item, Rules
 from afterword.gateway.keys import KeyFile, Scope
+from afterword.gateway.lanes import Lane
 from afterword.gateway.metrics import Metrics
 from afterword.gateway.publisher import Publisher
 from afterword.gateway.rates import RateLimiter
@@ -35,7 +35,8 @@ PROJECT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _MEBIBYTE: Final = 1024 * 1024
 _JSON: Final = "application/json"
-_ITEMS_A_TURN: Final = 50
+_SMALL_BYTES: Final = 64 * 1024
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,11 @@ class Gateway:
         self.options = options
         self.metrics = Metrics()
         self.rates = RateLimiter()
+        self.lookups = Lane("receipts", threads=4, most=32)
+        self._judging = Lane("judge", threads=1, most=64)
         self._memory = BodyMemory(options.memory_bytes)
+        # Apart, for whoever holds it up needs no key.
+        self._public_memory = BodyMemory(options.memory_bytes // 8)
         self._publisher = Publisher(transport, options.delivery_timeout_s, collect)
 
     def admit(self, request: Request, scope: Scope) -> Access:
@@ -109,16 +114,37 @@ class Gateway:
         return asked
 
     @asynccontextmanager
-    async def reading(
-        self, request: Request, limits: BodyLimits | None = None
-    ) -> AsyncIterator[bytes]:
+    async def reading(self, request: Request) -> AsyncIterator[bytes]:
         """Give the body of a request, counted as memory in use until the block ends.
 
         Raises:
             RequestError: As for `read_body`.
         """
         with self._memory.share() as take:
-            yield await read_body(request, limits or self.options.body, take)
+            yield await read_body(request, self.options.body, take)
+
+    @asynccontextmanager
+    async def reading_from_anyone(
+        self, request: Request, limits: BodyLimits
+    ) -> AsyncIterator[bytes]:
+        """Give the body of a request that has shown no key yet; not expanded, from memory of its own.
+
+        Raises:
+            RequestError: As for `read_body`, and 415 for a compressed body.
+        """
+        if headers_of(request).get("content-encoding", "identity") != "identity":
+            detail = "No Content-Encoding here."
+            raise RequestError(415, "unsupported_encoding", detail, {"accept-encoding": "identity"})
+        with self._public_memory.share() as take:
+            yield await read_body(request, limits, take)
+
+    async def work(self, raw: bytes, job: Callable[[], _Made]) -> _Made:
+        """Do what takes its time over a body: a small one's at once, large ones' one after the other.
+
+        A large body's thread lets the event loop answer others, and what it was parsed into is
+        gone when the next one's turn comes.
+        """
+        return job() if len(raw) <= _SMALL_BYTES else await self._judging.run(job)
 
     def rules(self, request: Request, access: Access, **fixed: str) -> Rules:
         """Return what a request makes of its events.
@@ -136,28 +162,27 @@ class Gateway:
             traceparent=traceparent if TRACEPARENT.fullmatch(traceparent) else None,
         )
 
-    async def take(self, judged: Iterable[Item | ItemError]) -> Outcome:
-        """Publish what was judged good, and return what became of all.
+    async def accept(
+        self, raw: bytes, judge: Callable[[bytes], Iterable[Item | ItemError]]
+    ) -> Outcome:
+        """Judge what a body holds, publish what is good of it, and return what became of all."""
+        return await self.take(await self.work(raw, lambda: list(judge(raw))))
 
-        Nothing is published before all is judged. Other requests get their turn in between.
-        """
-        items: list[Item] = []
-        errors: list[ItemError] = []
-        ids: list[str | None] = []
-        for position, one in enumerate(judged, 1):
-            if isinstance(one, Item):
-                items.append(one)
-                ids.append(one.feedback_id)
-            else:
-                errors.append(one)
-                ids.append(None)
-            if position % _ITEMS_A_TURN == 0:
-                await asyncio.sleep(0)
+    async def take(self, judged: Sequence[Item | ItemError]) -> Outcome:
+        """Publish what was judged good, and return what became of all."""
+        items = [one for one in judged if isinstance(one, Item)]
+        errors = [one for one in judged if isinstance(one, ItemError)]
         errors += await self._publish(items)
         for error in errors:
             self.metrics.events.labels(error.code).inc()
-        self.metrics.events.labels("accepted").inc(len(ids) - len(errors))
+        self.metrics.events.labels("accepted").inc(len(judged) - len(errors))
+        ids = [one.feedback_id if isinstance(one, Item) else None for one in judged]
         return Outcome(ids, sorted(errors, key=_index))
+
+    def close(self) -> None:
+        """End the threads."""
+        self.lookups.close()
+        self._judging.close()
 
     async def _publish(self, items: list[Item]) -> list[ItemError]:
         begin_s = time.perf_counter()

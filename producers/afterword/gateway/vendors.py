@@ -6,8 +6,8 @@ outcome = await gateway.take(judge_translated(spans_to_events(raw, "json", "acme
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from afterword.gateway.answers import ItemError, RequestError, refused
-from afterword.gateway.intake import MAX_ITEMS, Item, Rules, judge_one, to_json
+from afterword.gateway.answers import ItemError, refused
+from afterword.gateway.intake import Item, Rules, check_count, judge_one, to_json
 from afterword_schemas.errors import EventError, RejectCode
 
 Translated = Mapping[str, Any] | EventError | None
@@ -21,9 +21,7 @@ def judge_translated(translated: Iterable[Translated], rules: Rules) -> Iterator
         RequestError: 413 for more feedback than one request may hold.
     """
     for index, event in enumerate(translated):
-        if index == MAX_ITEMS:
-            detail = f"More than {MAX_ITEMS:,} events; send smaller batches."
-            raise RequestError(413, "too_large", detail)
+        check_count(index + 1)
         if isinstance(event, EventError):
             yield refused(index, None, event)
         elif event is not None:

@@ -105,13 +105,13 @@ def test_empty_array_is_answered(gateway: "Served") -> None:
         (b"[{}", "invalid_json"),
         (b"[{} {}]", "invalid_json"),
         (b"{} {}", "invalid_json"),
-        (b'{"value": NaN}', "invalid_json"),
         (b"\xef\xbb\xbf{}", "invalid_json"),
         (b'"text"', "not_an_object"),
         (b"null", "not_an_object"),
         (b'{"trace_id": "\xff"}', "invalid_utf8"),
-        (b"[" * 100_000, "too_deep"),
-        (b'{"feedback": ' * 100_000, "too_deep"),
+        (b"[" * 100_000, "invalid_json"),
+        (b'{"feedback": ' * 100_000, "invalid_json"),
+        (b"[" * 5_000 + b'"' * 5_001, "invalid_json"),
     ],
 )
 def test_what_is_no_json_is_400(gateway: "Served", body: bytes, code: str) -> None:
@@ -122,6 +122,43 @@ def test_what_is_no_json_is_400(gateway: "Served", body: bytes, code: str) -> No
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["code"] == code
     assert gateway.transport.events == []
+
+
+@pytest.mark.parametrize(
+    ("item", "code"),
+    [
+        ('{"trace_id": "t", "value": NaN}', "not_finite"),
+        ('{"trace_id": "t", "weight": -Infinity}', "not_finite"),
+        ('{"trace_id": "t", "feedback": {"a": ' + "[" * 5_000 + "]" * 5_000 + "}}", "too_deep"),
+        ("[" * 5_000 + '"]"' + "]" * 5_000, "too_deep"),
+        ('{"trace_id": "t", "value": 1, "feedback_id": "\\ud800"}', "invalid_unicode"),
+        ('{"trace_id": "t", "value": 1, "feedback": {"\\ud800": 1}}', "invalid_unicode"),
+    ],
+)
+def test_the_worst_item_takes_no_other_with_it(gateway: "Served", item: str, code: str) -> None:
+    """What Python writes for NaN, what is nested beyond reading, and what no UTF-8 can hold."""
+    body = f"[{json.dumps(THUMB)}, {item}, {json.dumps(THUMB)}]"
+    headers = {"content-type": "application/json"}
+
+    answer = gateway.http.post("/v1/feedback", content=body, headers=headers)
+
+    assert answer.status_code == 207
+    assert [(error["index"], error["code"]) for error in answer.json()["errors"]] == [(1, code)]
+    assert len(gateway.transport.events) == 2
+
+
+def test_an_id_that_is_none_is_not_repeated(gateway: "Served") -> None:
+    """An answer holds nothing of a sender's but ids."""
+    answer = gateway.http.post("/v1/feedback", json=THUMB | {"feedback_id": "secret"})
+    assert answer.json()["errors"][0]["feedback_id"] is None
+
+
+def test_a_fault_is_told_at_its_place_in_the_senders_text(gateway: "Served") -> None:
+    """What the gateway fills in moves no column."""
+    body = b'{"trace_id": "t", "feedback": {"a": "\\ud800"}}'
+    headers = {"content-type": "application/json"}
+    answer = gateway.http.post("/v1/feedback", content=body, headers=headers)
+    assert "line 1 column 44" in answer.json()["errors"][0]["detail"]
 
 
 def test_broken_end_of_an_array_publishes_nothing(gateway: "Served") -> None:

@@ -175,3 +175,9 @@ def test_away_kafka_is_503(gateway: Any) -> None:
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "2"
     assert answer.json()["success"] is False
+
+
+def test_a_batch_is_counted_before_it_is_read(gateway: Any) -> None:
+    """More events than a request may hold are refused for their number alone."""
+    answer = gateway.http.post("/events/batch", json={"events": [{}] * 5_001})
+    assert answer.status_code == 413

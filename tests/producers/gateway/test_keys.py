@@ -1,5 +1,6 @@
 """Keys: what a file of them holds, who changes it, and how a gateway that runs follows it."""
 
+import errno
 import json
 import logging
 import os
@@ -658,3 +659,23 @@ def test_a_key_is_data(path: Path) -> None:
             revoked_at=None,
         ),
     )
+
+
+def test_a_revocation_is_not_missed_for_a_file_that_cannot_be_read(
+    path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a process has no descriptor left: it is read again, though the file stays as it is."""
+    write(path, entry())
+    keys = KeyFile(path, clock=clock)
+    write(path, entry(revoked_at="2026-01-31T09:30:00.125Z"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", _no_descriptor)
+        clock.now += 10
+        assert keys.find(SECRET) is not None
+
+    clock.now += 10
+    assert keys.find(SECRET) is None
+
+
+def _no_descriptor(_: Path) -> bytes:
+    raise OSError(errno.EMFILE, "Too many open files")

@@ -1,9 +1,11 @@
 """Health, readiness, counters, receipts, and addresses that are none."""
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from httpx2 import ASGITransport, AsyncClient
 
 from afterword.gateway import readiness
 from afterword_schemas.errors import StoreError
@@ -81,6 +83,31 @@ def test_receipts_that_cannot_be_looked_up_are_503(gateway: "Served") -> None:
 
     assert answer.status_code == 503
     assert answer.json()["message"] == "ClickHouse does not answer"
+
+
+def test_receipts_do_not_hold_up_readiness(gateway: "Served") -> None:
+    """Look-ups that hang leave a balancer its answer, and are bounded in number."""
+    may_end = threading.Event()
+
+    def find(_: str, feedback_id: str) -> Receipt:
+        may_end.wait()
+        return Receipt(feedback_id, ReceiptStatus.UNKNOWN)
+
+    async def ask() -> list[int]:
+        transport = ASGITransport(app=gateway.app, client=("127.0.0.1", 50_000))
+        async with AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            asked = [http.get(f"/v1/feedback/{FEEDBACK_ID}") for _ in range(33)]
+            waiting = [asyncio.create_task(one) for one in asked]
+            (first,), _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            ready = await http.get("/readyz")
+            may_end.set()
+            answers = await asyncio.gather(*waiting)
+        assert first.result().status_code == 503
+        return [ready.status_code, *sorted(answer.status_code for answer in answers)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gateway.receipts, "find", find)
+        assert asyncio.run(ask()) == [200] * 33 + [503]
 
 
 def test_unknown_addresses_are_answered_in_json(gateway: "Served") -> None:

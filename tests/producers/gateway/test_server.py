@@ -302,6 +302,52 @@ def test_pipelined_requests_are_answered_in_order(running: Running) -> None:
     assert answer.count(b"HTTP/1.1 200") == 2
 
 
+UPGRADE = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAEA")
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 40])
+def test_an_upgrade_is_ignored_and_its_body_is_not(running: Running, pieces: int) -> None:
+    """As Java's client asks for one: the request is served as it is, and so is the next."""
+    whole = head(*UPGRADE, f"content-length: {len(THUMB)}") + THUMB
+    size = -(-len(whole) // pieces)
+    before = len(running.transport.events)
+    last = head("connection: close", f"content-length: {len(THUMB)}") + THUMB
+
+    answer = running.say(*(whole[at : at + size] for at in range(0, len(whole), size)), last)
+
+    assert answer.count(b"HTTP/1.1 200") == 2
+    assert len(running.transport.events) == before + 2
+
+
+def test_a_body_behind_an_upgrade_is_no_request(running: Running) -> None:
+    """What looks like a request in it is read as the body that it is."""
+    hidden = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+    request = head(*UPGRADE, "connection: close", f"content-length: {len(hidden)}")
+    answer = running.say(request, hidden)
+    assert answer.count(b"HTTP/1.1") == 1
+    assert status(answer) == 400
+
+
+def test_a_tunnel_is_refused(running: Running) -> None:
+    """There is nothing to connect to."""
+    assert status(running.say(b"CONNECT x:1 HTTP/1.1\r\nhost: x:1\r\n\r\n")) == 400
+
+
+@pytest.mark.parametrize("trailer", [b"a: b\r\n" * 200, b"x" * 1_200])
+def test_trailers_without_end_are_431(running: Running, trailer: bytes) -> None:
+    """What follows the last chunk is as bounded as what precedes the first, in one line or many."""
+    start = head("transfer-encoding: chunked") + b"2\r\n{}\r\n0\r\na: "
+    answer = running.say(start, *[trailer] * 2_000)
+    assert answer == b"" or status(answer) in {422, 431}
+
+
+def test_chunks_of_one_byte_are_read(running: Running) -> None:
+    """A body may come as slowly as its time allows."""
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in THUMB) + b"0\r\n\r\n"
+    answer = running.say(head("transfer-encoding: chunked", "connection: close"), chunks)
+    assert status(answer) == 200
+
+
 def test_an_answer_without_the_body_ends_the_connection(running: Running) -> None:
     """Who is refused before the body was read cannot go on sending it for ever."""
     answer = running.say(

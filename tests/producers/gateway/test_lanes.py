@@ -1,0 +1,127 @@
+"""Slow work beside the event loop: bounded, and no kind in the way of another."""
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from afterword import MemoryTransport, StoreError
+from afterword.gateway.answers import RequestError
+from afterword.gateway.intake import Item
+from afterword.gateway.lanes import Lane
+from afterword.gateway.publisher import Publisher
+
+if TYPE_CHECKING:
+    from afterword import DeliveryCallback, Headers
+
+ITEM = Item(0, "019c12e9-8b3d-7000-8000-000000000000", b"{}", None)
+
+
+def test_one_more_than_may_wait_is_told_to_come_again() -> None:
+    """And there is room again once a job is done."""
+    may_end = threading.Event()
+
+    async def fill() -> None:
+        lane = Lane("test", threads=1, most=2)
+        jobs = [asyncio.create_task(lane.run(may_end.wait)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError) as refused:
+            await lane.run(lambda: None)
+        assert (refused.value.status, refused.value.headers) == (503, {"retry-after": "2"})
+        may_end.set()
+        assert await asyncio.gather(*jobs) == [True, True]
+        assert await lane.run(lambda: 3) == 3
+        lane.close()
+
+    asyncio.run(fill())
+
+
+def test_what_a_job_raises_is_raised() -> None:
+    """The lane goes on."""
+
+    async def fail() -> None:
+        lane = Lane("test", threads=1, most=1)
+        for _ in range(2):
+            with pytest.raises(StoreError, match="away"):
+                await lane.run(_raise)
+        lane.close()
+
+    asyncio.run(fail())
+
+
+def _raise() -> None:
+    raise StoreError("away")
+
+
+class Polled(MemoryTransport):
+    """Reports when it is asked to, and fails the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.hold()
+
+    def collect(self) -> None:
+        """Report what came."""
+        self.asked += 1
+        if self.asked == 1:
+            raise OSError("once")
+        self.release()
+        self.hold()
+
+
+def test_a_collection_that_fails_is_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
+    """The requests that wait get their reports by the next, and it ends when none waits."""
+    transport = Polled()
+
+    async def publish() -> None:
+        publisher = Publisher(transport, 30.0, transport.collect)
+        reports = await asyncio.gather(*(publisher.publish([ITEM]) for _ in range(10)))
+        assert reports == [[None]] * 10
+        while publisher._asking:
+            await asyncio.sleep(0)
+
+    asyncio.run(publish())
+    assert len(transport.messages) == 10
+    assert "OSError: once" in caplog.text
+
+
+class Slow:
+    """Carries nothing, and keeps the callbacks."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[DeliveryCallback] = []
+
+    def send(
+        self,
+        key: bytes,
+        value: bytes,
+        headers: "Headers",
+        on_delivery: "DeliveryCallback",
+        *,
+        timestamp_ms: int | None = None,
+    ) -> None:
+        """See `Transport.send`."""
+        self.callbacks.append(on_delivery)
+
+    def flush(self, timeout_s: float) -> None:
+        """See `Transport.flush`."""
+
+    def close(self, timeout_s: float) -> None:
+        """See `Transport.close`."""
+
+    def after_fork(self) -> None:
+        """See `Transport.after_fork`."""
+
+
+def test_a_report_after_the_loop_has_ended_harms_nobody() -> None:
+    """Kafka may answer when nobody is there any more."""
+    slow = Slow()
+
+    async def give_up() -> None:
+        (late,) = await Publisher(slow, 0.0).publish([ITEM])
+        assert str(late) == "Kafka did not acknowledge it in time"
+
+    asyncio.run(give_up())
+    slow.callbacks[0](None)
