@@ -2,9 +2,9 @@
 
     python consumers/benchmarks/receipts.py
 
-Starts Kafka and ClickHouse of its own on this machine, stores a million typical events with one worker, then
-asks for receipts of events drawn at random: `stored` reads all that waits, as does `unknown`, and
-`pending` reads until it has found its event.
+Starts Kafka and ClickHouse of its own on this machine, stores a million typical events with one worker, and
+asks for receipts of events drawn at random: one after the other, then from eight threads. Then as many
+messages wait in every partition as are looked through for each receipt.
 """
 
 # ruff: noqa: INP001, T201  # a script that prints its result, in no package
