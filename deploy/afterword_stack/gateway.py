@@ -21,6 +21,7 @@ from afterword_consumers.lag import find_partitions
 from afterword_consumers.receipts import ReceiptBook
 from afterword_schemas import AfterwordError
 from afterword_stack.console import notice
+from afterword_stack.database import missing_migrations
 from afterword_stack.settings import Settings
 
 
@@ -33,9 +34,12 @@ def serve_gateway(settings: Settings) -> None:
     keys = KeyFile(settings.gateway_keys_file)
     with open_gateway(settings, keys) as server:
         _warn_if_away(settings)
-        whom = (
-            "whoever has a key" if keys.configured else "this machine alone, as there are no keys"
-        )
+        file = settings.gateway_keys_file.absolute()
+        kafka = f"{settings.kafka_topic} on {settings.kafka_bootstrap_servers}"
+        notice(f"publishing to {kafka}, receipts from {settings.clickhouse}")
+        whom = f"those with a key of {file}"
+        if not keys.configured:
+            whom = f"this machine alone, as there is no {file}"
         notice(f"{server.address} serves {whom}; Ctrl-C stops")
         # uvicorn stops in order on the first signal, and raises it again when it is done.
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -104,4 +108,13 @@ def _warn_if_away(settings: Settings) -> None:
     try:
         _look(settings)
     except AfterwordError as error:
-        notice(f"{error} The gateway answers 503 until then.")
+        notice(f"{error}. The gateway answers 503 until it does; see `afterword doctor`.")
+    try:
+        missing = missing_migrations(settings.clickhouse)
+    except AfterwordError as error:
+        notice(f"{error}. Events are accepted, and receipts are not told.")
+    else:
+        if missing:
+            notice(
+                "The tables are missing or old, and receipts need them: run `afterword migrate`."
+            )

@@ -11,6 +11,7 @@ import json
 import sys
 import urllib.request
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
@@ -21,7 +22,7 @@ from afterword_stack.local.child import ChildProcess
 from afterword_stack.local.lifecycle import Lifecycle
 from afterword_stack.local.ports import persisted_ports
 from afterword_stack.local.stack import LocalStack
-from afterword_stack.settings import Settings
+from afterword_stack.settings import KEYS_FILE, Settings
 
 PARTITIONS: Final = 4
 """Of the local topic: as many workers as a laptop has use for."""
@@ -75,6 +76,7 @@ class Pipeline(Lifecycle):
                     "kafka": {},
                     "clickhouse_user": "default",
                     "clickhouse_password": SecretStr(""),
+                    "gateway_keys_file": self._keys_file(),
                 }
             )
             self.stack.kafka.create_topic(self.settings.kafka_topic, partitions=PARTITIONS)
@@ -105,6 +107,12 @@ class Pipeline(Lifecycle):
                     f"{child.name} has ended. The end of its log:\n{child.last_lines()}\n",
                     f"The whole log is {child.log_path}.",
                 )
+
+    def _keys_file(self) -> Path:
+        """Return the file that is set, else one beside the data: keys outlive a restart as they do."""
+        if "gateway_keys_file" in self.settings.model_fields_set:
+            return self.settings.gateway_keys_file.absolute()
+        return self.stack.data_dir / KEYS_FILE
 
     def _start_gateway(self) -> None:
         if "gateway_port" not in self.settings.model_fields_set:

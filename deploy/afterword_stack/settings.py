@@ -39,6 +39,7 @@ from afterword_schemas import SetupError
 from afterword_stack.local.stack import Addresses, running_stack
 
 SETTINGS_FILE: Final = "afterword.toml"
+KEYS_FILE: Final = "afterword.keys.json"
 
 _PREFIX: Final = "AFTERWORD_"
 _MEBIBYTE: Final = 1024 * 1024
@@ -111,8 +112,8 @@ class Settings(BaseSettings):
     gateway_keys_file: Annotated[
         Path,
         PlainSerializer(lambda path: str(path.absolute())),  # for a process in another folder
-    ] = Path("afterword.keys.json")
-    """File of the gateway's keys, which `afterword keys` writes."""
+    ] = Path(KEYS_FILE)
+    """File of the gateway's keys, which `afterword keys` writes. `afterword up` keeps one with its data."""
 
     gateway_project: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
     """Project of events that name none, where no keys are configured."""
@@ -161,6 +162,7 @@ class Settings(BaseSettings):
         found = {
             "kafka_bootstrap_servers": stack.bootstrap_servers,
             "clickhouse_url": stack.clickhouse_url,
+            "gateway_keys_file": Path(stack.data_dir) / KEYS_FILE,
         }
         unset = {name: url for name, url in found.items() if name not in self.model_fields_set}
         return self.model_copy(update=unset)

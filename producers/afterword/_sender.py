@@ -107,7 +107,8 @@ class Sender:
         if self._on_delivery is not None:
             self._report(self._on_delivery, Delivery(feedback_id, error))
         elif first:
-            _log.warning("%s was not delivered: %s. The next are only counted.", feedback_id, error)
+            reason = str(error).rstrip(".")
+            _log.warning("%s was not delivered: %s. Others are only counted.", feedback_id, reason)
 
     def _report(self, on_delivery: Callable[[Delivery], None], delivery: Delivery) -> None:
         self._callback.runs = True

@@ -29,8 +29,8 @@ def test_a_pipe_gets_the_secret_alone(afterword: "Afterword", own_folders: Path)
         "chat backend",
     )
     assert ran.err.splitlines() == [
-        f"key {key.key_id} of project acme is in afterword.keys.json",
-        "it is the first one: from now on the gateway serves nobody without a key",
+        f"key {key.key_id} of project acme is in {own_folders / 'afterword.keys.json'}",
+        "it is the first one: gateways that use this file now serve nobody without a key",
         "keep it secret, and send it as a header: Authorization: Bearer KEY",
     ]
 
@@ -38,7 +38,7 @@ def test_a_pipe_gets_the_secret_alone(afterword: "Afterword", own_folders: Path)
 def test_only_the_first_key_shuts_the_gateway(afterword: "Afterword") -> None:
     """The second is no news."""
     afterword(*SERVICE)
-    assert "first" not in afterword(*SERVICE).err
+    assert "the first one" not in afterword(*SERVICE).err
 
 
 def test_a_publish_key_comes_with_its_snippet(afterword: "Afterword", own_folders: Path) -> None:
@@ -81,8 +81,8 @@ def test_a_list_of_none_says_how_to_make_one(afterword: "Afterword") -> None:
     """And is no failure."""
     ran = afterword("keys", "list")
     assert (ran.status, ran.out) == (0, "")
-    said = "afterword.keys.json has no keys; `afterword keys create --help` shows how to make one\n"
-    assert ran.err == said
+    said = " has no keys; `afterword keys create --help` shows how to make one\n"
+    assert ran.err.endswith(said)
 
 
 def test_a_key_is_revoked(afterword: "Afterword", own_folders: Path) -> None:
@@ -152,5 +152,5 @@ def test_a_broken_file_is_the_users_to_mend(afterword: "Afterword", own_folders:
     for arguments in (SERVICE, ("keys", "list"), ("keys", "revoke", "zzz")):
         ran = afterword(*arguments)
         assert (ran.status, ran.out) == (2, "")
-        assert ran.err.startswith("afterword: afterword.keys.json is no file of keys: Invalid JSON")
+        assert "afterword.keys.json is no file of keys: Invalid JSON" in ran.err
     assert (own_folders / "afterword.keys.json").read_text() == "{"

@@ -61,7 +61,7 @@ def test_nothing_was_refused_yet(afterword: "Afterword", settings: Settings) -> 
     """That is said, and is no failure."""
     assert settings.kafka_topic
     ran = afterword("rejected", "list")
-    assert (ran.status, ran.out, ran.err) == (0, "", "nothing was refused\n")
+    assert (ran.status, ran.out, ran.err) == (0, "", "no message on the topic was refused\n")
     ran = afterword("rejected", "replay")
     assert (ran.status, ran.out) == (0, "0 messages published again\n")
 

@@ -81,8 +81,10 @@ def serving(line: str) -> str:
 def test_it_serves_until_a_signal(started: list[Process], number: signal.Signals) -> None:
     """Events are taken at the address that it prints, and a signal ends it with status 0."""
     started.append(gateway := Process())
+    assert gateway.heard().startswith("publishing to test-")
     line = gateway.heard()
-    assert line.endswith("serves this machine alone, as there are no keys; Ctrl-C stops")
+    where = Path("afterword.keys.json").absolute()
+    assert line.endswith(f"serves this machine alone, as there is no {where}; Ctrl-C stops")
     assert gateway.post(serving(line)) == 200
     assert gateway.end(number) == (0, "stopped")
 
@@ -90,6 +92,7 @@ def test_it_serves_until_a_signal(started: list[Process], number: signal.Signals
 def test_keys_are_followed_while_it_runs(started: list[Process], afterword: "Afterword") -> None:
     """A first key ends the time without keys, and a revoked one ends its bearer's."""
     started.append(gateway := Process())
+    gateway.heard()
     address = serving(gateway.heard())
     assert gateway.post(address) == 200
 
@@ -147,6 +150,7 @@ def test_it_starts_while_kafka_is_away(started: list[Process]) -> None:
         gateway := Process(kafka_bootstrap_servers=nowhere, gateway_delivery_timeout_s="0.2")
     )
     assert f"Kafka at {nowhere} does not answer" in gateway.heard()
+    gateway.heard()
     address = serving(gateway.heard())
     assert gateway.post(address) == 503
     with urllib.request.urlopen(f"{address}/healthz") as answer:

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -177,11 +178,15 @@ def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword"
             {"content-type": "application/json"},
         )
         assert urllib.request.urlopen(request).status == 200
+        made = afterword("keys", "create", "--project", "p", "--scope", "write")
+        assert f"is in {found.data_dir}/afterword.keys.json" in made.err
         status, err = up.end(signal.SIGTERM)  # the worker writes what it has
         assert (status, err.splitlines()[-1]) == (0, "stopping: the worker writes what it has")
     assert running_stack() is None
     with Up() as again:
-        assert again.addresses == up.addresses
+        assert [line[:2] for line in again.addresses] == [line[:2] for line in up.addresses]
+        with pytest.raises(urllib.error.HTTPError, match="401"):  # the key is kept with the data
+            urllib.request.urlopen(request)
         while not re.search(r"^3 feedbacks stored, .*; 0 m", afterword("status").out, re.MULTILINE):
             assert again.process.poll() is None
         assert afterword("query", "count", "-f", "csv").out == "type,n\ncount,3\n"

@@ -81,7 +81,7 @@ def test_the_curl_session_runs(
     for command, shown in steps:
         if command == f"curl $GATEWAY/v1/feedback/{FEEDBACK_ID}":
             line.ingest(published)  # a worker has read what was published
-        answer = said(command, gateway_address)
+        answer = said(command, gateway_address).strip()
         expected = re.escape(shown.strip()).replace("…", ".*")
         assert re.fullmatch(expected, answer), answer
         published += answer.count('"success"') + answer.count('"partial"')

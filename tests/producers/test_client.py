@@ -445,7 +445,7 @@ def test_the_first_failure_is_logged(
     first = client.feedback(trace_id="t", value=1)
     client.feedback(trace_id="t", value=1)
     assert caplog.messages == [
-        f"{first} was not delivered: the broker is away. The next are only counted."
+        f"{first} was not delivered: the broker is away. Others are only counted."
     ]
     with pytest.raises(DeliveryError):
         client.close()

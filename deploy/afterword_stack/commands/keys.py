@@ -60,16 +60,18 @@ def create(
         project, scope, origins=origin or (), events_per_minute=events_per_minute, note=note
     )
     out(secret)
-    notice(f"key {key.key_id} of project {key.project} is in {settings.gateway_keys_file}")
+    notice(
+        f"key {key.key_id} of project {key.project} is in {settings.gateway_keys_file.absolute()}"
+    )
     if first:
-        notice("it is the first one: from now on the gateway serves nobody without a key")
+        notice("it is the first one: gateways that use this file now serve nobody without a key")
     notice(_next_step(secret, key))
 
 
 @keys.command("list")
 def list_() -> None:
     """List all keys, revoked ones too; never the secrets, which are kept nowhere."""
-    path = load_settings().gateway_keys_file
+    path = load_settings().gateway_keys_file.absolute()
     found = KeyFile(path).list()
     print_table([_row(key) for key in found])
     if not found:

@@ -73,7 +73,8 @@ def _print_addresses(pipeline: Pipeline) -> None:
     kafka = f"{settings.kafka_bootstrap_servers}  topic {settings.kafka_topic}"
     out(f"Kafka       {kafka}  (Kafka {addresses.kafka})")
     out(f"ClickHouse  {settings.clickhouse}  ({addresses.clickhouse})")
-    out(f"gateway     {pipeline.gateway_url}  (try {pipeline.gateway_url}/openapi.json)")
+    whom = "with keys" if settings.gateway_keys_file.exists() else "this machine alone, as no keys"
+    out(f"gateway     {pipeline.gateway_url}  ({whom} in {settings.gateway_keys_file})")
     out(f"data        {addresses.data_dir}")
     sys.stdout.flush()  # a pipe gets them now, not when `up` ends
     name = invocation()

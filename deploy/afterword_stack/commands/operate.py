@@ -60,9 +60,9 @@ def gateway() -> None:
     Takes events from anything that can send a request, and answers once Kafka has them. Without keys
     (`afterword keys create`) it serves this machine only. Settings: AFTERWORD_GATEWAY_HOST,
     AFTERWORD_GATEWAY_PORT and others; see deploy/README.md.
-    Example: `curl 127.0.0.1:8080/v1/feedback -d '{"trace_id": "tr-1", "value": 1}'`.
+    Example: `curl 127.0.0.1:8080/v1/feedback --json '{"trace_id": "tr-1", "value": 1}'`.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     serve_gateway(load_settings())
 
 

@@ -44,7 +44,7 @@ def list_(
         totals = counts(clickhouse)
         found = find(clickhouse, selection, limit)
     if not totals:
-        notice("nothing was refused")
+        notice("no message on the topic was refused")
         return
     print_table([{"code": name, "messages": n, "not replayed": left} for name, n, left in totals])
     out()

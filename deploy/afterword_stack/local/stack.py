@@ -152,7 +152,7 @@ class LocalStack(Lifecycle):
         self.data_dir.mkdir(parents=True, exist_ok=True)
         busy = SetupError(
             f"A local stack is already running on {self.data_dir}.",
-            "Use that one, stop it, or choose another data folder.",
+            "Use that one, stop it, or set XDG_DATA_HOME to another folder.",
         )
         lock = FileLock(self.data_dir / "lock", busy=busy, wait_s=_LOCK_WAIT_S)
         self._cleanup.enter_context(lock)
@@ -184,12 +184,9 @@ class LocalStack(Lifecycle):
         )
 
     def _publish(self, addresses: Addresses) -> None:
-        path = _state_file()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(f".{os.getpid()}.tmp")
-        fresh.write_text(json.dumps(asdict(addresses), indent=2) + "\n")
-        fresh.replace(path)
-        self._cleanup.callback(_retract, addresses)
+        before = running_stack()
+        _write_state(addresses)
+        self._cleanup.callback(_retract, addresses, before)
 
 
 def running_stack() -> Addresses | None:
@@ -198,9 +195,11 @@ def running_stack() -> Addresses | None:
     The file that says so may be left over from a crash, so the lock on the stack's folder decides.
     """
     addresses = _read_state()
-    if addresses is None or not is_locked(Path(addresses.data_dir) / "lock"):
-        return None
-    return addresses
+    return addresses if addresses is not None and _runs(addresses) else None
+
+
+def _runs(addresses: Addresses) -> bool:
+    return is_locked(Path(addresses.data_dir) / "lock")
 
 
 def _state_file() -> Path:
@@ -214,8 +213,21 @@ def _read_state() -> Addresses | None:
         return None
 
 
-def _retract(addresses: Addresses) -> None:
-    if _read_state() == addresses:  # another stack may have taken the place since
+def _write_state(addresses: Addresses) -> None:
+    path = _state_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}.tmp")
+    fresh.write_text(json.dumps(asdict(addresses), indent=2) + "\n")
+    fresh.replace(path)
+
+
+def _retract(addresses: Addresses, before: Addresses | None) -> None:
+    """Take back what was written, for the stack on another folder that ran before, if it still does."""
+    if _read_state() != addresses:  # another stack has taken the place since
+        return
+    if before is not None and _runs(before):
+        _write_state(before)
+    else:
         _state_file().unlink(missing_ok=True)
 
 

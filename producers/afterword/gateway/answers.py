@@ -166,7 +166,7 @@ def refused(index: int, feedback_id: str | None, error: EventError) -> ItemError
 def json_response(status: int, body: object, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON answer, whatever stands in it: by now Kafka may have the events."""
     try:
-        content = orjson.dumps(body)
+        content = orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # half of a surrogate pair
         content = json.dumps(body).encode()
     return Response(content, status, headers=headers, media_type="application/json")

@@ -168,7 +168,9 @@ def _complete(given: Mapping[str, Any], text: str, rules: Rules) -> bytes:
         if name not in given:
             missing[name] = value
         elif not _is(name, given[name], value):
-            detail = f"{name} may be left out here; it can only be what key and address say"
+            detail = f"{name} is {value} here, and another is named; leave it out"
+            if name == "project":
+                detail = f"the key belongs to project {value}, and the event names another"
             raise EventError(RejectCode.NOT_ALLOWED, f"$.{name}", detail)
     if not missing:
         return text.encode()
