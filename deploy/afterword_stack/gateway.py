@@ -3,9 +3,11 @@
 serve_gateway(load_settings())       # until SIGTERM
 """
 
+import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from afterword import KafkaTransport
 from afterword.gateway import (
@@ -24,6 +26,8 @@ from afterword_stack.console import notice
 from afterword_stack.database import missing_migrations
 from afterword_stack.settings import Settings
 
+_MOST_FILES: Final = 65_536
+
 
 def serve_gateway(settings: Settings) -> None:
     """Serve in this thread until SIGTERM or SIGINT; requests that are being answered finish first.
@@ -32,6 +36,7 @@ def serve_gateway(settings: Settings) -> None:
         SetupError: As for `open_gateway`.
     """
     keys = KeyFile(settings.gateway_keys_file)
+    _allow_connections()
     with open_gateway(settings, keys) as server:
         _warn_if_away(settings)
         file = settings.gateway_keys_file.absolute()
@@ -97,6 +102,14 @@ def open_gateway(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]:
     finally:
         receipts.close()
         transport.close(0)
+
+
+def _allow_connections() -> None:
+    """Let the process have as many connections as the system lets it; many have 1,024 by default."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _look(settings: Settings) -> None:

@@ -9,6 +9,7 @@ Where no address is set and a local stack is up (`afterword up`), the address is
 import os
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -132,6 +133,16 @@ class Settings(BaseSettings):
     def _join_names(cls, given: object) -> object:
         """Read `security.protocol = "SSL"` of TOML, where the dot makes a table, as one name."""
         return dict(_joined(given)) if isinstance(given, dict) else given
+
+    @field_validator("gateway_trusted_proxies")
+    @classmethod
+    def _is_networks(cls, listed: str) -> str:
+        for one in listed.split(","):
+            try:
+                _ = one.strip() == "*" or ip_network(one.strip())
+            except ValueError:
+                raise ValueError("takes addresses or networks, with commas, or *") from None
+        return listed
 
     @field_validator("clickhouse_url")
     @classmethod

@@ -69,6 +69,15 @@ def test_a_second_stack_on_the_folder_is_refused_and_harms_nothing(tmp_path: Pat
         assert running_stack() == first.addresses
 
 
+def test_a_second_stack_gives_its_place_back(tmp_path: Path) -> None:
+    """Whichever of two on two folders ends first, the one that runs is the one that is found."""
+    with LocalStack(tmp_path / "data", broker="mock") as first:
+        with LocalStack(tmp_path / "other", broker="mock") as second:
+            assert running_stack() == second.addresses
+        assert running_stack() == first.addresses
+    assert running_stack() is None
+
+
 def test_a_stack_keeps_address_and_data(tmp_path: Path) -> None:
     """Started again on its folder, it is what it was."""
     with LocalStack(tmp_path / "data") as stack:

@@ -119,6 +119,8 @@ def test_an_unknown_variable_is_reported_not_refused(monkeypatch: pytest.MonkeyP
     [
         ("clickhouse_url", "127.0.0.1:8123"),
         ("clickhouse_url", "http://h:99999"),
+        ("gateway_trusted_proxies", "proxy.example.com"),
+        ("gateway_trusted_proxies", "10.0.0.1,,"),
         ("clickhouse_url", "http://h:8123/path"),
         ("clickhouse_url", "http://secret:secret@h:8123"),
         ("clickhouse_database", "a-secret"),

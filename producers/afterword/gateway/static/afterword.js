@@ -107,7 +107,7 @@
   // What the gateway has judged is never sent again, unless the page has changed it since.
   const settle = async (batch, response) => {
     const { errors = [] } = await response.json().catch(() => ({}));
-    for (const { index, code, path, detail } of errors) warn(detail, code, path, batch[index]?.event);
+    for (const { index, code, path, detail } of errors) warn(detail, code, path, batch[index]?.event ?? location.origin);
     failures = 0;
     if ([401, 403].includes(response.status)) maxEvents = 0;
     else if ([400, 413].includes(response.status) && batch[1]) maxEvents = batch.length >> 1;
