@@ -163,8 +163,6 @@ class Line:
             except Empty:
                 return
             self._accept(arrival)
-            if arrival is None:
-                until_s = 0.0
 
     def _accept(self, arrival: Entry | None) -> None:
         if arrival is not None:

@@ -136,6 +136,7 @@ def test_a_request_that_is_too_large_is_split(
     assert str(error) == (
         "something before the gateway takes no event of this size [too_large at $]"
     )
+    assert [len(each.items) for each in server.received][:4] == [1, 8, 4, 2]
     assert [item["feedback_id"] for item in server.accepted[1:]] == ids
 
 

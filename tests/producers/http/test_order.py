@@ -28,13 +28,12 @@ def test_no_event_overtakes_one_of_its_id(server: Any, reports: Any, gate: Any, 
 
 
 def test_an_id_that_changes_often_delays_no_other(server: Any, reports: Any, gate: Any) -> None:
-    """Behind 2,000 events of one id, which go one a request, another's goes with the next."""
-    server.script.append(gate)
-    reports.send()
-    assert gate.reached.wait(20)
+    """Of one id 2,000 events wait, which go one a request: another's goes with the next of them."""
     one, other = str(uuid.uuid4()), str(uuid.uuid4())
+    server.script.append(gate)
     for _ in range(2000):
         reports.send(one)
+    assert gate.reached.wait(20)
     reports.send(other)
     gate.opened.set()
     while not reports.by_id[other]:
