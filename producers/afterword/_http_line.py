@@ -11,8 +11,6 @@ callers share no lock: entries go through a `SimpleQueue`, a counter has one wri
 entry is reported by whoever takes it out of `_open`.
 """
 
-import logging
-import random
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,19 +20,15 @@ from time import monotonic
 from typing import Final
 
 from afterword._errors import QueueFullError, RefusedError
-from afterword._http_post import Answer, GatewayConnection
+from afterword._http_backoff import Backoff
+from afterword._http_post import GatewayConnection
 from afterword._transport import DeliveryCallback
 from afterword_schemas.errors import StoreError
-
-_log = logging.getLogger("afterword.http")
 
 _BATCH_EVENTS: Final = 500
 _BATCH_BYTES: Final = 1_000_000  # below the 1 MiB that nginx lets through
 _LINGER_S: Final = 0.005
-_FIRST_BACKOFF_S: Final = 0.1
-_MAX_BACKOFF_S: Final = 10.0
-_DOUBLINGS: Final = 7  # enough to get from the first to the longest
-_LOUD_FAILURES: Final = 3
+_SURE: Final = 2
 _END_S: Final = 5.0
 
 
@@ -46,11 +40,13 @@ class Entry:
         key: Its id.
         item: As of `to_item`.
         since_s: When it was taken, on the monotonic clock.
+        refusals: How often it was refused alone, others having been taken in between.
     """
 
     key: bytes
     item: bytes
     since_s: float = field(default_factory=monotonic)
+    refusals: int = 0
 
 
 class Line:
@@ -85,9 +81,8 @@ class Line:
             bytes, list[Entry]
         ] = {}  # by id, so that the ids need not wait for each other
         self._most = _BATCH_EVENTS
-        self._failures = 0
-        self._not_before_s = 0.0
-        self._reason = ""
+        self._strikes = 0
+        self._backoff = Backoff()
         self._thread = threading.Thread(target=self._run, name="afterword", daemon=True)
         self._thread.start()
 
@@ -129,7 +124,7 @@ class Line:
         complete = self.flush(timeout_s)
         self._over = True
         self._arrivals.put(None)
-        reason = f"closed before the gateway took it; {self._reason}".rstrip("; ")
+        reason = self._backoff.explain("closed before the gateway took it")
         for entry in tuple(self._open):
             self._settle(entry, StoreError(reason))
         self._wake_flushing()
@@ -156,8 +151,8 @@ class Line:
         if not self._line:
             self._accept(self._arrivals.get())
             until_s = monotonic() + _LINGER_S
-        while len(self._line) < self._most or monotonic() < self._not_before_s:
-            left_s = max(until_s, self._not_before_s) - monotonic()
+        while len(self._line) < self._most or monotonic() < self._backoff.due_s:
+            left_s = max(until_s, self._backoff.due_s) - monotonic()
             try:
                 arrival = self._arrivals.get(timeout=max(left_s, 0.0))
             except Empty:
@@ -167,8 +162,8 @@ class Line:
     def _accept(self, arrival: Entry | None) -> None:
         if arrival is not None:
             self._line.setdefault(arrival.key, []).append(arrival)
-        elif self._closing:  # one more try at once, whatever was agreed
-            self._not_before_s, self._failures = 0.0, 0
+        elif self._closing:
+            self._backoff.hurry()
 
     def _expire(self) -> None:
         """Give up events whose time is over, as they come to the front."""
@@ -176,7 +171,7 @@ class Line:
         while entry := next((queue[0] for queue in self._line.values()), None):
             if monotonic() < entry.since_s + limit_s:
                 return
-            reason = f"not taken within {limit_s:g} s; {self._reason}".rstrip("; ")
+            reason = self._backoff.explain(f"not taken within {limit_s:g} s")
             self._leave(entry, StoreError(reason))
 
     def _pick(self) -> list[Entry]:
@@ -197,32 +192,39 @@ class Line:
             if verdict is None or isinstance(verdict, RefusedError):
                 self._leave(entry, verdict)
             else:
-                self._reason, complete = verdict.detail, False
-        if answer.too_large:
-            self._most = max(1, len(batch) // 2)
-        elif not complete:
-            self._back_off(answer)
-        else:
+                self._backoff.reason, complete = verdict.detail, False
+        if complete:
             self._most = min(_BATCH_EVENTS, self._most * 2)
-            self._recover()
+            self._strikes = 0
+            self._backoff.succeed()
+        elif answer.divisible and len(batch) > 1:
+            self._most = len(batch) // 2  # at once, to find the one that it may be about
+        else:
+            self._backoff.fail(answer.retry_after_s)
+            if answer.divisible:
+                self._set_aside(batch[0])
+            others_may_pass = answer.divisible and self._strikes < _SURE and len(self._line) > 1
+            if self._closing and answer.misdirected and not others_may_pass:
+                self._give_up()
 
-    def _back_off(self, answer: Answer) -> None:
-        self._failures += 1
-        if self._failures == _LOUD_FAILURES:
-            _log.warning("Events wait and are sent again: %s", self._reason)
-        doublings = min(self._failures - 1, _DOUBLINGS)
-        longest_s = min(_FIRST_BACKOFF_S * 2**doublings, _MAX_BACKOFF_S)
-        wait_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311  # jitter, no secret
-        self._not_before_s = monotonic() + max(wait_s, answer.retry_after_s)
-        if self._closing and answer.misdirected:
-            for entry in chain.from_iterable(self._line.values()):
-                self._settle(entry, StoreError(self._reason))
-            self._line.clear()
+    def _set_aside(self, entry: Entry) -> None:
+        """Put an event that was refused alone behind the others, as something may dislike its text.
 
-    def _recover(self) -> None:
-        if self._failures >= _LOUD_FAILURES:
-            _log.warning("The gateway takes events again.")
-        self._failures, self._not_before_s, self._reason = 0, 0.0, ""
+        It is given up when that is sure: others were taken in between, again and again.
+        """
+        if not entry.refusals or not self._strikes:
+            entry.refusals += 1
+        self._strikes += 1
+        if entry.refusals > _SURE:
+            self._leave(entry, StoreError(self._backoff.reason))
+        else:
+            self._line[entry.key] = self._line.pop(entry.key)
+
+    def _give_up(self) -> None:
+        """At the end, wait for no person to mend url or key."""
+        for entry in chain.from_iterable(self._line.values()):
+            self._settle(entry, StoreError(self._backoff.reason))
+        self._line.clear()
 
     def _leave(self, entry: Entry, error: StoreError | None) -> None:
         """End the wait of the first of its id; the next of that id goes behind the other ids."""

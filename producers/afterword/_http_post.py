@@ -34,6 +34,7 @@ _SAID_OF_ITEMS: Final = frozenset({200, 207, 422, 503})
 _TOO_LARGE: Final = 413
 _REDIRECTS: Final = range(300, 400)
 _LATER: Final = frozenset({408, 425, 429})
+_DISLIKED: Final = frozenset({400, 403, 406})  # what firewalls that read bodies answer
 _SERVER_ERROR: Final = 500
 
 
@@ -44,13 +45,14 @@ class Answer:
     Attributes:
         verdicts: One an item, as of `read_verdicts`.
         retry_after_s: How long the gateway asks to wait.
-        too_large: All together were too much; fewer may not be.
+        divisible: Fewer items may fare better: all together were too large, or something before the
+            gateway dislikes the text of one.
         misdirected: URL or key are wrong, as far as one can see from here: time alone mends nothing.
     """
 
     verdicts: Sequence[StoreError | None]
     retry_after_s: float = 0.0
-    too_large: bool = False
+    divisible: bool = False
     misdirected: bool = False
 
 
@@ -131,12 +133,13 @@ def _judge(keys: Sequence[bytes], response: HTTPResponse, text: bytes) -> Answer
         return _too_large(len(keys), said)
     later = status in _LATER or status >= _SERVER_ERROR
     error = StoreError(f"the answer was {status}: {said or _advise(status)}")
-    return Answer([error] * len(keys), wait_s, misdirected=not later)
+    disliked = status in _DISLIKED and not said
+    return Answer([error] * len(keys), wait_s, divisible=disliked, misdirected=not later)
 
 
 def _too_large(count: int, said: str) -> Answer:
     if count > 1:
-        return Answer([StoreError("the request was too large")] * count, too_large=True)
+        return Answer([StoreError("the request was too large")] * count, divisible=True)
     detail = said or "something before the gateway takes no event of this size"
     return Answer([RefusedError(RejectCode.TOO_LARGE, "$", detail)])
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from afterword import RefusedError
+from afterword import HttpTransport, RefusedError, StoreError
 
 V7 = "019c12e9-8b3d-7000-8000-000000000000"
 
@@ -138,6 +138,46 @@ def test_a_request_that_is_too_large_is_split(
     )
     assert [len(each.items) for each in server.received][:4] == [1, 8, 4, 2]
     assert [item["feedback_id"] for item in server.accepted[1:]] == ids
+
+
+@pytest.mark.parametrize("closing", [False, True])
+def test_an_event_that_a_firewall_dislikes_holds_up_no_other(
+    server: Any, reply: Any, collect: Any, *, closing: bool
+) -> None:
+    """It is found out, set aside, and given up once others went by again and again, or at the end."""
+
+    def judge(exchange: Any) -> None:
+        (reply.say(403) if b"<script>" in exchange.received.body else reply.accept)(exchange)
+
+    server.script.extend([judge] * 10_000)
+    transport = HttpTransport(server.url)
+    reports = collect(transport)
+    good = [reports.send() for _ in range(20)]
+    bad = reports.send(feedback={"comment": "<script>"})
+    good += [reports.send() for _ in range(20)]
+    while not closing and not reports.by_id[bad]:
+        good.append(reports.send())
+        time.sleep(0.01)  # the condition to wait for is the report
+    transport.close(20)
+    assert [reports.by_id[each] for each in good] == [[None]] * len(good)
+    [error] = reports.by_id[bad]
+    assert type(error) is StoreError
+    assert str(error).startswith("the answer was 403: no gateway answers so")
+
+
+def test_a_firewall_that_dislikes_all_loses_nothing(
+    server: Any, reply: Any, collect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While nothing gets past, no event is given up: it is nobody's text, and may be mended."""
+    monkeypatch.setattr("afterword._http_backoff._LONGEST_S", 0.01)
+    server.script.extend([reply.say(403)] * 60)
+    transport = HttpTransport(server.url)
+    reports = collect(transport)
+    for _ in range(8):
+        reports.send()
+    transport.flush(60)
+    transport.close(20)
+    assert reports == [None] * 8
 
 
 def test_a_wrong_key_is_said_and_can_be_mended(

@@ -1,0 +1,51 @@
+"""When the next request may be made, after some that failed."""
+
+import logging
+import random
+from time import monotonic
+from typing import Final
+
+_log = logging.getLogger("afterword.http")
+
+_FIRST_S: Final = 0.1
+_LONGEST_S: Final = 10.0
+_DOUBLINGS: Final = 7  # enough to get from the first to the longest
+_LOUD_FAILURES: Final = 3
+
+
+class Backoff:
+    """Waits that double with jitter, and a word in the log when they begin to matter and when they end.
+
+    Attributes:
+        due_s: When the next request may be made, on the monotonic clock.
+        reason: Why the last one failed; empty if it did not.
+    """
+
+    def __init__(self) -> None:
+        self.due_s = 0.0
+        self.reason = ""
+        self._failures = 0
+
+    def fail(self, at_least_s: float) -> None:
+        """Wait after a failure, and as long as the other end asked for."""
+        self._failures += 1
+        if self._failures == _LOUD_FAILURES:
+            _log.warning("Events wait and are sent again: %s", self.reason)
+        doublings = min(self._failures - 1, _DOUBLINGS)
+        longest_s = min(_FIRST_S * 2**doublings, _LONGEST_S)
+        wait_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311  # jitter, no secret
+        self.due_s = monotonic() + max(wait_s, at_least_s)
+
+    def succeed(self) -> None:
+        """Wait no more."""
+        if self._failures >= _LOUD_FAILURES:
+            _log.warning("The gateway takes events again.")
+        self.due_s, self.reason, self._failures = 0.0, "", 0
+
+    def hurry(self) -> None:
+        """Let one more try be made at once, whatever was agreed; the reason stays."""
+        self.due_s, self._failures = 0.0, 0
+
+    def explain(self, what: str) -> str:
+        """Return what happened, with the reason if there is one."""
+        return f"{what}; {self.reason}" if self.reason else what
