@@ -64,8 +64,10 @@ def test_a_slow_gateway_is_asked_again(server: Any, gate: Any, collect: Any) -> 
     gate.opened.set()
     transport.close(20)
     assert reports == [None]
-    assert [each.ids for each in server.received] == [[feedback_id]] * 2
-    assert len({each.connection for each in server.received}) == 2
+    asked = len(server.received)  # 2, or more on a machine that is as slow itself
+    assert asked >= 2
+    assert [each.ids for each in server.received] == [[feedback_id]] * asked
+    assert len({each.connection for each in server.received}) == asked
 
 
 def test_an_answer_without_end_is_not_read(server: Any, reports: Any) -> None:
