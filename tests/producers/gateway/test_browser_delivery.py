@@ -170,6 +170,20 @@ def test_a_gateway_says_when_to_come_back(open_tab: OpenTab, site: "Site") -> No
     assert site.posts[3:] == ["cors 503", "cors 200"]
 
 
+def test_a_page_that_was_told_to_wait_sends_no_beacon(open_tab: OpenTab, site: "Site") -> None:
+    """Leaving is no reason to press a gateway that asked for time; the next visit sends it."""
+    tab = open_tab()
+    site.transport.fail()
+    say(tab, "tr-1")
+    site.advance(tab, 1)
+    tab.goto("about:blank")
+    site.transport.recover()
+    tab.goto(site.pages.origin)
+    site.advance(tab, 1)
+
+    assert site.posts == ["cors 503", "cors 200"]
+
+
 def test_a_limit_delays_and_loses_nothing(open_tab: OpenTab, site: "Site") -> None:
     """The key takes 60 events a minute: the 61st is sent when the gateway says, and no request more."""
     tab = open_tab()
@@ -209,15 +223,17 @@ def test_a_silent_gateway_is_asked_again(
     tab = open_tab()
     site.transport.hold()
     say(tab, "tr-1")
-    for seconds in (1, 29):
-        tab.clock.fast_forward(seconds * 1000)
-        touch(tab, site)
+    with tab.expect_request("**/v1/beacon"):
+        tab.clock.fast_forward(1000)
+    tab.clock.fast_forward(29_000)
+    touch(tab, site)
     assert tab.evaluate("() => navigator.locks.query().then(({ held }) => held.length)") == 1
     site.advance(tab, 2)
     site.transport.release()
     site.advance(tab, 2.6)
 
     assert len(attempts) == 2
+    assert "cors 503" not in site.posts  # it was the page that gave up
     assert len({event["feedback_id"] for event in site.events}) == 1
     assert tab.evaluate(UNSENT) == 0
 

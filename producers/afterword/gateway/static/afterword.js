@@ -233,7 +233,6 @@
   listen("change", leave);
   listen("visibilitychange", () => document.hidden && hide());
   listen("pagehide", hide, window);
-  listen("pageshow", () => paint(document), window);
   listen("storage", () => paint(document), window);
   listen("online", () => takeTurn((resumeAt = 0)), window);
 
