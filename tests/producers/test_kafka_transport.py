@@ -107,7 +107,10 @@ def test_closing_ends_every_thread(mock_broker: str) -> None:
     transport.send(b"k", b"v", (), lambda _: None)
     assert process.num_threads() > before + 1
     transport.close(20)
-    assert process.num_threads() == before
+    until = time.monotonic() + 20
+    while process.num_threads() > before and time.monotonic() < until:
+        time.sleep(0.01)  # the system counts a thread for a moment after it was joined
+    assert process.num_threads() <= before
 
 
 def test_a_producer_is_never_freed_after_a_fork() -> None:
