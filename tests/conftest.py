@@ -11,12 +11,17 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import clickhouse_connect
+import hypothesis
 import pytest
 
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.jars import KAFKA_VERSION
 from afterword_stack.local.java import find_java
 from afterword_stack.local.kafka import KafkaNode
+
+# How long an example takes is for benchmarks to say: on a busy machine it is anything.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # A consumer that died is missed after seconds here, not after Kafka's 45.
 _KAFKA_PROPERTIES = {
