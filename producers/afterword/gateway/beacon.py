@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from afterword.gateway.access import Access, admit_key, is_of_loopback, presented_key
-from afterword.gateway.answers import ItemError, RequestError
+from afterword.gateway.answers import ItemError, RequestError, refused
 from afterword.gateway.bodies import BodyLimits
 from afterword.gateway.intake import UUID as UUID_TEXT
 from afterword.gateway.intake import Item, Rules, judge_one, to_json
@@ -130,9 +130,7 @@ def _judge(events: list[object], rules: Rules) -> Iterator[Item | ItemError]:
         try:
             _check_public(event)
         except EventError as error:
-            yield ItemError(
-                index=index, code=error.code.value, path=error.path, detail=error.detail
-            )
+            yield refused(index, None, error)
         else:
             yield judge_one(index, event, to_json(event), rules)
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 
 from afterword._identity import new_id
-from afterword.gateway.answers import ItemError, RequestError
+from afterword.gateway.answers import ItemError, RequestError, refused
 from afterword.gateway.json_objects import read_object
 from afterword.gateway.portkey import to_event
 from afterword_schemas.errors import EventError, RejectCode
@@ -109,13 +109,7 @@ def judge_one(index: int, given: object, text: str, rules: Rules) -> Item | Item
         value, traceparent = _event_of(given, text, rules)
         event, _ = read_event(value)
     except EventError as error:
-        return ItemError(
-            index=index,
-            feedback_id=_named_id(given),
-            code=error.code.value,
-            path=error.path,
-            detail=error.detail,
-        )
+        return refused(index, _named_id(given), error)
     return Item(index, event.feedback_id, value, traceparent)
 
 
