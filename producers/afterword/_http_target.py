@@ -11,12 +11,12 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Final, Self
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
+from afterword._loopback import is_loopback
 from afterword_schemas.errors import SetupError
 
 _log = logging.getLogger("afterword.http")
@@ -56,7 +56,7 @@ class Target:
             raise SetupError("The api_key is empty, or holds what no key does, such as a space.")
         path = (parts.path or "").rstrip("/") + _ROUTE
         host = (parts.host or "").strip("[]")
-        if api_key and parts.scheme == "http" and not _is_loopback(host):
+        if api_key and parts.scheme == "http" and not is_loopback(host):
             _log.warning("The api_key goes to %s unencrypted; use https.", host)
         return cls(parts.scheme == "https", host, parts.port, path, api_key or "")
 
@@ -83,10 +83,3 @@ def _parse(url: str) -> Url:
     if parts.query is not None or parts.fragment is not None:
         raise SetupError("The url ends with a query or a fragment.", _EXAMPLE)
     return parts
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.rstrip(".") == "localhost"

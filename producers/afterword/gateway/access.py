@@ -8,12 +8,12 @@ remote address nor a web page of another origin that a browser on this machine s
 
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from afterword._loopback import is_loopback
 from afterword.gateway.answers import RequestError
 from afterword.gateway.headers import headers_of
 from afterword.gateway.keys import Key, KeyFile, Scope
@@ -75,21 +75,6 @@ def presented_key(request: Request) -> str:
     if kind.lower() == "bearer" and secret.strip():
         return secret.strip()
     return headers.get("x-portkey-api-key", "").strip()
-
-
-@lru_cache(1024)
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine, as seen from itself.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("10.0.0.7")
-    (True, True, False)
-    """
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @lru_cache(1024)

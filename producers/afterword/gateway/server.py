@@ -18,7 +18,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from afterword.gateway.access import is_loopback
+from afterword._loopback import is_loopback
 from afterword.gateway.answers import RequestError
 from afterword_schemas.errors import SetupError
 
