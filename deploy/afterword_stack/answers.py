@@ -1,13 +1,8 @@
-"""Write an answer of the query builder as a table, JSON or CSV."""
+"""Write an answer of the query builder as a table, for people."""
 
-import csv
-import io
-import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
-from afterword_consumers.query import Answer, Cell, Column, Kind, Series
+from afterword_consumers.query import Answer, Cell, Column, Kind, Series, tell_apart
 from afterword_stack.console import decimal_places, table_lines
 
 
@@ -16,49 +11,12 @@ def as_table(answer: Answer) -> str:
     return "\n\n".join("\n".join(_series_lines(series)) for series in answer.series)
 
 
-def as_json(answer: Answer) -> str:
-    """Return the answer as one JSON object; missing numbers are null."""
-    return json.dumps(
-        {
-            "measure": answer.question.measure,
-            "fresh_until": answer.fresh_until,
-            "notice": answer.notice or None,
-            "suggestions": answer.suggestions,
-            "series": [
-                {
-                    "type": series.type,
-                    "columns": [
-                        {"name": c.name, "kind": c.kind, "label": c.label} for c in series.columns
-                    ],
-                    "rows": series.rows,
-                }
-                for series in answer.series
-            ],
-        },
-        ensure_ascii=False,
-        indent=2,
-    )
-
-
-def as_csv(answer: Answer) -> str:
-    """Return the series one below the other, each under its header, with its type first.
-
-    Numbers are called as in the SQL; groups and buckets as they were asked for.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for series in answer.series:
-        writer.writerow(["type", *map(_csv_name, _told_apart(series.columns))])
-        writer.writerows([series.type, *row] for row in series.rows)
-    return text.getvalue().rstrip("\n")
-
-
 def rows_of(series: Series) -> list[Mapping[str, object]]:
     """Return the rows of a series as a person reads them: percent signs, one cell an interval.
 
     How many groups "other" stands for is left out where nothing is "other".
     """
-    columns = _told_apart(series.columns)
+    columns = tell_apart(series.columns)
     idle = {
         column.label
         for at, column in enumerate(columns)
@@ -68,21 +26,6 @@ def rows_of(series: Series) -> list[Mapping[str, object]]:
         {label: cell for label, cell in _cells(columns, row) if label not in idle}
         for row in series.rows
     ]
-
-
-def _told_apart(columns: Sequence[Column]) -> list[Column]:
-    """Return the columns, a group that is called like another column marked as the group."""
-    labels = Counter(column.label for column in columns)
-    return [
-        replace(column, label=f"{column.label} (group)")
-        if labels[column.label] > 1 and column.name.startswith("group_")
-        else column
-        for column in columns
-    ]
-
-
-def _csv_name(column: Column) -> str:
-    return column.label if column.kind in {Kind.TEXT, Kind.TIME} else column.name
 
 
 def _series_lines(series: Series) -> list[str]:

@@ -5,8 +5,18 @@ import io
 import json
 from datetime import UTC, datetime
 
-from afterword_consumers.query import Answer, Cell, Column, Kind, Question, Series, build
-from afterword_stack.answers import as_csv, as_json, as_table, rows_of
+from afterword_consumers.query import (
+    Answer,
+    Cell,
+    Column,
+    Kind,
+    Question,
+    Series,
+    as_csv,
+    as_json,
+    build,
+)
+from afterword_stack.answers import as_table, rows_of
 
 MODEL = Column("group_1", Kind.TEXT, "metadata.model")
 WEEK = Column("bucket", Kind.TIME, "week")

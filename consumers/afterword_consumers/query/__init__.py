@@ -11,9 +11,10 @@ Filters and groups see each feedback once, in its latest state, and never what w
 """
 
 from afterword_consumers.query.answers import Answer, Series, answer
-from afterword_consumers.query.columns import Column, Kind
+from afterword_consumers.query.columns import Column, Kind, tell_apart
 from afterword_consumers.query.database import Cell, Database, Parameter, Table
 from afterword_consumers.query.errors import QuestionError
+from afterword_consumers.query.formats import as_csv, as_json
 from afterword_consumers.query.measures import SeriesType
 from afterword_consumers.query.pasting import to_sql
 from afterword_consumers.query.question import Bucket, Question
@@ -36,7 +37,10 @@ __all__ = [
     "Statement",
     "Table",
     "answer",
+    "as_csv",
+    "as_json",
     "build",
     "suggest",
+    "tell_apart",
     "to_sql",
 ]

@@ -1,6 +1,8 @@
 """The columns of an answer: what each one is called, means and is written like."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -39,3 +41,14 @@ class Column:
     name: str
     kind: Kind
     label: str
+
+
+def tell_apart(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns, a group that is called like another column marked as the group."""
+    labels = Counter(column.label for column in columns)
+    return [
+        replace(column, label=f"{column.label} (group)")
+        if labels[column.label] > 1 and column.name.startswith("group_")
+        else column
+        for column in columns
+    ]

@@ -6,9 +6,18 @@ from typing import Annotated
 
 import typer
 
-from afterword_consumers.query import Answer, Bucket, Question, answer, build, to_sql
+from afterword_consumers.query import (
+    Answer,
+    Bucket,
+    Question,
+    answer,
+    as_csv,
+    as_json,
+    build,
+    to_sql,
+)
 from afterword_schemas import StoreError
-from afterword_stack.answers import as_csv, as_json, as_table
+from afterword_stack.answers import as_table
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.database import open_database
 from afterword_stack.settings import load_settings
