@@ -108,6 +108,7 @@ class Batch:
             try:
                 event, leaves = read_event(raw)
                 self.sightings += catalogue.observe(event.project, leaves, now_ms)
+                self.sightings += catalogue.observe_value(event.project, event.value, now_ms)
                 row = to_row(event, leaves, message, now_ms)
                 line = b"" if event.op == "patch" else encode(row)
                 if not line:

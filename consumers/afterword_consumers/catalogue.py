@@ -64,6 +64,17 @@ class Catalogue:
                 seen.update(found)
         return fresh
 
+    def observe_value(self, project: str, value: float | None, now_ms: int) -> list[Sighting]:
+        """Return what an event's `value` shows, after `observe` of the same event."""
+        if value is None:
+            return []
+        seen = self._seen[project, "number"]
+        if "value" in seen:
+            return []
+        seen.add("value")
+        self._remembered += 1
+        return [Sighting(project, "value", "number", now_ms, str(int(value)))]
+
     def forget(self, now_ms: int) -> None:
         """Forget all, so that every path in use is written again."""
         self._seen.clear()

@@ -47,3 +47,16 @@ def test_endless_new_paths_do_not_fill_the_memory() -> None:
     assert told == 300_000
     assert sum(len(seen) for seen in catalogue._seen.values()) <= 201_000
     assert len(catalogue.observe("acme", LEAVES, AT_MS)) == 3
+
+
+def test_a_value_is_told_like_a_path() -> None:
+    """Once a project, as a number, and again past the refresh time; no value tells nothing."""
+    catalogue = Catalogue()
+    catalogue.observe("acme", LEAVES, AT_MS)
+    assert catalogue.observe_value("acme", None, AT_MS) == []
+    told = [Sighting("acme", "value", "number", AT_MS, "-3")]
+    assert catalogue.observe_value("acme", -3.0, AT_MS) == told
+    assert catalogue.observe_value("acme", 5, AT_MS) == []
+    later_ms = AT_MS + REFRESH_MS + 1
+    catalogue.observe("acme", LEAVES, later_ms)
+    assert len(catalogue.observe_value("acme", 5, later_ms)) == 1

@@ -1,5 +1,6 @@
 """The `afterword` command on real parts, each test with a topic, a group and a database of its own."""
 
+import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from afterword.gateway import KeyFile
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.sink import ClickHouseSink
+from afterword_consumers.testing import MemoryBroker, MemoryMessage
 from afterword_consumers.worker import Worker, WorkerOptions
 from afterword_stack.commands import run
 from afterword_stack.database import prepare_database
@@ -148,6 +150,29 @@ class Line:
 def line(settings: Settings) -> Line:
     """Give the way from messages to rows of this test's settings."""
     return Line(settings)
+
+
+@pytest.fixture
+def store_events(database_of: ClickHouse) -> Callable[..., None]:
+    """`store_events(b'{…}', b'{…}')`: the worker's own way into the tables, without Kafka."""
+
+    def store(*payloads: bytes) -> None:
+        broker = MemoryBroker()
+        for payload in payloads:
+            broker.publish(payload, key=json.loads(payload)["feedback_id"].encode())
+        source = broker.member("group")
+        worker = Worker(source, ClickHouseSink(database_of), WorkerOptions())
+        poll = source.poll
+
+        def last_poll(most: int, timeout_s: float) -> Sequence[MemoryMessage]:
+            worker.stop()
+            return poll(most, timeout_s)
+
+        source.poll = last_poll  # type: ignore[method-assign,assignment]  # one fetch takes it all
+        worker.run()
+        assert worker.stats.stored == len(payloads)
+
+    return store
 
 
 @pytest.fixture

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from afterword_stack.commands.ask import paths, query
+from afterword_stack.commands.ask import query
 from afterword_stack.commands.events import check, publish
 from afterword_stack.commands.keys import keys
 from afterword_stack.commands.local import demo, up
 from afterword_stack.commands.operate import doctor, gateway, migrate, schema, status, worker
+from afterword_stack.commands.paths import paths
 from afterword_stack.commands.rejected import rejected
 from afterword_stack.console import out
 

@@ -1,4 +1,4 @@
-"""The commands that answer questions: query, paths."""
+"""The command that answers questions: query."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,7 +18,7 @@ from afterword_consumers.query import (
 )
 from afterword_schemas import StoreError
 from afterword_stack.answers import as_table
-from afterword_stack.console import notice, out, print_table
+from afterword_stack.console import notice, out
 from afterword_stack.database import open_database
 from afterword_stack.settings import load_settings
 
@@ -97,30 +97,6 @@ def query(  # noqa: PLR0917  # one for each option
         for statement in ran:
             notice(f"-- {statement.series}\n{to_sql(statement)};\n")
     _print(found, form, after_sql=sql)
-
-
-def paths(
-    prefix: Annotated[str, typer.Argument(help="Only paths that begin so.")] = "",
-    project: Annotated[
-        str | None, typer.Option("--project", "-p", help="Only this project.")
-    ] = None,
-) -> None:
-    """List every path ever seen, its type, when, and an example.
-
-    Example: `afterword paths feedback. --project acme`.
-    """
-    with open_database(load_settings().clickhouse) as clickhouse:
-        table = clickhouse.query(
-            "SELECT project, path, type, toString(min(first_seen)), toString(max(last_seen)), "
-            "any(example) FROM feedback_paths "
-            "WHERE startsWith(path, {prefix:String}) AND (project = {project:String} OR {project:String} = '') "
-            "GROUP BY project, path, type ORDER BY project, path, type",
-            {"prefix": prefix, "project": project or ""},
-        )
-    if not table.rows:
-        notice("no such path was seen" if prefix or project else "no feedback was stored yet")
-    names = ("project", "path", "type", "first seen", "last seen", "example")
-    print_table([dict(zip(names, row, strict=True)) for row in table.rows])
 
 
 def _print(found: Answer, form: Format, *, after_sql: bool) -> None:

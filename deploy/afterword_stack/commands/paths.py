@@ -1,0 +1,84 @@
+"""The command that lists what can be asked about: paths."""
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+
+from afterword_consumers.paths import KnownPath, find_paths, suggest_paths
+from afterword_stack.commands.ask import Format
+from afterword_stack.console import notice, out, print_table
+from afterword_stack.database import open_database
+from afterword_stack.settings import load_settings
+
+_MEASURED: Final = ("events", "share_percent", "distinct")
+
+
+def paths(
+    prefix: Annotated[str, typer.Argument(help="Only paths that begin so, case as written.")] = "",
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", help="Only this project.")
+    ] = None,
+    measured: Annotated[
+        bool,
+        typer.Option(
+            "--measured",
+            help="Count each path's feedback and its distinct values, which reads all of it.",
+        ),
+    ] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=100_000, help="So many rows at most.")
+    ] = 10_000,
+    form: Annotated[
+        Format, typer.Option("--format", "-f", help="How it is written.")
+    ] = Format.TABLE,
+) -> None:
+    """List every path ever seen, its type, when, and an example.
+
+    Examples: `afterword paths feedback. --project acme`, `afterword paths --measured`.
+    """
+    suggestions: list[str] = []
+    with open_database(load_settings().clickhouse) as clickhouse:
+        found = find_paths(
+            clickhouse, project=project, prefix=prefix, measured=measured, limit=limit
+        )
+        if not found:
+            suggestions = suggest_paths(clickhouse, prefix, project=project)
+    _write([_row(each, measured=measured) for each in found], suggestions, form)
+    if not found:
+        hint = f"; did you mean {', '.join(suggestions)}?" if suggestions else ""
+        seen = "no such path was seen" if prefix or project else "no feedback was stored yet"
+        notice(f"{seen}{hint}")
+    elif len(found) == limit:
+        notice(f"only the first {limit:,} are shown; see --limit, or give a prefix")
+
+
+def _row(known: KnownPath, *, measured: bool) -> dict[str, object]:
+    row = asdict(known)
+    return row if measured else {name: row[name] for name in row if name not in _MEASURED}
+
+
+def _write(rows: Sequence[dict[str, object]], suggestions: Sequence[str], form: Format) -> None:
+    match form:
+        case Format.JSON:
+            document = {"paths": rows, "suggestions": suggestions}
+            out(json.dumps(document, ensure_ascii=False, indent=2))
+        case Format.CSV if rows:
+            writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        case Format.TABLE:
+            print_table([_cells(row) for row in rows])
+
+
+def _cells(row: dict[str, object]) -> dict[str, object]:
+    """Return a row as a person reads it: percent signs, and the example last."""
+    cells = {name.replace("_", " "): cell for name, cell in row.items() if name != "example"}
+    if "share percent" in cells:
+        share = cells.pop("share percent")
+        cells["share"] = None if share is None else f"{share:.1f} %"
+    return cells | {"example": row["example"]}
