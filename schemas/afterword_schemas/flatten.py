@@ -92,6 +92,15 @@ def escape_key(key: str) -> str:
     return key.replace("%", "%25").replace(".", "%2E")
 
 
+def unescape_key(step: str) -> str:
+    """Return the key that `escape_key` made a step of.
+
+    >>> unescape_key("gpt-4%2E1 (50%25)")
+    'gpt-4.1 (50%)'
+    """
+    return step.replace("%2E", ".").replace("%25", "%") if "%" in step else step
+
+
 def array_paths(name: str, root: object) -> list[str]:
     """List the dotted paths at which a root that was flattened without error holds arrays.
 

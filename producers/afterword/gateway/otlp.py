@@ -28,9 +28,9 @@ from afterword._signals import without_none
 from afterword.gateway import otlp_json, otlp_protobuf
 from afterword.gateway.honeyhive import update_event
 from afterword.gateway.otlp_messages import LogRecord, Span
-from afterword.gateway.unflatten import unflatten
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.flatten import json_path
+from afterword_schemas.unflatten import unflatten
 
 Encoding = Literal["protobuf", "json"]
 

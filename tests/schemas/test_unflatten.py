@@ -1,4 +1,4 @@
-"""What was flattened into attributes is put together again as it was."""
+"""What was flattened, by others into attributes or by us into paths, is put together again."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afterword.gateway.unflatten import unflatten
 from afterword_schemas.errors import EventError, RejectCode
-from afterword_schemas.flatten import flatten
+from afterword_schemas.flatten import Leaves, flatten
 from afterword_schemas.testing import documents
+from afterword_schemas.unflatten import restore, unflatten
 
 
 def as_the_sdk_does(path: str, node: object) -> Iterator[tuple[str, object]]:
@@ -119,3 +119,43 @@ def test_any_paths_make_a_document(entries: list[tuple[str | None, object]]) -> 
     """Whatever the paths, there is a document or a refusal, never a crash."""
     with contextlib.suppress(EventError):
         assert len(unflatten("feedback", entries)) <= len(entries)
+
+
+def paths_of(leaves: Leaves) -> dict[str, object]:
+    """Return all leaves by path, whatever their type."""
+    return {**leaves.numbers, **leaves.booleans, **leaves.strings}
+
+
+@given(st.fixed_dictionaries({}, optional={"feedback": documents(), "metadata": documents()}))
+def test_what_is_restored_flattens_to_the_same_leaves(roots: dict[str, Any]) -> None:
+    """Escapes, digits, gaps and depth: no document that was accepted is refused when restored."""
+    leaves = flatten(roots)
+    again = flatten(restore(paths_of(leaves)))
+    assert (again.numbers, again.booleans, again.strings) == (
+        leaves.numbers,
+        leaves.booleans,
+        leaves.strings,
+    )
+
+
+def test_a_document_is_restored_as_it_was() -> None:
+    """Objects, arrays in arrays, and keys with dots and percent signs."""
+    roots = {
+        "feedback": {"edits": [{"value": "Oslo"}, {"tags": ["a", "b"]}], "50%": {"gpt-4.1": True}},
+        "metrics": {"": 1},
+    }
+    assert restore(paths_of(flatten(roots))) == roots
+    assert restore({}) == {}
+
+
+def test_an_array_with_gaps_is_one_only_where_it_must_be() -> None:
+    """Years stay keys; an array that kept an event within its depth is one again."""
+    assert restore({"feedback.by_year.2025": 1}) == {"feedback": {"by_year": {"2025": 1}}}
+    deep: dict[str, Any] = {"a": {"b": {"c": {"d": {"e": [None, [None, None, 1]]}}}}}
+    assert restore(paths_of(flatten({"feedback": deep}))) == {"feedback": deep}
+
+
+def test_a_huge_position_costs_no_memory() -> None:
+    """A key of digits beyond what an event has room for stays a key, in whatever depth."""
+    deep = {"a": {"99999999": {"c": {"d": {"e": [None, [None, 1]]}}}}}
+    assert restore(paths_of(flatten({"feedback": deep}))) == {"feedback": deep}
