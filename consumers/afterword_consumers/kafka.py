@@ -10,6 +10,7 @@ Beside the group there is the `Reader`, which only looks.
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, cast
 
 from confluent_kafka import (
@@ -21,8 +22,10 @@ from confluent_kafka import (
 )
 from confluent_kafka import Message as KafkaMessage
 
+from afterword_consumers.completeness import from_metadata, to_metadata
+from afterword_consumers.ends import EndsWatch
 from afterword_consumers.messages import Message
-from afterword_consumers.source import RebalanceListener
+from afterword_consumers.source import Committed, LogEnds, RebalanceListener
 from afterword_consumers.topics import explain, find_topic_id
 from afterword_schemas import SetupError, StoreError
 
@@ -90,6 +93,7 @@ class KafkaSource:
         common = {**(settings or {}), "bootstrap.servers": bootstrap_servers}
         self._request_timeout_s = request_timeout_s
         self.topic_id = find_topic_id(common, topic, request_timeout_s)
+        self._ends = EndsWatch(common, topic, request_timeout_s)
         self._consumer = Consumer(
             {
                 "group.id": group,
@@ -135,10 +139,14 @@ class KafkaSource:
         # Headers that were fetched are a list, whatever else the library's type allows.
         return cast("list[Message]", messages)
 
-    def commit(self, next_offsets: Mapping[int, int]) -> None:
+    def log_ends(self) -> LogEnds | None:
+        """Return how far the logs of the member's partitions go, if there is news."""
+        return self._ends.news(self._positions)
+
+    def commit(self, next_offsets: Mapping[int, int], caught_up: Mapping[int, datetime]) -> None:
         """Record for each partition the offset to go on from."""
         offsets = [
-            TopicPartition(self._topic, partition, offset)
+            self._place(partition, offset, caught_up.get(partition))
             for partition, offset in next_offsets.items()
         ]
         try:
@@ -177,6 +185,12 @@ class KafkaSource:
         if self._listener is not None:
             self._listener.on_lost(self._forget(partitions))
 
+    def _place(self, partition: int, offset: int, caught_up: datetime | None) -> TopicPartition:
+        if caught_up is None:
+            return TopicPartition(self._topic, partition, offset)
+        metadata = to_metadata(self.topic_id, caught_up)
+        return TopicPartition(self._topic, partition, offset, metadata)
+
     def _forget(self, partitions: list[TopicPartition]) -> Collection[int]:
         numbers = [partition.partition for partition in partitions]
         for number in numbers:
@@ -204,10 +218,18 @@ class KafkaSource:
         self._behind = False
 
     def _remember(self, committed: list[TopicPartition]) -> None:
+        if self._listener is not None:
+            self._listener.on_assigned({at.partition: self._read(at) for at in committed})
         for partition in committed:
             if partition.offset < 0:
                 partition.offset = OFFSET_BEGINNING  # this group has not read it yet
             self._positions[partition.partition] = partition.offset
+
+    def _read(self, committed: TopicPartition) -> Committed:
+        mark = from_metadata(committed.metadata)
+        # What was said of another topic of this name says nothing of this one.
+        caught_up = mark[1] if mark is not None and mark[0] == self.topic_id else None
+        return Committed(max(0, committed.offset), caught_up)
 
     def _judge(self, message: KafkaMessage) -> None:
         """Raise for an error that the client hands out in place of a message."""

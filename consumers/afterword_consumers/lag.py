@@ -1,25 +1,54 @@
-"""How far a consumer group is behind the end of its topic, as the broker knows it."""
+"""How far a consumer group is behind the end of its topic, as the broker knows it.
+
+for at in read_lag("127.0.0.1:9092", "feedback.events", "afterword", {}):
+    at.partition, at.lag
+"""
 
 import logging
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
+    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import OffsetSpec  # the package exports it without a type
+from confluent_kafka.admin._listoffsets import (  # the package exports them without a type
+    ListOffsetsResultInfo,
+    OffsetSpec,
+)
 
-from afterword_consumers.topics import explain
+from afterword_consumers.completeness import from_metadata
+from afterword_consumers.topics import explain, known_id
 from afterword_schemas import SetupError, StoreError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _log = logging.getLogger(__name__)
 
 _TIMEOUT_S: Final = 5.0
+_CONNECT_S: Final = 0.25
+"""After so long a broker that refuses to be connected to has done so, at every address of it."""
+
+_RETRY_S: Final = 0.05
+_PASSING: Final = {
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+}
+"""Leaders and coordinators move: the client leaves it to its caller to ask again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +59,111 @@ class PartitionLag:
         committed: The offset that the group goes on from; None before its first commit.
         begin: The oldest offset that the broker still has.
         end: The offset that the next message gets.
+        caught_up: Everything that the partition held at this time is before `committed`, as the
+            worker said that committed it; None where it did not.
     """
 
     partition: int
     committed: int | None
     begin: int
     end: int
+    caught_up: datetime | None = None
 
     @property
     def lag(self) -> int:
         """How many messages wait, at the most: gaps of transactions count too."""
         return max(0, self.end - max(self.committed or 0, self.begin))
+
+
+class LagReader:
+    """Reads lags over one connection, made at first use; for one thread.
+
+    Args:
+        bootstrap_servers: `host:port`, several with commas.
+        settings: librdkafka's own, by their dotted names.
+
+    Raises:
+        SetupError: The client refuses a setting.
+    """
+
+    def __init__(self, bootstrap_servers: str, settings: Mapping[str, Any]) -> None:
+        self._bootstrap_servers = bootstrap_servers
+        self._errors: list[KafkaError] = []  # no method of this object: neither keeps the other
+        own = {"error_cb": self._errors.append, "log_level": 0}
+        self._admin = _connect(bootstrap_servers, {**settings, **own})
+
+    def read(self, topic: str, group: str, timeout_s: float) -> list[PartitionLag]:
+        """Ask for every partition of a topic, in order: what is committed first, then the ends.
+
+        So an offset beyond its end is of a log that was cut since, and not of a worker that was
+        quicker than the two questions.
+
+        Raises:
+            SetupError: The broker has no such topic.
+            StoreError: It did not answer, or refuses to; at once if nobody listens there.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            try:
+                return self._read(topic, group, deadline_s)
+            except KafkaException as error:
+                code = error.args[0].code()
+                if code not in _PASSING or time.monotonic() + _RETRY_S > deadline_s:
+                    raise _away(self._bootstrap_servers, error) from error
+                time.sleep(_RETRY_S)
+
+    def _read(self, topic: str, group: str, deadline_s: float) -> list[PartitionLag]:
+        numbers, has_ids = self._partitions(topic, deadline_s)
+        places = [TopicPartition(topic, number) for number in numbers]
+        committed = self._committed(places, group, _left_s(deadline_s))
+        left_s = _left_s(deadline_s)
+        names = TopicCollection([topic])
+        topics = self._admin.describe_topics(names, request_timeout=left_s) if has_ids else {}
+        begins = _ask(self._admin, places, OffsetSpec.earliest(), left_s)  # type: ignore[no-untyped-call]  # likewise
+        ends = _ask(self._admin, places, OffsetSpec.latest(), left_s)  # type: ignore[no-untyped-call]  # likewise
+        topic_id = known_id(topic, topics[topic].result()) if has_ids else topic
+        return [
+            _lag(topic_id, committed.get(at.partition), begins[at].result(), ends[at].result(), at)
+            for at in places
+        ]
+
+    def _partitions(self, topic: str, deadline_s: float) -> tuple[list[int], bool]:
+        """Return the partitions, and whether the broker has ids for topics."""
+        self._admin.poll(0)
+        self._errors.clear()  # of earlier: a connection that lay idle is closed, and made again
+        try:
+            found = self._admin.list_topics(topic, timeout=min(_CONNECT_S, _left_s(deadline_s)))
+        except KafkaException:
+            self._admin.poll(0)
+            if any(one.code() == KafkaError._ALL_BROKERS_DOWN for one in self._errors):  # noqa: SLF001  # its public name
+                raise
+            found = self._admin.list_topics(topic, timeout=_left_s(deadline_s))
+        _check(found.topics[topic].error, topic, self._bootstrap_servers)
+        # librdkafka's mock has no controller; the client would wait for one to ask.
+        return sorted(found.topics[topic].partitions), found.controller_id in found.brokers
+
+    def _committed(
+        self, places: list[TopicPartition], group: str, timeout_s: float
+    ) -> dict[int, TopicPartition]:
+        request = [ConsumerGroupTopicPartitions(group, places)]
+        future = self._admin.list_consumer_group_offsets(request, request_timeout=timeout_s)[group]
+        try:
+            found = future.result().topic_partitions
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:  # nobody has joined it yet
+                return {}
+            raise
+        for place in found or ():
+            if place.error is not None:
+                raise KafkaException(place.error)
+        return {place.partition: place for place in found or () if place.offset >= 0}
+
+
+def read_lag(
+    bootstrap_servers: str, topic: str, group: str, settings: Mapping[str, Any]
+) -> list[PartitionLag]:
+    """Ask the broker once for the lag of every partition; errors as for `LagReader`."""
+    return LagReader(bootstrap_servers, settings).read(topic, group, _TIMEOUT_S)
 
 
 def find_partitions(
@@ -52,25 +175,13 @@ def find_partitions(
         SetupError: It has no such topic, or the client refuses a setting.
         StoreError: It did not answer.
     """
-    return _partitions(_connect(bootstrap_servers, settings), bootstrap_servers, topic)
-
-
-def read_lag(
-    bootstrap_servers: str, topic: str, group: str, settings: Mapping[str, Any]
-) -> list[PartitionLag]:
-    """Ask the broker for the lag of every partition of a topic; errors as for `find_partitions`."""
     admin = _connect(bootstrap_servers, settings)
-    places = _partitions(admin, bootstrap_servers, topic)
     try:
-        begins = _offsets(admin, places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]  # likewise
-        ends = _offsets(admin, places, OffsetSpec.latest())  # type: ignore[no-untyped-call]  # likewise
-        committed = _committed(admin, places, group)
+        found = admin.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
     except KafkaException as error:
         raise _away(bootstrap_servers, error) from error
-    return [
-        PartitionLag(number, committed.get(number), begins[number], ends[number])
-        for number in sorted(ends)
-    ]
+    _check(found.error, topic, bootstrap_servers)
+    return [TopicPartition(topic, number) for number in sorted(found.partitions)]
 
 
 def _connect(bootstrap_servers: str, settings: Mapping[str, Any]) -> AdminClient:
@@ -80,17 +191,39 @@ def _connect(bootstrap_servers: str, settings: Mapping[str, Any]) -> AdminClient
         raise SetupError(f"The Kafka settings are refused: {explain(error)}.") from error
 
 
-def _partitions(admin: AdminClient, bootstrap_servers: str, topic: str) -> list[TopicPartition]:
-    try:
-        found = admin.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
-    except KafkaException as error:
-        raise _away(bootstrap_servers, error) from error
-    if found.error is not None:
-        raise SetupError(
-            f"Topic {topic} does not exist on {bootstrap_servers}.",
-            "Create it, or set AFTERWORD_KAFKA_TOPIC to another.",
-        )
-    return [TopicPartition(topic, number) for number in sorted(found.partitions)]
+def _check(error: KafkaError | None, topic: str, bootstrap_servers: str) -> None:
+    if error is None:
+        return
+    if error.code() in _PASSING:  # just made: its leaders are still being chosen
+        raise KafkaException(error)
+    raise SetupError(
+        f"Topic {topic} does not exist on {bootstrap_servers}.",
+        "Create it, or set AFTERWORD_KAFKA_TOPIC to another.",
+    )
+
+
+def _ask(
+    admin: AdminClient, places: list[TopicPartition], spec: OffsetSpec, timeout_s: float
+) -> "dict[TopicPartition, Future[ListOffsetsResultInfo]]":
+    return admin.list_offsets(dict.fromkeys(places, spec), request_timeout=timeout_s)
+
+
+def _lag(
+    topic_id: str,
+    committed: TopicPartition | None,
+    begin: ListOffsetsResultInfo,
+    end: ListOffsetsResultInfo,
+    at: TopicPartition,
+) -> PartitionLag:
+    found = PartitionLag(at.partition, None, begin.offset, end.offset)
+    if committed is None:
+        return found
+    mark = from_metadata(committed.metadata)
+    if mark is None:
+        return replace(found, committed=committed.offset)
+    if mark[0] != topic_id:
+        return found  # of a topic that had this name before
+    return replace(found, committed=committed.offset, caught_up=mark[1])
 
 
 def _away(bootstrap_servers: str, error: KafkaException) -> StoreError:
@@ -99,18 +232,6 @@ def _away(bootstrap_servers: str, error: KafkaException) -> StoreError:
     )
 
 
-def _offsets(admin: AdminClient, places: list[TopicPartition], spec: OffsetSpec) -> dict[int, int]:
-    found = admin.list_offsets(dict.fromkeys(places, spec), request_timeout=_TIMEOUT_S)
-    return {place.partition: future.result().offset for place, future in found.items()}
-
-
-def _committed(admin: AdminClient, places: list[TopicPartition], group: str) -> dict[int, int]:
-    request = [ConsumerGroupTopicPartitions(group, places)]
-    future = admin.list_consumer_group_offsets(request, request_timeout=_TIMEOUT_S)[group]
-    try:
-        found = future.result().topic_partitions
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:  # nobody has joined it yet
-            return {}
-        raise
-    return {place.partition: place.offset for place in found or () if place.offset >= 0}
+def _left_s(deadline_s: float) -> float:
+    """Return how long a request may still take; never quite nothing, for then it would not be sent."""
+    return max(0.05, deadline_s - time.monotonic())

@@ -1,13 +1,45 @@
 """Where the worker reads: a member of a consumer group, and whom it tells of a rebalance."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from afterword_consumers.messages import Message
 
 
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a group has recorded of a partition.
+
+    Attributes:
+        offset: The one to go on from; 0 before the first commit.
+        caught_up: Everything that the topic held at this time is before the offset, in UTC; None
+            where nobody has said so.
+    """
+
+    offset: int
+    caught_up: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogEnds:
+    """How far the log of each partition went.
+
+    Attributes:
+        asked_at: A time before the broker was asked, in UTC: what was there by then is before the ends.
+        offsets: By partition, the offset after the last message, whether or not it can be read yet.
+    """
+
+    asked_at: datetime
+    offsets: Mapping[int, int]
+
+
 class RebalanceListener(Protocol):
     """Told, from within `poll` or `close`, which partitions come and go."""
+
+    def on_assigned(self, committed: Mapping[int, Committed]) -> None:
+        """They are this member's from now on, each from what is committed."""
 
     def on_revoked(self, partitions: Collection[int]) -> None:
         """They will be another's when this returns; offsets can still be committed."""
@@ -38,8 +70,20 @@ class Source(Protocol):
             SetupError: It never will, until somebody acts.
         """
 
-    def commit(self, next_offsets: Mapping[int, int]) -> None:
+    def log_ends(self) -> LogEnds | None:
+        """Return how far the logs of the member's partitions go, if there is news; never waits.
+
+        A source asks about every second, if this is called as often, and says nothing while it has
+        no answer.
+        """
+
+    def commit(self, next_offsets: Mapping[int, int], caught_up: Mapping[int, datetime]) -> None:
         """Record for each partition the offset to go on from, and wait for the answer.
+
+        Args:
+            next_offsets: By partition.
+            caught_up: By partition, the time to record beside the offset, in milliseconds; none is
+                recorded for a partition that is not in it.
 
         Raises:
             StoreError: It was not recorded.

@@ -10,11 +10,12 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from afterword_consumers.catalogue import Sighting
 from afterword_consumers.rejections import Rejection
 from afterword_consumers.rows import FEEDBACK_ID, IS_DELETED, PROJECT, Key, Row, decode, version
-from afterword_consumers.source import RebalanceListener
+from afterword_consumers.source import Committed, LogEnds, RebalanceListener
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class MemoryBroker:
         self.topic = topic
         self.log: list[list[MemoryMessage]] = [[] for _ in range(partitions)]
         self.committed: dict[str, dict[int, int]] = defaultdict(dict)
+        self.caught_up: dict[str, dict[int, datetime]] = defaultdict(dict)
         self._members: dict[str, list[MemorySource]] = defaultdict(list)
 
     def publish(
@@ -145,9 +147,18 @@ class MemorySource:
             messages += found
         return messages
 
-    def commit(self, next_offsets: Mapping[int, int]) -> None:
+    def log_ends(self) -> LogEnds | None:
+        """Return how far the logs of its partitions go: here there is always news."""
+        log, asked_at = self._broker.log, datetime.now(UTC)
+        return LogEnds(asked_at, {number: len(log[number]) for number in self._positions})
+
+    def commit(self, next_offsets: Mapping[int, int], caught_up: Mapping[int, datetime]) -> None:
         """Record for each partition the offset to go on from."""
         self._broker.committed[self.group].update(next_offsets)
+        times = self._broker.caught_up[self.group]
+        for partition in next_offsets:
+            times.pop(partition, None)
+        times.update(caught_up)
 
     def pause(self) -> None:
         """Hand out nothing until `resume`."""
@@ -165,6 +176,11 @@ class MemorySource:
         """Own partitions from now on, each from its committed offset."""
         done = self._broker.committed[self.group]
         self._positions = {partition: done.get(partition, 0) for partition in partitions}
+        if self._listener is not None:
+            times = self._broker.caught_up[self.group]
+            self._listener.on_assigned(
+                {at: Committed(offset, times.get(at)) for at, offset in self._positions.items()}
+            )
 
     def revoke(self) -> None:
         """Give all partitions back, after the listener has finished with them."""

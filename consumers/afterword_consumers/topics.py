@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._topic import TopicDescription  # the package exports it without a type
 
 from afterword_schemas import SetupError
 
@@ -41,7 +42,7 @@ def find_topic_id(settings: Mapping[str, Any], topic: str, timeout_s: float) -> 
         return topic  # librdkafka's mock: the client would wait for a controller to ask
     try:
         described = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
-        topic_id = str(described[topic].result().topic_id)
+        return known_id(topic, described[topic].result())
     except KafkaException as error:
         # Not the name instead: the same refused message would be kept twice, under two ids.
         raise SetupError(
@@ -49,6 +50,11 @@ def find_topic_id(settings: Mapping[str, Any], topic: str, timeout_s: float) -> 
             f"{explain(error)}.",
             "Start the worker again; it needs the right to DESCRIBE the topic.",
         ) from error
+
+
+def known_id(topic: str, described: TopicDescription) -> str:
+    """Return the id of a topic; its name where the broker is too old to have one."""
+    topic_id = str(described.topic_id)
     return topic if topic_id == _NO_TOPIC_ID else topic_id
 
 

@@ -11,15 +11,17 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from afterword_consumers.batch import Batch
 from afterword_consumers.catalogue import Catalogue
+from afterword_consumers.completeness import Completeness
 from afterword_consumers.inserter import Backoff, Inserter
 from afterword_consumers.sink import Sink
-from afterword_consumers.source import Source
+from afterword_consumers.source import Committed, Source
 from afterword_schemas import StoreError
 
 _log = logging.getLogger(__name__)
@@ -31,6 +33,12 @@ _FETCH_TIMEOUT_S: Final = 0.05
 _FULL_WAIT_S: Final = 1.0
 """How long a full batch waits for the insert before fetching is paused: pausing throws away what
 the client has fetched ahead."""
+
+_RENEW_AFTER: Final = timedelta(seconds=10)
+"""How old the time beside a committed offset may get while there is nothing else to commit."""
+
+_ANSWERED: Final = timedelta(seconds=3)
+"""A broker that has not told its ends for so long may be away: an end does not wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,8 @@ class Worker:
         self.stats = WorkerStats()
         self._source, self._sink, self._options = source, sink, options
         self._catalogue = Catalogue()
+        self._completeness = Completeness()
+        self._asked_at = datetime.fromtimestamp(0, UTC)
         self._stopping, self._aborting = threading.Event(), threading.Event()
 
     def run(self) -> None:
@@ -115,6 +125,10 @@ class Worker:
         self._aborting.set()
         self._stopping.set()
 
+    def on_assigned(self, committed: Mapping[int, Committed]) -> None:
+        """Go on from what the last owner could prove."""
+        self._completeness.assign(committed, datetime.now(UTC))
+
     def on_revoked(self, partitions: Collection[int]) -> None:
         """Finish and commit within the time allowed, or leave it to the next owner."""
         if not self._stopping.is_set():
@@ -127,9 +141,11 @@ class Worker:
         for offsets in (self._batch.next_offsets, in_flight, self._to_commit):
             for partition in partitions:
                 offsets.pop(partition, None)
+        self._completeness.forget(partitions)
 
     def _step(self) -> None:
         self._settle()
+        self._look_ahead()
         if self._is_full() and not self._inserter.wait(_FULL_WAIT_S):
             self._keep_alive()
             return
@@ -199,14 +215,36 @@ class Worker:
             self._commit()
         gc.collect(0)
 
+    def _look_ahead(self) -> None:
+        """Learn how far the topic goes, for commits to say until when they are complete."""
+        ends = self._source.log_ends()
+        if ends is not None:
+            self._asked_at = ends.asked_at
+            self._completeness.learn(ends)
+            self._renew(_RENEW_AFTER)
+
+    def _renew(self, after: timedelta) -> None:
+        """Commit again where nothing came, with the later time; a failure costs no more than that."""
+        offsets = {} if self._to_commit else self._completeness.overdue(after)
+        if offsets:
+            times = self._completeness.proven(offsets)
+            try:
+                self._source.commit(offsets, times)
+            except StoreError as error:
+                _log.info("the time of the last commit stays as it is: %s", error)
+            else:
+                self._completeness.record(offsets, times)
+
     def _commit(self) -> None:
+        times = self._completeness.proven(self._to_commit)
         try:
-            self._source.commit(self._to_commit)
+            self._source.commit(self._to_commit, times)
         except StoreError as error:
             # The rows are safe: it is tried again, or the next owner writes them again.
             _log.warning("committing failed, the rows are stored: %s", error)
             self._stopping.wait(_FETCH_TIMEOUT_S)
         else:
+            self._completeness.record(self._to_commit, times)
             self._to_commit = {}
 
     def _drain(self) -> None:
@@ -218,6 +256,8 @@ class Worker:
                 if self._batch.count:
                     self._hand_over()
                 elif not self._to_commit:
+                    if datetime.now(UTC) - self._asked_at < _ANSWERED:
+                        self._renew(timedelta(0))
                     return
             if time.monotonic() > deadline_s:
                 _log.warning("the store did not answer in time; the next owner writes it again")

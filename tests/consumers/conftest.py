@@ -1,12 +1,13 @@
 """A worker on the twins whose every poll a test can watch and use."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 import orjson
 import pytest
 
 from afterword_consumers.inserter import Backoff
-from afterword_consumers.source import RebalanceListener
+from afterword_consumers.source import LogEnds, RebalanceListener
 from afterword_consumers.testing import MemoryBroker, MemoryMessage, MemorySource, MemoryStore
 from afterword_consumers.worker import Worker, WorkerOptions
 
@@ -20,6 +21,7 @@ class Watched:
         self.source, self.topic_id = source, source.topic_id
         self.before_poll: Callable[[], None] = lambda: None
         self.before_commit: Callable[[], None] = lambda: None
+        self.answer: Callable[[], LogEnds | None] = source.log_ends
         self.taken = self.polls = self.pauses = 0
 
     def subscribe(self, listener: RebalanceListener) -> None:
@@ -34,10 +36,14 @@ class Watched:
         self.taken += len(messages)
         return messages
 
-    def commit(self, next_offsets: Mapping[int, int]) -> None:
+    def log_ends(self) -> LogEnds | None:
+        """See `Source`."""
+        return self.answer()
+
+    def commit(self, next_offsets: Mapping[int, int], caught_up: Mapping[int, datetime]) -> None:
         """See `Source`."""
         self.before_commit()
-        self.source.commit(next_offsets)
+        self.source.commit(next_offsets, caught_up)
 
     def pause(self) -> None:
         """See `Source`."""

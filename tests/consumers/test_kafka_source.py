@@ -1,12 +1,13 @@
 """The consumer on Kafka, beyond what every source promises: faults of set-up and of the client."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from afterword_consumers.kafka import KafkaSource
+from afterword_consumers.source import Committed
 from afterword_schemas import SetupError, StoreError
 from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.local.mock_kafka import MockKafkaNode
@@ -16,6 +17,9 @@ pytestmark = pytest.mark.services
 
 class Deaf:
     """A listener that does nothing."""
+
+    def on_assigned(self, committed: Mapping[int, Committed]) -> None:
+        """See `RebalanceListener`."""
 
     def on_revoked(self, partitions: Collection[int]) -> None:
         """See `RebalanceListener`."""
@@ -65,7 +69,7 @@ def test_an_assignment_that_fails_reads_on_from_what_was_committed(
     first = KafkaSource(kafka.bootstrap_servers, topic=topic, group=topic)
     first.subscribe(Deaf())
     assert len(read(first, 6)) == 6
-    first.commit({0: 3, 1: 0, 2: 0, 3: 0})
+    first.commit({0: 3, 1: 0, 2: 0, 3: 0}, {})
     first.close()
     second = Interrupted(kafka.bootstrap_servers, topic=topic, group=topic)
     second.subscribe(Deaf())
@@ -114,7 +118,7 @@ def test_the_classic_protocol_keeps_the_same_promise(kafka: KafkaNode, topic: st
         source = KafkaSource(servers, topic=topic, group=topic, group_protocol="classic")
         source.subscribe(Deaf())
         assert read(source, len(expected)) == expected
-        source.commit({0: 3})
+        source.commit({0: 3}, {})
         source.close()
 
 

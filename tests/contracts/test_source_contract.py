@@ -3,7 +3,8 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 import pytest
@@ -11,7 +12,7 @@ from confluent_kafka import Producer
 
 from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.messages import Message
-from afterword_consumers.source import Source
+from afterword_consumers.source import Committed, LogEnds, Source
 from afterword_consumers.testing import MemoryBroker
 from afterword_stack.local.kafka_admin import create_topic
 
@@ -86,7 +87,12 @@ class Listener:
     def __init__(self, on_revoke: Callable[[], None] = lambda: None) -> None:
         self.revoked: list[int] = []
         self.lost: list[int] = []
+        self.assigned: dict[int, Committed] = {}
         self._on_revoke = on_revoke
+
+    def on_assigned(self, committed: Mapping[int, Committed]) -> None:
+        """Note them."""
+        self.assigned |= committed
 
     def on_revoked(self, partitions: Collection[int]) -> None:
         """Note them."""
@@ -173,7 +179,7 @@ def test_what_is_not_committed_is_read_again(broker: Broker, join: Join) -> None
         broker.publish(2, b"%d" % number)
     first = join()
     assert len(read(first, 12)) == 12
-    first.commit({1: 4})
+    first.commit({1: 4}, {})
     first.close()
     again = read(join(), 8)
     assert values(again, 1) == [b"4", b"5"]
@@ -198,7 +204,7 @@ def test_a_member_that_joins_takes_over_from_what_was_committed(broker: Broker, 
     for partition in range(PARTITIONS):
         for number in range(4):
             broker.publish(partition, b"%d" % number)
-    listener = Listener(lambda: first.commit(dict.fromkeys(range(PARTITIONS), 3)))
+    listener = Listener(lambda: first.commit(dict.fromkeys(range(PARTITIONS), 3), {}))
     first = join(listener)
     assert len(read(first, 16)) == 16
     second = join()
@@ -231,13 +237,58 @@ def test_leaving_tells_the_listener_while_it_can_still_commit(broker: Broker, jo
     """A close revokes every partition first, and what is committed then counts."""
     for partition in range(PARTITIONS):
         broker.publish(partition, b"0")
-    listener = Listener(lambda: source.commit(dict.fromkeys(range(PARTITIONS), 1)))
+    listener = Listener(lambda: source.commit(dict.fromkeys(range(PARTITIONS), 1), {}))
     source = join(listener)
     assert len(read(source, 4)) == 4
     source.close()
     assert listener.revoked == [0, 1, 2, 3]
     broker.publish(2, b"1")
     assert [m.value() for m in read(join(), 1)] == [b"1"]
+
+
+def test_a_time_committed_beside_an_offset_is_told_to_the_next_member(
+    broker: Broker, join: Join
+) -> None:
+    """With the offset, for each partition; one committed without takes an earlier one away."""
+    caught_up = datetime(2026, 1, 31, 9, 30, 0, 125_000, UTC)
+    for partition in range(PARTITIONS):
+        broker.publish(partition, b"0")
+    first, listener = join(), Listener()
+    assert len(read(first, 4)) == 4
+    first.commit({1: 1, 2: 1}, {1: caught_up, 2: caught_up})
+    first.commit({2: 1, 3: 1}, {3: caught_up})
+    first.close()
+    assert len(read(join(listener), 1)) == 1
+    assert listener.assigned == {
+        0: Committed(0),
+        1: Committed(1, caught_up),
+        2: Committed(1),
+        3: Committed(1, caught_up),
+    }
+
+
+def test_the_ends_of_its_logs_are_told_after_a_while(broker: Broker, join: Join) -> None:
+    """What was published by the time at which they were asked for is before them."""
+    broker.publish(0, b"0")
+    source = join()
+    assert len(read(source, 1)) == 1
+    broker.publish(0, b"1")
+    broker.publish(3, b"0")
+    published = datetime.now(UTC)
+    ends = _ends_since(source, published)
+    assert ends.offsets == {0: 2, 1: 0, 2: 0, 3: 1}
+    assert published < ends.asked_at <= datetime.now(UTC)
+
+
+def _ends_since(source: Source, time_: datetime) -> LogEnds:
+    """Return the first ends that were asked for after a time."""
+    tick = threading.Event()
+    for _ in range(2000):
+        ends = source.log_ends()
+        if ends is not None and ends.asked_at > time_:
+            return ends
+        tick.wait(0.01)
+    pytest.fail("no ends were told")
 
 
 def test_the_topic_has_one_id(broker: Broker) -> None:

@@ -24,7 +24,7 @@ class CommitFirst(Worker):
     """Loses what it has fetched when it dies."""
 
     def _hand_over(self) -> None:
-        self._source.commit(self._batch.next_offsets)
+        self._source.commit(self._batch.next_offsets, {})
         super()._hand_over()
 
 
