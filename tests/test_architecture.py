@@ -37,6 +37,12 @@ READS_ENVIRONMENT = {
 }
 """The edge: all else is told by its caller."""
 
+SERVERS = {
+    "afterword.gateway": "producers/afterword/gateway",
+    "afterword_consumers.api": "consumers/afterword_consumers/api",
+}
+"""The packages that answer HTTP, and where they are."""
+
 BENCHMARKS = "benchmarks"
 """Folders of scripts that measure the parts from outside, each below the root it measures."""
 
@@ -126,16 +132,23 @@ def test_only_the_stack_knows_the_command_line() -> None:
     assert {module.parts[0] for module in PRODUCT if packages(module) & terminal} <= {"deploy"}
 
 
-def test_only_the_gateway_knows_the_web_server() -> None:
-    """A service that installs the SDK alone gets none, and nothing that it imports asks for one."""
+@pytest.mark.parametrize("server", SERVERS)
+def test_only_the_stack_knows_the_servers(server: str) -> None:
+    """What a service or a worker imports leads to none of the packages that serve HTTP."""
+    inside = Path(SERVERS[server])
+    importers = {m for m in PRODUCT if knows(m, server) and not m.is_relative_to(inside)}
+    assert {module.parts[0] for module in importers} == {"deploy"}
+
+
+def test_only_the_servers_know_the_web() -> None:
+    """A service that installs the SDK alone gets no web server, and neither SDK nor worker asks for one."""
     web = {"starlette", "uvicorn", "httptools", "prometheus_client", "opentelemetry", "google"}
+    wired = "deploy/afterword_stack/dashboard.py"  # translates the gateway's refusals to the API's
     assert {
         module.as_posix()
         for module in PRODUCT
-        if packages(module) & web and module.parts[:3] != ("producers", "afterword", "gateway")
-    } == set()
-    importers = [module for module in PRODUCT if knows(module, "afterword.gateway")]
-    assert {module.parts[0] for module in importers if "gateway" not in module.parts} == {"deploy"}
+        if packages(module) & web and not any(map(module.is_relative_to, SERVERS.values()))
+    } == {wired}
 
 
 def test_environment_is_read_at_the_edge() -> None:

@@ -3,11 +3,8 @@
 serve_gateway(load_settings())       # until SIGTERM
 """
 
-import resource
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from afterword import KafkaTransport
 from afterword.gateway import (
@@ -24,9 +21,8 @@ from afterword_consumers.receipts import ReceiptBook
 from afterword_schemas import AfterwordError
 from afterword_stack.console import notice
 from afterword_stack.database import missing_migrations
+from afterword_stack.serving import serve
 from afterword_stack.settings import Settings
-
-_MOST_FILES: Final = 65_536
 
 
 def serve_gateway(settings: Settings) -> None:
@@ -36,21 +32,11 @@ def serve_gateway(settings: Settings) -> None:
         SetupError: As for `open_gateway`.
     """
     keys = KeyFile(settings.gateway_keys_file)
-    _allow_connections()
     with open_gateway(settings, keys) as server:
         _warn_if_away(settings)
-        file = settings.gateway_keys_file.absolute()
         kafka = f"{settings.kafka_topic} on {settings.kafka_bootstrap_servers}"
         notice(f"publishing to {kafka}, receipts from {settings.clickhouse}")
-        whom = f"those with a key of {file}"
-        if not keys.configured:
-            whom = f"this machine alone, as there is no {file}"
-        notice(f"{server.address} serves {whom}; Ctrl-C stops")
-        # uvicorn stops in order on the first signal, and raises it again when it is done.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        server.run()
-    notice("stopped")
+        serve(server, settings.gateway_keys_file, keys)
 
 
 @contextmanager
@@ -102,14 +88,6 @@ def open_gateway(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]:
     finally:
         receipts.close()
         transport.close(0)
-
-
-def _allow_connections() -> None:
-    """Let the process have as many connections as the system lets it; many have 1,024 by default."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _look(settings: Settings) -> None:

@@ -35,6 +35,7 @@ from pydantic_settings import (
 
 from afterword_consumers.clickhouse import ClickHouseAddress
 from afterword_consumers.inserter import Backoff
+from afterword_consumers.query import Budget
 from afterword_consumers.worker import WorkerOptions
 from afterword_schemas import SetupError
 from afterword_stack.local.stack import Addresses, running_stack
@@ -128,6 +129,27 @@ class Settings(BaseSettings):
     gateway_trusted_proxies: str = "127.0.0.1,::1"
     """Addresses, with commas, whose `X-Forwarded-For` the gateway believes; `*` for all."""
 
+    dashboard_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """Address that the dashboard listens on. Without keys, only a loopback address."""
+
+    dashboard_port: Annotated[int, Field(ge=0, le=65_535)] = 8081
+    """Port that it listens on; 0 for any that is free. `afterword up` chooses one and keeps it."""
+
+    dashboard_query_time_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    """What the queries of one request may take together,"""
+
+    dashboard_query_read_rows: PositiveInt = 1_000_000_000
+    """how many rows each may read,"""
+
+    dashboard_query_memory_bytes: PositiveInt = 4 * 1024 * _MEBIBYTE
+    """and how much memory it may take."""
+
+    dashboard_running_queries: Annotated[int, Field(ge=1, le=100)] = 4
+    """How many requests ask ClickHouse at the same time."""
+
+    dashboard_waiting_queries: Annotated[int, Field(ge=0, le=10_000)] = 16
+    """How many more may wait for that; the others are told to come again."""
+
     @field_validator("kafka", mode="before")
     @classmethod
     def _join_names(cls, given: object) -> object:
@@ -191,6 +213,15 @@ class Settings(BaseSettings):
             password=self.clickhouse_password.get_secret_value(),
             secure=secure,
             timeout_s=self.clickhouse_timeout_s,
+        )
+
+    @property
+    def dashboard_budget(self) -> Budget:
+        """What one request to the dashboard may cost."""
+        return Budget(
+            time_s=self.dashboard_query_time_s,
+            read_rows=self.dashboard_query_read_rows,
+            memory_bytes=self.dashboard_query_memory_bytes,
         )
 
     @property

@@ -52,6 +52,7 @@ def test_these_are_the_commands() -> None:
         "doctor",
         "worker",
         "gateway",
+        "dashboard",
         "migrate",
         "schema",
         "rejected list",

@@ -25,6 +25,11 @@ UNITS = {
     "drain_timeout_s": "20.0",
     "gateway_max_body_bytes": "8388608",
     "gateway_delivery_timeout_s": "10.0",
+    "dashboard_query_time_s": "10.0",
+    "dashboard_query_read_rows": "1000000000",
+    "dashboard_query_memory_bytes": "4294967296",
+    "dashboard_running_queries": "4",
+    "dashboard_waiting_queries": "16",
 }
 """The settings that are a number of something, in its unit."""
 
@@ -199,7 +204,7 @@ def test_every_setting_is_described_with_its_unit() -> None:
     fields = Settings.model_fields
     assert [name for name, field in fields.items() if not field.description] == []
     numbers = {n: str(f.default) for n, f in fields.items() if isinstance(f.default, int | float)}
-    assert numbers == UNITS | {"gateway_port": "8080"}
+    assert numbers == UNITS | {"gateway_port": "8080", "dashboard_port": "8081"}
 
 
 def test_the_readme_lists_every_setting_with_its_default() -> None:

@@ -9,7 +9,15 @@ from afterword_stack.commands.ask import query
 from afterword_stack.commands.events import check, publish
 from afterword_stack.commands.keys import keys
 from afterword_stack.commands.local import demo, up
-from afterword_stack.commands.operate import doctor, gateway, migrate, schema, status, worker
+from afterword_stack.commands.operate import (
+    dashboard,
+    doctor,
+    gateway,
+    migrate,
+    schema,
+    status,
+    worker,
+)
 from afterword_stack.commands.paths import paths
 from afterword_stack.commands.rejected import rejected
 from afterword_stack.console import out
@@ -28,7 +36,7 @@ app = typer.Typer(
 
 for command in (
     *(demo, up, publish, check, query, paths, status, doctor),
-    *(worker, gateway, migrate, schema),
+    *(worker, gateway, dashboard, migrate, schema),
 ):
     app.command()(command)
 app.add_typer(rejected, name="rejected")

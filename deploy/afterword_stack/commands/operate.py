@@ -23,6 +23,7 @@ from afterword_schemas import StoreError
 from afterword_schemas.documents import asyncapi, json_schema
 from afterword_schemas.migrate import plan
 from afterword_stack.console import notice, out, print_table
+from afterword_stack.dashboard import serve_dashboard
 from afterword_stack.database import (
     create_statement,
     missing_migrations,
@@ -64,6 +65,19 @@ def gateway() -> None:
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     serve_gateway(load_settings())
+
+
+def dashboard() -> None:
+    """Answer questions over HTTP until SIGTERM or Ctrl-C.
+
+    In JSON and CSV; it only reads. A key of scope read (`afterword keys create --project NAME --scope read`) sees its
+    project and no other; without keys it serves this machine only. Settings: AFTERWORD_DASHBOARD_HOST,
+    AFTERWORD_DASHBOARD_PORT, AFTERWORD_DASHBOARD_QUERY_TIME_S and others; see deploy/README.md.
+    Example: `curl -G 127.0.0.1:8081/api/query -d measure=feedback.score -d group_by=metadata.model`.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it says of a retry names addresses
+    serve_dashboard(load_settings())
 
 
 def run_worker(settings: Settings) -> None:

@@ -16,10 +16,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from afterword._transport import Transport
-from afterword.gateway import beacon, feedback, honeyhive_routes, operations, otlp_routes, snippet
+from afterword.gateway import beacon, feedback, honeyhive_routes, otlp_routes, snippet
 from afterword.gateway.answers import RequestError
 from afterword.gateway.edge import Edge
 from afterword.gateway.keys import KeyFile
+from afterword.gateway.openapi import openapi
+from afterword.gateway.operations import operation_routes
 from afterword.gateway.receipts import Receipts
 from afterword.gateway.service import Gateway, GatewayOptions
 
@@ -62,7 +64,7 @@ def create_app(
             *otlp_routes.ROUTES,
             *beacon.ROUTES,
             *snippet.ROUTES,
-            *operations.ROUTES,
+            *operation_routes(gateway.readiness, gateway.metrics, openapi),
         ],
         exception_handlers={
             RequestError: _answer_request_error,

@@ -1,4 +1,4 @@
-"""The outermost layer of the gateway: trace ids, metrics, and connections that are not drained.
+"""The outermost layer of an app: trace ids, metrics, and connections that are not drained.
 
 Every answer names its trace: the caller's `x-portkey-trace-id` or `x-trace-id`, else a new one. A
 request that is answered before its body was read ends its connection: a client could go on sending for
@@ -15,7 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
 from afterword.gateway.headers import headers_in
-from afterword.gateway.metrics import Metrics
+from afterword.gateway.metrics import RequestMetrics
 
 TRACE_HEADERS: Final = ("x-portkey-trace-id", "x-trace-id")
 
@@ -25,7 +25,7 @@ _TRACE_ID: Final = re.compile(r"[!-~]{1,256}")
 class Edge:
     """ASGI middleware around the whole app, which is `app`."""
 
-    def __init__(self, app: Starlette, metrics: Metrics) -> None:
+    def __init__(self, app: Starlette, metrics: RequestMetrics) -> None:
         self.app = app
         self._metrics = metrics
 

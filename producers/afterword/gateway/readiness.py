@@ -1,4 +1,4 @@
-"""Whether events could be published now, however often that is asked."""
+"""Whether a part could do its work now, however often that is asked."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ class Readiness:
     """Looks once for all who ask at the same time, and within a second.
 
     Args:
-        look: Raises `AfterwordError` while events could not be published; called in a thread.
+        look: Raises `AfterwordError` while it could not; called in a thread.
     """
 
     def __init__(self, look: Callable[[], None]) -> None:
@@ -23,7 +23,7 @@ class Readiness:
         self._fault: str | None = None
 
     async def fault(self) -> str | None:
-        """Return why nothing can be published, or None."""
+        """Return why it could not, or None."""
         loop = asyncio.get_running_loop()
         async with self._looking:
             if loop.time() >= self._kept_until_s:

@@ -1,4 +1,4 @@
-"""Serve the gateway with uvicorn, on sockets that hostile clients cannot hold for ever.
+"""Serve an app with uvicorn, on sockets that hostile clients cannot hold for ever.
 
     server = GatewayServer(app, ServerOptions(host="127.0.0.1", port=8080))
     server.run()        # until SIGTERM or SIGINT
@@ -9,17 +9,21 @@ bounds bodies is `bodies`.
 
 import asyncio
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
 import httptools
 import uvicorn
+from starlette.responses import Response
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from afterword._loopback import is_loopback
 from afterword.gateway.answers import RequestError
+from afterword.gateway.keys import Scope
 from afterword_schemas.errors import SetupError
 
 _MAX_HEADER_BYTES: Final = 64 * 1024
@@ -28,9 +32,17 @@ _HEADER_TIMEOUT_S: Final = 15.0
 _BACKLOG: Final = 2048
 
 
+Refusal = Callable[[int, str, str], Response]
+"""Makes the answer to what is no request of the app's: of a status, a code and a sentence."""
+
+
+def _refuse(status: int, code: str, detail: str) -> Response:
+    return RequestError(status, code, detail).response()
+
+
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Where a gateway listens.
+    """Where a server listens, and what it tells whoever breaks HTTP's rules.
 
     Attributes:
         host: Address or name.
@@ -38,6 +50,8 @@ class ServerOptions:
         trusted_proxies: Addresses, with commas, whose `X-Forwarded-For` names the client; `*` for all.
         keep_alive_s: How long an idle connection stays; longer than a load balancer in front keeps it.
         shutdown_s: How long requests may finish when it stops.
+        part: The part of Afterword that is served, as in `AFTERWORD_GATEWAY_PORT`.
+        refusal: Makes errors of the shape that the app's have.
     """
 
     host: str
@@ -45,6 +59,8 @@ class ServerOptions:
     trusted_proxies: str = "127.0.0.1,::1"
     keep_alive_s: int = 75
     shutdown_s: int = 45
+    part: str = "gateway"
+    refusal: Refusal = _refuse
 
 
 class GatewayServer(uvicorn.Server):
@@ -62,7 +78,7 @@ class GatewayServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=_Guarded,
+                http=partial(_Guarded, refusal=options.refusal),  # type: ignore[arg-type]  # is called only
                 ws="none",
                 lifespan="on",
                 access_log=False,
@@ -75,7 +91,7 @@ class GatewayServer(uvicorn.Server):
                 forwarded_allow_ips=options.trusted_proxies,
             )
         )
-        self._socket = _listen(options.host, options.port)
+        self._socket = _listen(options)
 
     @property
     def address(self) -> str:
@@ -88,20 +104,29 @@ class GatewayServer(uvicorn.Server):
         super().run(sockets or [self._socket])
 
 
-def check_reach(host: str, *, keys_configured: bool) -> None:
+def check_reach(
+    host: str, *, keys_configured: bool, part: str = "gateway", scope: Scope = Scope.WRITE
+) -> None:
     """Refuse to let other machines in while everybody may do everything.
+
+    Args:
+        host: The address to listen on.
+        keys_configured: Whether there are keys.
+        part: What would listen, and
+        scope: what a key to it may do, both for the error.
 
     Raises:
         SetupError: There are no keys, and `host` is no loopback address.
     """
     if not keys_configured and not is_loopback(host):
         raise SetupError(
-            f"Without keys the gateway serves this machine only, and {host} is more than that.",
-            "Make a key first: afterword keys create --project NAME --scope write.",
+            f"Without keys the {part} serves this machine only, and {host} is more than that.",
+            f"Make a key first: afterword keys create --project NAME --scope {scope.value}.",
         )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(options: ServerOptions) -> socket.socket:
+    host, port, name = options.host, options.port, f"AFTERWORD_{options.part.upper()}"
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -112,7 +137,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise SetupError(
             f"{host}:{port} cannot be listened on: {error.strerror}.",
-            "Set AFTERWORD_GATEWAY_HOST and AFTERWORD_GATEWAY_PORT to others.",
+            f"Set {name}_HOST and {name}_PORT to others.",
         ) from None
     listener.setblocking(False)  # noqa: FBT003  # the socket API
     return listener
@@ -124,8 +149,9 @@ class _Guarded(HttpToolsProtocol):
     An upgrade may be ignored by a server; uvicorn ignores the body that came with it instead.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, refusal: Refusal, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._refusal = refusal
         self._overhead_bytes = 0
         self._body_bytes = 0
         self._in_head = True
@@ -222,7 +248,7 @@ class _Guarded(HttpToolsProtocol):
         if not self._is_idle():  # an answer to the request before is half written
             self.transport.close()
             return
-        body = bytes(RequestError(status, code, detail).response().body)
+        body = bytes(self._refusal(status, code, detail).body)
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"

@@ -1,0 +1,13 @@
+"""The JSON API of analytics: read-only, one project a key. Needs the extra `server`.
+
+    app = create_api(ClickHouse(address), admit=…, freshness=FreshnessBook(…), lag=…)
+
+`afterword dashboard` serves it; see consumers/API.md for the routes. Who asks is the caller's to find
+out, so that this package knows nothing of keys.
+"""
+
+from afterword_consumers.api.app import create_api
+from afterword_consumers.api.errors import ApiError
+from afterword_consumers.api.service import ApiOptions
+
+__all__ = ["ApiError", "ApiOptions", "create_api"]

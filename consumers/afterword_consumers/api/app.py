@@ -1,0 +1,99 @@
+"""The JSON API as an ASGI application.
+
+    app = create_api(ClickHouse(address), admit=…, freshness=FreshnessBook(…), lag=…)
+
+Whatever serves it decides on sockets, and brings the routes for operations.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from afterword_consumers.api import index, questions
+from afterword_consumers.api.budgets import Connection
+from afterword_consumers.api.errors import ApiError
+from afterword_consumers.api.service import Admit, Api, ApiOptions, ClientGoneError, FreshnessReader
+from afterword_consumers.lag import PartitionLag
+
+_log = logging.getLogger(__name__)
+
+
+def create_api(
+    connection: Connection,
+    *,
+    admit: Admit,
+    freshness: FreshnessReader,
+    lag: Callable[[], Sequence[PartitionLag]],
+    options: ApiOptions | None = None,
+    operations: Sequence[Route] = (),
+) -> Starlette:
+    """Return the application.
+
+    Args:
+        connection: ClickHouse.
+        admit: Who may ask about which project.
+        freshness: Up to when the tables are complete.
+        lag: How far the workers are behind; called in a thread, raises `AfterwordError`.
+        options: Limits.
+        operations: Further routes, for whoever runs it.
+    """
+    api = Api(
+        connection, admit=admit, freshness=freshness, lag=lag, options=options or ApiOptions()
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        api.close()
+
+    app = Starlette(
+        routes=[*questions.ROUTES, *index.ROUTES, *operations],
+        exception_handlers={
+            ApiError: _answer_error,
+            HTTPException: _answer_http_error,
+            ClientGoneError: _answer_nobody,
+            Exception: _answer_failure,
+        },
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.state.api = api
+    return app
+
+
+def _answer_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)  # noqa: S101  # what it is registered for
+    return error.response()
+
+
+def _answer_http_error(request: Request, error: Exception) -> Response:
+    """Answer for a route or a method that there is none of."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # likewise
+    if error.status_code == 405:  # noqa: PLR2004
+        detail = f"{request.method} is no method of this address; the API only reads."
+        return ApiError(
+            405, "method_not_allowed", detail, "Use GET.", {"allow": "GET, HEAD"}
+        ).response()
+    return ApiError(
+        error.status_code, "not_found", "There is nothing at this address.", "See /api."
+    ).response()
+
+
+def _answer_nobody(_: Request, __: Exception) -> Response:
+    return Response(status_code=499)  # nginx's number for it; what counts requests sees it
+
+
+def _answer_failure(_: Request, error: Exception) -> Response:
+    _log.error("a fault of the API's own", exc_info=error)
+    return ApiError(
+        500,
+        "internal_error",
+        "A fault of Afterword's own.",
+        "The log of `afterword dashboard` says more; please report it.",
+    ).response()

@@ -1,0 +1,86 @@
+"""One request's way to ClickHouse: within its budget, and with an end from outside.
+
+    database = BudgetedDatabase(connection, Budget(time_s=10))
+    answer(question, database, now, budget)      # in a thread
+    database.stop()                              # from another one: nobody waits any longer
+
+The time is that of the request: what one statement used, the next one lacks.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+from uuid import uuid4
+
+from afterword_consumers.api.failures import out_of_time, translate
+from afterword_consumers.query import Budget, Parameter, Table
+from afterword_schemas import StoreError
+
+_LEAST_S: Final = 0.01
+_KILL: Final = "KILL QUERY WHERE Settings['log_comment'] = {tag:String} ASYNC"
+
+_log = logging.getLogger(__name__)
+
+
+class Connection(Protocol):
+    """ClickHouse, as `afterword_consumers.clickhouse.ClickHouse` is; safe across threads."""
+
+    def query(
+        self,
+        sql: str,
+        parameters: Mapping[str, Parameter],
+        settings: Mapping[str, int | float | str],
+    ) -> Table:
+        """Run a query; raises `StoreError`."""
+
+
+class BudgetedDatabase:
+    """A `Database` for one request.
+
+    Args:
+        connection: Where statements are run.
+        budget: Of the request.
+        clock: Seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        budget: Budget,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.budget = budget
+        self._connection, self._clock = connection, clock
+        # A name of ours: chDB's server gives each statement an id of its own.
+        self._tag = f"afterword-{uuid4().hex}"
+        self._stopped = threading.Event()
+        self._end_s: float | None = None
+
+    def query(
+        self, sql: str, parameters: Mapping[str, Parameter], settings: Mapping[str, int | float]
+    ) -> Table:
+        """Run a statement as `Database` says.
+
+        Raises:
+            ApiError: It goes beyond the budget, or ClickHouse or its tables are not there.
+        """
+        if self._end_s is None:  # waiting for a place costs nothing
+            self._end_s = self._clock() + self.budget.time_s
+        left_s = self._end_s - self._clock()
+        if left_s < _LEAST_S or self._stopped.is_set():
+            raise out_of_time(self.budget)
+        own = {**settings, "max_execution_time": left_s, "log_comment": self._tag}
+        try:
+            return self._connection.query(sql, parameters, own)
+        except StoreError as error:
+            raise translate(error, self.budget) from error
+
+    def stop(self) -> None:
+        """End the statement that runs, if one does, and begin none any more."""
+        self._stopped.set()
+        try:
+            self._connection.query(_KILL, {"tag": self._tag}, {})
+        except StoreError as error:
+            _log.warning("a query that nobody waits for could not be ended: %s", error)

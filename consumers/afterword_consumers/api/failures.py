@@ -1,0 +1,108 @@
+"""Say what a failure of ClickHouse means to whoever asks: a budget that is used up, or a part that is away.
+
+What ClickHouse says names hosts, databases and statements; it goes to the log, not to the holder of a key.
+"""
+
+import logging
+import re
+from typing import Final
+
+from afterword_consumers.api.errors import ApiError
+from afterword_consumers.query import Budget
+from afterword_schemas import StoreError
+
+RETRY_AFTER_S: Final = 2
+"""What a client is told to wait where another try may do better."""
+
+_CODE: Final = re.compile(r"\bCode: ([0-9]+)\. DB::Exception|\(code ([0-9]+)\)")
+_NARROW: Final = "Narrow the period with since and until"
+_RETRY: Final = {"retry-after": str(RETRY_AFTER_S)}
+
+_TIME: Final = frozenset({159, 160})  # TIMEOUT_EXCEEDED, TOO_SLOW
+_ROWS: Final = frozenset({158})  # TOO_MANY_ROWS
+_MEMORY: Final = frozenset({241})  # MEMORY_LIMIT_EXCEEDED
+_RESULT: Final = frozenset({396})  # TOO_MANY_ROWS_OR_BYTES
+# UNKNOWN_FUNCTION (a view with parameters), UNKNOWN_IDENTIFIER, UNKNOWN_TABLE, UNKNOWN_DATABASE
+_TABLES: Final = frozenset({46, 47, 60, 81})
+_BUSY: Final = frozenset({202, 394})  # TOO_MANY_SIMULTANEOUS_QUERIES, QUERY_WAS_CANCELLED
+
+_log = logging.getLogger(__name__)
+
+
+def translate(error: StoreError, budget: Budget) -> ApiError:
+    """Return what is answered where ClickHouse raised an error; writes the error to the log."""
+    found = _CODE.search(str(error))
+    code = int(found[1] or found[2]) if found else None
+    if code in _MEMORY and "(total)" in str(error):  # the server's memory, not this query's
+        code = next(iter(_BUSY))
+    if over := _over_budget(code, budget, timed_out="Read timed out" in str(error)):
+        return over
+    _log.warning("ClickHouse: %s", error)
+    if code in _TABLES:
+        return ApiError(
+            503,
+            "tables_missing",
+            "The database lacks tables of Afterword, or has old ones.",
+            "Its operator runs `afterword migrate`.",
+            _RETRY,
+        )
+    if code in _BUSY:
+        return busy("ClickHouse has too much to do.")
+    if code is None:
+        return ApiError(
+            503,
+            "unavailable",
+            "ClickHouse does not answer.",
+            "Ask again soon; the operator sees why in the log and with `afterword doctor`.",
+            _RETRY,
+        )
+    return ApiError(
+        500,
+        "internal_error",
+        f"ClickHouse refused the query (code {code}).",
+        "The log of `afterword dashboard` says why; please report it.",
+    )
+
+
+def busy(detail: str) -> ApiError:
+    """Return the answer to one request too many."""
+    return ApiError(503, "busy", detail, "Ask again after Retry-After.", _RETRY)
+
+
+def out_of_time(budget: Budget) -> ApiError:
+    """Return the answer to a request whose time is over."""
+    return _over(
+        "time_budget",
+        f"The query takes longer than the {budget.time_s:g} s that it may.",
+        f"{_NARROW}, write approximate=true for percentiles, or have the path promoted with "
+        "`afterword promote`; AFTERWORD_DASHBOARD_QUERY_TIME_S allows more.",
+    )
+
+
+def _over_budget(code: int | None, budget: Budget, *, timed_out: bool) -> ApiError | None:
+    if code in _TIME or timed_out:
+        return out_of_time(budget)
+    if code in _ROWS:
+        return _over(
+            "row_budget",
+            f"The query reads more than the {budget.read_rows:,} rows that it may.",
+            f"{_NARROW}; AFTERWORD_DASHBOARD_QUERY_READ_ROWS allows more.",
+        )
+    if code in _MEMORY:
+        return _over(
+            "memory_budget",
+            f"The query needs more than the {budget.memory_bytes:,} bytes of memory that it may use.",
+            f"{_NARROW}, group by less, or write approximate=true for percentiles; "
+            "AFTERWORD_DASHBOARD_QUERY_MEMORY_BYTES allows more.",
+        )
+    if code in _RESULT:
+        return _over(
+            "result_budget",
+            "The answer is larger than it may be.",
+            f"{_NARROW}, or write a larger bucket, a smaller top or a smaller limit.",
+        )
+    return None
+
+
+def _over(code: str, detail: str, hint: str) -> ApiError:
+    return ApiError(422, code, detail, hint)

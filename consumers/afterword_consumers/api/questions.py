@@ -1,0 +1,128 @@
+"""`/api/query`: the questions of `afterword query`, as parameters of a URL.
+
+    GET /api/query?measure=feedback.score&group_by=metadata.model&where=source = explicit&since=7d
+
+JSON, or CSV for `Accept: text/csv`; what JSON says beside the series, headers say there.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from afterword_consumers.api.accepting import choose
+from afterword_consumers.api.arguments import Arguments
+from afterword_consumers.api.errors import ApiError, of_question
+from afterword_consumers.api.json_answers import NOT_KEPT, json_answer
+from afterword_consumers.api.service import api_of
+from afterword_consumers.query import (
+    Answer,
+    Question,
+    QuestionError,
+    answer,
+    as_csv,
+    as_json,
+    build,
+    to_sql,
+)
+from afterword_consumers.query.question import MAX_TOP
+
+ONE: Final = (
+    *("measure", "since", "until", "bucket", "timezone", "top", "approximate"),
+    "sql",
+)
+MANY: Final = ("group_by", "where")
+
+_JSON: Final = "application/json"
+_CSV: Final = "text/csv"
+
+
+async def query(request: Request) -> Response:
+    """Answer a question about any path."""
+    api = api_of(request)
+    asked = api.read(request, one=ONE, many=MANY)
+    form = _form(request, asked.arguments)
+    question = _question(asked.arguments, asked.project)
+    now = datetime.now(UTC)
+    found = await api.ask(
+        request, lambda database: answer(question, database, now, api.options.budget)
+    )
+    if form == _CSV:
+        return _csv(found)
+    body = json.loads(as_json(found))
+    if asked.arguments.flag("sql"):
+        body["sql"] = _sql(found, now)
+    return json_answer(body, headers={"vary": "accept"})
+
+
+ROUTES: Final = [Route("/api/query", query, methods=["GET"])]
+
+
+def _form(request: Request, arguments: Arguments) -> str:
+    form = choose(", ".join(request.headers.getlist("accept")), [_JSON, _CSV])
+    if form is None:
+        raise ApiError(
+            406, "not_acceptable", "The answer is JSON or CSV.", f"Accept: {_JSON}, or {_CSV}."
+        )
+    if form == _CSV and arguments.flag("sql"):
+        raise ApiError(400, "invalid_parameter", "CSV has no place for SQL.", f"Accept: {_JSON}.")
+    return form
+
+
+def _question(arguments: Arguments, project: str | None) -> Question:
+    measure = arguments.text("measure")
+    if measure is None:
+        raise ApiError(
+            400,
+            "missing_parameter",
+            "The question has no measure.",
+            "Write measure=feedback.score, another path, value, weighted or count.",
+        )
+    try:
+        return Question(
+            measure,
+            project=project,
+            group_by=arguments.texts("group_by"),
+            where=arguments.texts("where"),
+            since=arguments.text("since"),
+            until=arguments.text("until"),
+            bucket=arguments.text("bucket"),
+            timezone=arguments.text("timezone") or "UTC",
+            top=arguments.count("top", usual=20, most=MAX_TOP),
+            approximate=arguments.flag("approximate"),
+        )
+    except QuestionError as error:
+        raise of_question(error) from error
+
+
+def _sql(found: Answer, now: datetime) -> list[Mapping[str, Any]]:
+    """Return what ran, each statement ready to paste; where nothing was found, what looked for it."""
+    ran = [series.statement for series in found.series] or build(found.question, now)
+    return [{"type": statement.series, "sql": to_sql(statement)} for statement in ran]
+
+
+def _csv(found: Answer) -> Response:
+    text = as_csv(found)
+    headers = {"vary": "accept"}
+    if found.notice:
+        headers["afterword-notice"] = _header(found.notice)
+    if found.suggestions:
+        headers["afterword-suggestions"] = ", ".join(map(_header, found.suggestions))
+    return Response(
+        f"{text}\n" if text else "",
+        headers={**NOT_KEPT, **headers},
+        media_type="text/csv; charset=utf-8; header=present",
+    )
+
+
+def _header(text: str) -> str:
+    r"""Return text as a header can carry it: what is no ASCII, and no line, is escaped as in JSON.
+
+    >>> _header("no ü\r\n")
+    'no \\u00fc\\r\\n'
+    """
+    return json.dumps(text)[1:-1]

@@ -1,0 +1,172 @@
+"""What the routes of the API share: admit, read the URL, ask ClickHouse, answer.
+
+    api = api_of(request)
+    asked = api.read(request, one=["limit"], many=["where"])
+    found = await api.ask(request, lambda database: find_traces(database, …))
+
+Nothing leaves here that is not of the project of whoever asks.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeVar, cast
+
+from starlette.requests import Request
+
+from afterword_consumers.api.arguments import Arguments
+from afterword_consumers.api.budgets import BudgetedDatabase, Connection
+from afterword_consumers.api.errors import ApiError, of_question
+from afterword_consumers.api.places import Places
+from afterword_consumers.api.recently import Recently
+from afterword_consumers.freshness import Freshness
+from afterword_consumers.lag import PartitionLag
+from afterword_consumers.query import Budget, QuestionError
+
+_PROJECT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_KAFKA_KEPT_S: Final = 1.0
+_Found = TypeVar("_Found")
+
+Admit = Callable[[Request], str | None]
+"""Returns the one project that a request may ask about, None for all; raises `ApiError` 401 or 403."""
+
+
+class FreshnessReader(Protocol):
+    """Tells up to when the tables are complete; `FreshnessBook` is one."""
+
+    def read(self) -> Freshness:
+        """Return it; called in a thread, before the tables are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiOptions:
+    """How the API behaves.
+
+    Attributes:
+        budget: Of one request.
+        running: How many requests ask ClickHouse at the same time.
+        waiting: How many more may wait for that.
+    """
+
+    budget: Budget = field(default_factory=lambda: Budget(time_s=10))
+    running: int = 4
+    waiting: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that was admitted.
+
+    Attributes:
+        project: The one that it is about; None for all, which only the operator may ask.
+        arguments: The other parameters.
+    """
+
+    project: str | None
+    arguments: Arguments
+
+
+class Api:
+    """The parts behind the routes.
+
+    Args:
+        connection: ClickHouse.
+        admit: Who may ask what.
+        freshness: Up to when the tables are complete.
+        lag: Returns how far the workers are behind, or raises `AfterwordError`; called in a thread.
+        options: Limits.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        admit: Admit,
+        freshness: FreshnessReader,
+        lag: Callable[[], Sequence[PartitionLag]],
+        options: ApiOptions,
+    ) -> None:
+        self.options = options
+        self.freshness = Recently(freshness.read, kept_s=_KAFKA_KEPT_S)
+        self.lag = Recently(lag, kept_s=_KAFKA_KEPT_S)
+        self._connection, self._admit = connection, admit
+        self._places = Places(running=options.running, waiting=options.waiting)
+
+    def read(self, request: Request, *, one: Sequence[str], many: Sequence[str] = ()) -> Asked:
+        """Return what a request asks; `project` is a parameter of every route.
+
+        Raises:
+            ApiError: 401 or 403 for who asks, 400 for how.
+        """
+        own = self._admit(request)
+        arguments = Arguments(request.scope["query_string"], one=[*one, "project"], many=many)
+        return Asked(_project(own, arguments.text("project")), arguments)
+
+    async def ask(self, request: Request, job: Callable[[BudgetedDatabase], _Found]) -> _Found:
+        """Return what a job finds in ClickHouse, within the budget, as long as the client waits.
+
+        Raises:
+            ApiError: It could not be found.
+            ClientGoneError: Nobody waits any more.
+        """
+        database = BudgetedDatabase(self._connection, self.options.budget)
+        asking = self._places.run(lambda: job(database), stop=database.stop)
+        try:
+            return await _while_connected(request, asking)
+        except QuestionError as error:
+            raise of_question(error) from error
+
+    def close(self) -> None:
+        """End the threads."""
+        self._places.close()
+        self.freshness.close()
+        self.lag.close()
+
+
+class ClientGoneError(Exception):
+    """The client has closed its connection; whatever is answered is read by nobody."""
+
+
+def api_of(request: Request) -> Api:
+    """Return the API whose app got a request."""
+    return cast("Api", request.app.state.api)
+
+
+def _project(own: str | None, asked: str | None) -> str | None:
+    if asked is None:
+        return own
+    if not _PROJECT.fullmatch(asked):
+        raise ApiError(
+            400,
+            "invalid_parameter",
+            "A project is 1 to 64 letters, digits and . _ -.",
+            "Leave project out to ask about all that you may see.",
+        )
+    if own not in {None, asked}:
+        raise ApiError(
+            403,
+            "forbidden",
+            f"The key is for project {own}.",
+            f"Leave project out, write project={own}, or send another key.",
+        )
+    return asked
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, _Found]) -> _Found:
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_leave(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGoneError
+        return working.result()
+    finally:
+        leaving.cancel()
+        working.cancel()
+
+
+async def _leave(request: Request) -> None:
+    """Return once the client has closed its connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass  # a body, which says nothing here

@@ -1,0 +1,148 @@
+"""Put the dashboard together: the API on ClickHouse, with the gateway's keys, server and operations.
+
+serve_dashboard(load_settings())       # until SIGTERM
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from afterword.gateway import (
+    Edge,
+    GatewayServer,
+    KeyFile,
+    Readiness,
+    RequestError,
+    RequestMetrics,
+    Scope,
+    ServerOptions,
+    admit,
+    check_reach,
+    operation_routes,
+)
+from afterword_consumers.api import ApiError, ApiOptions, create_api
+from afterword_consumers.api.openapi import openapi
+from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.freshness import FreshnessBook
+from afterword_consumers.lag import PartitionLag, read_lag
+from afterword_schemas import AfterwordError, SetupError
+from afterword_stack.console import notice
+from afterword_stack.database import missing_migrations
+from afterword_stack.serving import serve
+from afterword_stack.settings import Settings
+
+_PART = "dashboard"
+_ANSWER_S = 5
+"""What a query may take beyond its time: ClickHouse looks at the clock between two blocks."""
+
+
+def serve_dashboard(settings: Settings) -> None:
+    """Serve in this thread until SIGTERM or SIGINT; requests that are being answered finish first.
+
+    Raises:
+        SetupError: As for `open_dashboard`.
+    """
+    keys = KeyFile(settings.gateway_keys_file)
+    with open_dashboard(settings, keys) as server:
+        _warn_if_away(settings)
+        notice(f"answering from {settings.clickhouse}")
+        serve(server, settings.gateway_keys_file, keys)
+
+
+@contextmanager
+def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]:
+    """Give a server that listens, for its `run`; what is behind it is closed with the block.
+
+    Raises:
+        SetupError: The address cannot be had, or needs keys.
+    """
+    check_reach(
+        settings.dashboard_host, keys_configured=keys.configured, part=_PART, scope=Scope.READ
+    )
+    budget = settings.dashboard_budget
+    clickhouse = ClickHouse(replace(settings.clickhouse, timeout_s=int(budget.time_s) + _ANSWER_S))
+    freshness = FreshnessBook(
+        settings.kafka_bootstrap_servers,
+        topic=settings.kafka_topic,
+        group=settings.kafka_group,
+        settings=settings.kafka,
+    )
+    metrics = RequestMetrics(_PART)
+    app = create_api(
+        clickhouse,
+        admit=partial(_admit, keys),
+        freshness=freshness,
+        lag=partial(_lag, settings),
+        options=ApiOptions(
+            budget=budget,
+            running=settings.dashboard_running_queries,
+            waiting=settings.dashboard_waiting_queries,
+        ),
+        operations=operation_routes(Readiness(partial(_look, settings)), metrics, openapi),
+    )
+    try:
+        yield GatewayServer(
+            Edge(app, metrics),
+            ServerOptions(
+                host=settings.dashboard_host,
+                port=settings.dashboard_port,
+                part=_PART,
+                refusal=_refuse,
+            ),
+        )
+    finally:
+        freshness.close()
+        clickhouse.close()
+
+
+def _admit(keys: KeyFile, request: Request) -> str | None:
+    """Return the project of the key of a request; None without keys, on this machine."""
+    if not keys.configured:
+        _refuse_other_sites(request)
+    try:
+        return admit(request, keys, Scope.READ).project
+    except RequestError as error:
+        raise ApiError(
+            error.status,
+            error.code,
+            error.detail,
+            "afterword keys create --project NAME --scope read makes one.",
+            error.headers,
+        ) from error
+
+
+def _refuse_other_sites(request: Request) -> None:
+    """Refuse what a page of another site loads as an image or a script, which names no origin."""
+    headers = request.headers
+    if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") == "no-cors":
+        raise ApiError(403, "forbidden", "Another web site asks.", "Open the address itself.")
+
+
+def _refuse(status: int, code: str, detail: str) -> Response:
+    return ApiError(status, code, detail).response()
+
+
+def _lag(settings: Settings) -> list[PartitionLag]:
+    return read_lag(
+        settings.kafka_bootstrap_servers,
+        settings.kafka_topic,
+        settings.kafka_group,
+        settings.kafka,
+    )
+
+
+def _look(settings: Settings) -> None:
+    """Look whether ClickHouse answers and has all tables; raises if not."""
+    if missing_migrations(settings.clickhouse):
+        raise SetupError("The tables are missing or old.", "Run `afterword migrate`.")
+
+
+def _warn_if_away(settings: Settings) -> None:
+    try:
+        _look(settings)
+    except AfterwordError as error:
+        notice(f"{error} Until then the dashboard answers 503; see `afterword doctor`.")

@@ -1,0 +1,194 @@
+"""The API on a real ClickHouse that holds the feedback of two projects."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import pytest
+from starlette.requests import Request
+from starlette.testclient import TestClient
+
+from afterword_consumers.api import ApiError, ApiOptions, create_api
+from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
+from afterword_consumers.freshness import Freshness
+from afterword_consumers.lag import PartitionLag
+from afterword_schemas import AfterwordError
+from afterword_schemas.flatten import flatten
+from afterword_schemas.migrate import migrate
+from afterword_stack.local.clickhouse import ClickHouseNode
+
+START: Final = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+COMPLETE_UNTIL: Final = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
+
+
+def make_row(number: int, **fields: Any) -> dict[str, Any]:
+    """Make the row of one event, nested objects flattened as the worker does it.
+
+    Args:
+        number: Which event, and how many seconds after `START` it was created.
+        fields: Columns, and the roots `feedback`, `metadata` and `metrics` as objects.
+    """
+    leaves = flatten({name: fields.pop(name, None) for name in ("feedback", "metadata", "metrics")})
+    created = (START + timedelta(seconds=number)).timestamp()
+    return {
+        "project": "acme",
+        "feedback_id": str(UUID(int=(0x019C12E98B3D7 << 76) | (0x2 << 62) | number)),
+        "source": "explicit",
+        "weight": 1.0,
+        "numbers": leaves.numbers,
+        "booleans": leaves.booleans,
+        "strings": leaves.strings,
+        "created_at": created,
+        "updated_at": created,
+        "ingested_at": created,
+        "is_deleted": 0,
+        "version": 1,
+        **fields,
+    }
+
+
+@dataclass
+class Kafka:
+    """What Kafka would say."""
+
+    freshness: Freshness = field(default_factory=lambda: Freshness(COMPLETE_UNTIL, 3))
+    lags: list[PartitionLag] | AfterwordError = field(default_factory=list)
+
+    def read(self) -> Freshness:
+        """See `FreshnessReader`."""
+        return self.freshness
+
+    def lag(self) -> list[PartitionLag]:
+        """Return what the broker tells of the partitions, or raise why it does not."""
+        if isinstance(self.lags, AfterwordError):
+            raise self.lags
+        return self.lags
+
+
+class Served:
+    """The API, a client that calls it, and the database behind it.
+
+    A request says whose it is in the header `x-project`; without it, it is the operator's.
+    """
+
+    def __init__(self, clickhouse: ClickHouse, options: ApiOptions | None = None) -> None:
+        self.clickhouse, self.kafka = clickhouse, Kafka()
+        self.app = create_api(
+            clickhouse,
+            admit=_admit,
+            freshness=self.kafka,
+            lag=self.kafka.lag,
+            options=options,
+        )
+        self.http = TestClient(self.app, raise_server_exceptions=False)
+
+    def store(self, *rows: Mapping[str, Any]) -> None:
+        """Store feedback, and its paths as the worker does."""
+        self._insert("feedback", rows)
+        paths = {
+            (row["project"], path, kind): str(leaf)
+            for row in rows
+            for kind in ("number", "boolean", "string")
+            for path, leaf in row[f"{kind}s"].items()
+        }
+        self._insert(
+            "feedback_paths",
+            [
+                {"project": project, "path": path, "type": kind, "example": example}
+                for (project, path, kind), example in paths.items()
+            ],
+        )
+
+    def reject(self, offset: int, payload: bytes, **fields: Any) -> None:
+        """Store a refused message of partition 3."""
+        row = {
+            "kafka_topic": "feedback.events",
+            "topic_id": "T",
+            "kafka_partition": 3,
+            "kafka_offset": offset,
+            "published_at": START.timestamp(),
+            "rejected_at": (START + timedelta(seconds=offset)).timestamp(),
+            "code": "unknown_field",
+            "path": "$.tarce_id",
+            "detail": "there is no such field",
+            **fields,
+        }
+        sets = ", ".join(
+            f"unhex('{payload.hex()}')" if name == "payload" else f"'{value}'"
+            for name, value in {**row, "payload": payload}.items()
+        )
+        self.clickhouse.command(
+            f"INSERT INTO feedback_rejected ({', '.join(row)}, payload) SELECT {sets}"
+        )
+
+    def get(self, path: str, project: str | None = None, **parameters: Any) -> Any:
+        """Return the JSON that is answered with 200."""
+        answer = self.http.get(path, params=parameters, headers=of(project))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def refusal(
+        self, path: str, status: int, project: str | None = "acme", **parameters: Any
+    ) -> Any:
+        """Return the error that is answered with this status."""
+        answer = self.http.get(path, params=parameters, headers=of(project))
+        assert answer.status_code == status, answer.text
+        assert set(answer.json()) == {"error"}
+        return answer.json()["error"]
+
+    def _insert(self, table: str, rows: Any) -> None:
+        lines = "\n".join(map(json.dumps, rows))
+        self.clickhouse.command(f"INSERT INTO {table} FORMAT JSONEachRow\n{lines}")
+
+
+def of(project: str | None) -> dict[str, str]:
+    """Return the header of whoever may see a project."""
+    return {} if project is None else {"x-project": project}
+
+
+def _admit(request: Request) -> str | None:
+    project = request.headers.get("x-project")
+    if project == "nobody":
+        raise ApiError(401, "unauthorized", "Send a key.", "", {"www-authenticate": "Bearer"})
+    return project
+
+
+@pytest.fixture
+def connection(clickhouse: ClickHouseNode, database: str) -> Iterator[ClickHouse]:
+    """A connection to a fresh, migrated database."""
+    opened = ClickHouse(
+        ClickHouseAddress(host=clickhouse.host, port=clickhouse.port, database=database)
+    )
+    migrate(opened)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def serve(connection: ClickHouse) -> Iterator[Callable[..., Served]]:
+    """A function that serves the API with these options."""
+    made: list[Served] = []
+
+    def start(options: ApiOptions | None = None) -> Served:
+        made.append(Served(connection, options))
+        made[-1].http.__enter__()
+        return made[-1]
+
+    yield start
+    for served in made:
+        served.http.__exit__()
+
+
+@pytest.fixture
+def api(serve: Callable[..., Served]) -> Served:
+    """The API with the usual limits."""
+    return serve()
+
+
+@pytest.fixture
+def row() -> Callable[..., dict[str, Any]]:
+    """`row(1, feedback={"score": 3})`: see `make_row`."""
+    return make_row
