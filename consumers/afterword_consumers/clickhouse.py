@@ -9,21 +9,28 @@ read and refused; nothing of the client library's crosses this module.
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 from urllib3.exceptions import HTTPError
 
+from afterword_consumers.answer_stream import Answer, read_answer
 from afterword_consumers.query.database import Table
 from afterword_schemas import BatchRefusedError, StoreError
 
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+
+_STREAMED: Final = {
+    "wait_end_of_query": 0,
+    # Else an error may be written as if it were one of the rows.
+    "http_write_exception_in_output_format": 0,
+}
 
 _ROW_ERRORS: Final = frozenset(
     {
@@ -107,6 +114,33 @@ class ClickHouse:
                 sql, settings=dict(settings or {}), fmt="JSONCompactEachRow"
             )
         return bytes(answer).splitlines()
+
+    def stream(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        form: str,
+    ) -> Generator[bytes, None, None]:
+        """Run a query and yield its answer in ClickHouse's own format, piece by piece.
+
+        Args:
+            sql: Without a FORMAT clause.
+            parameters: What the server binds, as in `{name:String}`.
+            settings: For this query alone.
+            form: The format, such as `Parquet`. Pieces end anywhere, not at the ends of lines.
+
+        Raises:
+            StoreError: The query failed, perhaps after a part of its answer was yielded.
+        """
+        with _translated():
+            response = self._client.raw_stream(
+                sql,
+                parameters=dict(parameters),
+                settings=_STREAMED | dict(settings),
+                fmt=form,
+            )
+            yield from read_answer(cast("Answer", response))
 
     def insert_lines(
         self,

@@ -4,6 +4,7 @@ import gzip
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -310,6 +311,45 @@ def test_answers_name_format_and_query(server: Server) -> None:
     assert headers["X-ClickHouse-Server-Display-Name"] == "afterword-local"
     assert headers["X-ClickHouse-Timezone"]
     assert server.ask(b"SELECT 1", default_format="CSV").headers["X-ClickHouse-Format"] == "CSV"
+
+
+def test_an_answer_is_streamed_to_who_asks(server: Server) -> None:
+    """In chunks and with a tag; to all others it goes whole, with its length."""
+    sql = b"SELECT number FROM numbers(200000)"
+    plain, streamed = server.ask(sql), server.ask(sql, wait_end_of_query="0")
+    assert streamed.body == plain.body
+    assert "Content-Length" in plain.headers
+    assert streamed.headers["Transfer-Encoding"] == "chunked"
+    assert re.fullmatch("[a-z0-9]{16}", streamed.headers["X-ClickHouse-Exception-Tag"])
+    refused = server.ask(b"SELECT nothing", wait_end_of_query="0")
+    assert (refused.status, refused.headers["X-ClickHouse-Exception-Code"]) == (404, "47")
+
+
+def test_a_streamed_answer_that_fails_is_incomplete(server: Server) -> None:
+    """Also for who does not look for the error inside: there is no last chunk."""
+    sql = b"SELECT throwIf(number = 900000) FROM numbers(1000000)"
+    with pytest.raises(http.client.IncompleteRead) as broken:
+        server.ask(sql, wait_end_of_query="0", max_block_size="10000")
+    assert b"Code: 395. DB::Exception" in broken.value.partial
+    assert broken.value.partial.startswith(b"0\n0\n")
+
+
+def test_a_streamed_answer_is_never_held_whole(server: Server) -> None:
+    """While 500 MB of lines pass, the server grows by less than 200: what a few blocks take."""
+    group = [one for one in psutil.process_iter() if os.getpgid(one.pid) == server.child.pid]
+    assert group
+    before = sum(one.memory_info().rss for one in group)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    sql = "SELECT repeat('x', 99) FROM numbers(5000000)"
+    connection.request("POST", "/?wait_end_of_query=0", body=sql.encode())
+    answer = connection.getresponse()
+    read = most = 0
+    while piece := answer.read(1 << 22):
+        read += len(piece)
+        most = max(most, sum(one.memory_info().rss for one in group))
+    connection.close()
+    assert read == 500_000_000
+    assert most - before < 200_000_000
 
 
 def test_a_query_id_cannot_add_headers(server: Server) -> None:

@@ -3,12 +3,15 @@
     ChdbServer(("127.0.0.1", 8123), engine, Credentials("default", "")).serve_forever()
 
 A request is read whole before it runs, and its answer is whole before it is sent: the status is always
-the truth.
+the truth. Only who asks for it, by `wait_end_of_query=0`, gets the answer as it is made: an error on
+the way then ends it, as a server of version 25.11 or later writes it.
 """
 
 import contextlib
 import hmac
+import itertools
 import json
+import secrets
 import socket
 import sys
 import threading
@@ -26,6 +29,7 @@ from afterword_stack.local.clickhouse_error import (
     ACCESS_DENIED,
     AUTHENTICATION_FAILED,
     ClickHouseError,
+    broken_off,
 )
 from afterword_stack.local.clickhouse_request import Request, parse_request
 from afterword_stack.local.http_body import IncompleteBodyError, read_body
@@ -140,11 +144,41 @@ class _Connection(BaseHTTPRequestHandler):
             self._authorize(url_query)
             form_type = self.headers.get("Content-Type", "")
             request = parse_request(url_query, body, form_type=form_type, read_only=read_only)
+            if request.streamed:
+                self._stream(request)
+                return
             answer = self.server.engine.run(request)
         except ClickHouseError as error:
             self._send_error(error)
         else:
             self._send(HTTPStatus.OK, answer.body, self._describe(request, answer))
+
+    def _stream(self, request: Request) -> None:
+        with contextlib.closing(self.server.engine.stream(request)) as pieces:
+            first = next(pieces, b"")  # an error before it has a status of its own
+            tag = secrets.token_hex(8)
+            self._send_head(
+                HTTPStatus.OK,
+                {
+                    "Transfer-Encoding": "chunked",
+                    "X-ClickHouse-Format": request.output_format,
+                    "X-ClickHouse-Query-Id": request.query_id or str(uuid.uuid4()),
+                    "X-ClickHouse-Exception-Tag": tag,
+                },
+            )
+            try:
+                for piece in itertools.chain([first], pieces):
+                    self._send_chunk(piece)
+            except ClickHouseError as error:
+                self._send_chunk(broken_off(error.text, tag))
+                # Without a last chunk: who does not look for the tag sees an incomplete answer.
+                self.close_connection = True
+            else:
+                self.wfile.write(b"0\r\n\r\n")
+
+    def _send_chunk(self, data: bytes) -> None:
+        if data:  # an empty chunk is the last one
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     def _authorize(self, url_query: str) -> None:
         # A web page must not reach the database through its visitor's browser.
@@ -197,16 +231,18 @@ class _Connection(BaseHTTPRequestHandler):
         return f"(version {self.server.engine.version} (official build))"
 
     def _send(self, status: HTTPStatus, body: bytes, headers: dict[str, str]) -> None:
+        self._send_head(status, {"Content-Length": str(len(body))} | headers)
+        self.wfile.write(body)
+
+    def _send_head(self, status: HTTPStatus, headers: dict[str, str]) -> None:
         self.send_response(status)
         fixed = {
             "Content-Type": "text/plain; charset=UTF-8",
             "X-ClickHouse-Server-Display-Name": "afterword-local",
             "X-ClickHouse-Timezone": self.server.engine.timezone,
-            "Content-Length": str(len(body)),
         }
         if self.close_connection:
             fixed["Connection"] = "close"
         for name, value in (fixed | headers).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)

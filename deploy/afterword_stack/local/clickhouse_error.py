@@ -104,3 +104,18 @@ class ClickHouseError(Exception):
         if self.code in _NOT_FOUND:
             return HTTPStatus.NOT_FOUND
         return _OTHERS.get(self.code, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def broken_off(text: str, tag: str) -> bytes:
+    """Return what ends an answer of which a part was sent before the error.
+
+    Args:
+        text: The error's.
+        tag: The answer's own, of its header `X-ClickHouse-Exception-Tag`.
+    """
+    said = text.encode(errors="surrogateescape") + b"\n"
+    mark = b"__exception__"
+    return b"\r\n%b\r\n%b\r\n%b%d %b\r\n%b\r\n" % (
+        *(mark, tag.encode(), said),
+        *(len(said), tag.encode(), mark),
+    )

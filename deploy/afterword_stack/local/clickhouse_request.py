@@ -71,6 +71,7 @@ class Request:
         settings: For this statement alone.
         database: The current database; empty for the default one.
         query_id: The client's, printable ASCII; empty if it gave none.
+        streamed: Whether the answer is sent as it is made, by `wait_end_of_query=0`.
     """
 
     sql: bytes
@@ -80,6 +81,7 @@ class Request:
     settings: Mapping[str, str]
     database: str
     query_id: str
+    streamed: bool = False
 
 
 def parse_request(
@@ -119,6 +121,7 @@ def parse_request(
         settings=_settings(fields) | ({"readonly": "2"} if read_only else {}),
         database=fields.get("database", ""),
         query_id=_HEADER_UNSAFE.sub("", fields.get("query_id", "")),
+        streamed=insert is None and fields.get("wait_end_of_query") == "0",
     )
 
 
@@ -136,6 +139,15 @@ def split_insert(url_sql: bytes, body: bytes | bytearray) -> tuple[bytes, Insert
         data = memoryview(body)[0 if url_sql else header.end() :]
         return header["sql"], Insert((header["format"] or b"Values").decode(), data)
     return (url_sql + b"\n" + body if url_sql and body else url_sql or bytes(body)), None
+
+
+def without_format(sql: bytes) -> bytes:
+    """Return a statement without the FORMAT clause that it may end with.
+
+    >>> without_format(b"SELECT 1 FORMAT CSV;")
+    b'SELECT 1 '
+    """
+    return _FORMAT_AT_END.sub(b"", sql)
 
 
 def _brings_data(header: re.Match[bytes], *, in_url: bool) -> bool:

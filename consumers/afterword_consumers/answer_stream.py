@@ -1,0 +1,71 @@
+"""Read an answer of ClickHouse's while it is being made, and see it when it breaks off.
+
+    for piece in read_answer(response): ...
+
+The status is sent before the first row, so an error after it comes inside the body: a block that
+begins with `__exception__` and the tag of the header `X-ClickHouse-Exception-Tag`, which no row can know.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Final, Protocol
+
+from urllib3.exceptions import HTTPError
+
+from afterword_schemas import StoreError
+
+_PIECE_BYTES: Final = 1 << 18
+_LONGEST_ERROR_BYTES: Final = 1 << 16
+
+
+class Answer(Protocol):
+    """What is needed of a response of urllib3."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name, whatever its case."""
+
+    def stream(self, amt: int) -> Iterator[bytes]:
+        """Yield the body in pieces of at most so many bytes."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+def read_answer(answer: Answer) -> Iterator[bytes]:
+    """Yield the body; the answer is closed in the end, also where the reader stops early.
+
+    Raises:
+        StoreError: The server said that it failed on the way; what was yielded is a part.
+        HTTPError: The connection broke.
+    """
+    tag = answer.headers.get("X-ClickHouse-Exception-Tag", "")
+    pieces = answer.stream(_PIECE_BYTES)
+    try:
+        yield from _until_mark(pieces, f"__exception__\r\n{tag}\r\n".encode()) if tag else pieces
+    finally:
+        answer.close()
+
+
+def _until_mark(pieces: Iterator[bytes], mark: bytes) -> Iterator[bytes]:
+    """Yield pieces, always keeping back what may be the beginning of the mark."""
+    kept = b""
+    for piece in pieces:
+        kept += piece
+        rows, found, error = kept.partition(mark)
+        if found:
+            yield rows
+            raise StoreError(_error(error, pieces))
+        kept = rows[max(0, len(rows) - len(mark) + 1) :]
+        yield rows[: len(rows) - len(kept)]
+    yield kept
+
+
+def _error(begun: bytes, pieces: Iterator[bytes]) -> str:
+    """Return the first line of the error, of which some bytes were read."""
+    with suppress(HTTPError):  # that the connection ends here is the server's way
+        for piece in pieces:
+            begun += piece
+            if len(begun) > _LONGEST_ERROR_BYTES:
+                break
+    return begun.split(b"\n", 1)[0].decode(errors="replace").strip()[:500]
