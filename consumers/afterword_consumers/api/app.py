@@ -15,7 +15,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from afterword_consumers.api import index, questions
+from afterword_consumers.api import (
+    index,
+    known_paths,
+    questions,
+    refused,
+    status,
+    trace_routes,
+)
 from afterword_consumers.api.budgets import Connection
 from afterword_consumers.api.errors import ApiError
 from afterword_consumers.api.service import Admit, Api, ApiOptions, ClientGoneError, FreshnessReader
@@ -53,7 +60,15 @@ def create_api(
         api.close()
 
     app = Starlette(
-        routes=[*questions.ROUTES, *index.ROUTES, *operations],
+        routes=[
+            *questions.ROUTES,
+            *known_paths.ROUTES,
+            *trace_routes.ROUTES,
+            *status.ROUTES,
+            *refused.ROUTES,
+            *index.ROUTES,
+            *operations,
+        ],
         exception_handlers={
             ApiError: _answer_error,
             HTTPException: _answer_http_error,

@@ -103,7 +103,7 @@ class Served:
         )
 
     def reject(self, offset: int, payload: bytes, **fields: Any) -> None:
-        """Store a refused message of partition 3."""
+        """Store a refused message of partition 3, refused so many seconds after `START`."""
         row = {
             "kafka_topic": "feedback.events",
             "topic_id": "T",
@@ -116,12 +116,10 @@ class Served:
             "detail": "there is no such field",
             **fields,
         }
-        sets = ", ".join(
-            f"unhex('{payload.hex()}')" if name == "payload" else f"'{value}'"
-            for name, value in {**row, "payload": payload}.items()
-        )
+        names, values = ", ".join(row), ", ".join(map(repr, row.values()))
         self.clickhouse.command(
-            f"INSERT INTO feedback_rejected ({', '.join(row)}, payload) SELECT {sets}"
+            f"INSERT INTO feedback_rejected ({names}, payload) "
+            f"SELECT {values}, unhex('{payload.hex()}')"
         )
 
     def get(self, path: str, project: str | None = None, **parameters: Any) -> Any:

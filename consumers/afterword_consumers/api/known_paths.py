@@ -1,0 +1,51 @@
+"""`/api/paths`: what can be asked about.
+
+GET /api/paths?prefix=feedback.&measured=true
+"""
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from afterword_consumers.api.json_answers import json_answer
+from afterword_consumers.api.service import api_of
+from afterword_consumers.paths import KnownPath, find_paths
+
+ONE: Final = ("prefix", "measured", "limit")
+USUAL_LIMIT: Final = 1_000
+MAX_LIMIT: Final = 10_000
+
+_MEASURED: Final = ("events", "share_percent", "distinct")
+
+
+async def paths(request: Request) -> Response:
+    """List the paths that feedback has."""
+    api = api_of(request)
+    asked = api.read(request, one=ONE)
+    measured = asked.arguments.flag("measured")
+    limit = asked.arguments.count("limit", usual=USUAL_LIMIT, most=MAX_LIMIT)
+    prefix = asked.arguments.text("prefix") or ""
+    found = await api.ask(
+        request,
+        lambda database: find_paths(
+            database,
+            project=asked.project,
+            prefix=prefix,
+            measured=measured,
+            limit=limit + 1,
+            budget=database.budget,
+        ),
+    )
+    listed = [_path(one, measured=measured) for one in found[:limit]]
+    return json_answer({"paths": listed, "more": len(found) > limit})
+
+
+ROUTES: Final = [Route("/api/paths", paths, methods=["GET"])]
+
+
+def _path(one: KnownPath, *, measured: bool) -> dict[str, Any]:
+    found = asdict(one)
+    return found if measured else {k: v for k, v in found.items() if k not in _MEASURED}

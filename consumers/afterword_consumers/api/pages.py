@@ -1,0 +1,80 @@
+"""Pages of a long list: each names where the next one begins.
+
+    after = read_cursor(arguments.text("cursor"), str, int)     # a tuple, or None for the first page
+    page = Page.of(found, limit, lambda last: (last.name, last.number))
+
+A cursor is a place in the order, not a number of rows: what comes in meanwhile moves nothing.
+"""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Self, TypeVar
+from uuid import UUID
+
+from afterword_consumers.api.errors import ApiError
+
+_MOST: Final = 2**63
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[_Item]):
+    """A page.
+
+    Attributes:
+        items: What is on it.
+        next: The cursor of the next one; None on the last.
+    """
+
+    items: Sequence[_Item]
+    next: str | None
+
+    @classmethod
+    def of(
+        cls, found: Sequence[_Item], limit: int, place: Callable[[_Item], Sequence[str | int]]
+    ) -> Self:
+        """Make a page of what was found with one more than `limit`, which shows that there is more."""
+        if len(found) <= limit:
+            return cls(found, None)
+        items = found[:limit]
+        raw = json.dumps(place(items[-1])).encode()
+        return cls(items, urlsafe_b64encode(raw).decode().rstrip("="))
+
+
+def read_cursor(cursor: str | None, *types: type[str | int | UUID]) -> tuple[Any, ...] | None:
+    """Return the place that a cursor names, a value of each of the types; a UUID as text.
+
+    Raises:
+        ApiError: 400 where no page has given that cursor.
+    """
+    if cursor is None:
+        return None
+    place = _decode(cursor)
+    if len(place) != len(types) or not all(map(_fits, place, types)):
+        raise ApiError(
+            400,
+            "invalid_cursor",
+            "No page of this list has given this cursor.",
+            "Take next of the page before, or leave cursor out for the first page.",
+        )
+    return tuple(place)
+
+
+def _decode(cursor: str) -> list[Any]:
+    """Return what is in a cursor; nothing where it is none."""
+    try:
+        place = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, RecursionError):
+        return []
+    return place if isinstance(place, list) else []
+
+
+def _fits(each: object, kind: type[str | int | UUID]) -> bool:
+    try:
+        if kind is int:
+            return type(each) is int and 0 <= each < _MOST
+        return isinstance(each, str) and bool(UUID(each) if kind is UUID else each.encode() or True)
+    except ValueError:  # no UUID, or half of a surrogate pair
+        return False

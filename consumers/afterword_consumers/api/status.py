@@ -1,0 +1,79 @@
+"""`/api/status`: how fresh the tables are, how far the workers are behind, what is stored and refused."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from afterword_consumers.api.budgets import BudgetedDatabase
+from afterword_consumers.api.json_answers import json_answer, rfc3339
+from afterword_consumers.api.service import Api, api_of
+from afterword_consumers.freshness import Freshness
+from afterword_consumers.query.parameters import Parameters
+from afterword_consumers.refusals import count_refusals
+from afterword_schemas import AfterwordError
+
+_REJECTED_WITHIN: Final = timedelta(hours=24)
+
+
+async def status(request: Request) -> Response:
+    """Tell how far everything is."""
+    api = api_of(request)
+    asked = api.read(request, one=())
+    freshness = await api.freshness.look()  # before the tables are read
+    lag, lag_note = await _lag(api)
+    stored, rejected = await api.ask(
+        request,
+        lambda database: (
+            _count_stored(database, asked.project),
+            count_refusals(
+                database,
+                project=asked.project,
+                since=datetime.now(UTC) - _REJECTED_WITHIN,
+                budget=database.budget,
+            ),
+        ),
+    )
+    return json_answer(
+        {
+            "project": asked.project,
+            "freshness": freshness_json(freshness),
+            "lag": lag,
+            "lag_note": lag_note,
+            "stored": stored,
+            "rejected_24h": [{"code": code, "count": count} for code, count in rejected.items()],
+        }
+    )
+
+
+ROUTES: Final = [Route("/api/status", status, methods=["GET"])]
+
+
+def freshness_json(freshness: Freshness) -> dict[str, Any]:
+    """Return the freshness as every answer tells it."""
+    until = freshness.complete_until
+    return {
+        "complete_until": None if until is None else rfc3339(int(until.timestamp() * 1000)),
+        "waiting": freshness.waiting,
+        "note": freshness.note or None,
+    }
+
+
+async def _lag(api: Api) -> tuple[Sequence[dict[str, int]] | None, str | None]:
+    """Return the lag of each partition, or None and why it is not known."""
+    try:
+        lags = await api.lag.look()
+    except AfterwordError:
+        return None, "Kafka does not tell how far the workers are."
+    return [{"partition": at.partition, "lag": at.lag} for at in lags], None
+
+
+def _count_stored(database: BudgetedDatabase, project: str | None) -> int:
+    parameters = Parameters()
+    where = "" if project is None else f" WHERE project = {parameters.text(project)}"
+    sql = f"SELECT count() FROM feedback_current{where}"
+    ((count,),) = database.query(sql, parameters.values, database.budget.settings()).rows
+    return int(count or 0)

@@ -1,0 +1,253 @@
+"""Which traces have feedback, and what it says in short.
+
+    found = find_traces(database, TraceFilter(project="acme", since="7d"), now=now, limit=50)
+    found[0].trace_id, found[0].weighted_avg, found[0].pairs
+
+Each feedback counts once, in its latest state, and never after it was taken back. Traces of two projects
+that have the same id are two traces. `trace_feedback` reads all of one.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from afterword_consumers.query import Budget, Cell, Database, QuestionError
+from afterword_consumers.query.conditions import Scope, condition, since_until
+from afterword_consumers.query.filters import parse_filter
+from afterword_consumers.query.parameters import Parameters
+from afterword_consumers.query.times import parse_moment, parse_zone
+
+MAX_PAIRS: Final = 100
+"""Value:weight pairs told of one trace, the most frequent ones."""
+
+MAX_SESSIONS: Final = 10
+"""Session ids told of one trace."""
+
+GROUND_TRUTH: Final = "feedback.ground_truth"
+"""The path, and the beginning of the paths, that say what the answer should have been."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFilter:
+    """Whose feedback is looked at.
+
+    Attributes:
+        project: The tenant; None looks at all.
+        where: Filters that must all hold, in the grammar of questions.
+        since: The earliest `created_at`: a duration before now, a date or a time.
+        until: The end of `created_at`, itself excluded; likewise.
+        timezone: Where dates without an offset are meant.
+    """
+
+    project: str | None = None
+    where: tuple[str, ...] = ()
+    since: str | None = None
+    until: str | None = None
+    timezone: str = "UTC"
+
+    def conditions(self, parameters: Parameters, now: datetime) -> list[str]:
+        """Return the conditions in SQL.
+
+        Raises:
+            QuestionError: A filter or a time is not of its form, or `since` is not before `until`.
+        """
+        zone = parse_zone(self.timezone)
+        since, until = (
+            None if text is None else parse_moment(text, now=now, zone=zone)
+            for text in (self.since, self.until)
+        )
+        if since is not None and until is not None and since >= until:
+            raise QuestionError("since is not before until.", "Exchange them, or leave one out.")
+        scope = Scope(parameters, now, zone)
+        return [
+            *_of(self.project, parameters),
+            "trace_id != ''",
+            *since_until(since, until, parameters),
+            *(condition(parse_filter(text), scope) for text in self.where),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A value with its weight, and how often they were given together."""
+
+    value: int
+    weight: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What the feedback that passed the filter says of one trace.
+
+    Attributes:
+        feedback: How many there are.
+        sessions: In how many sessions.
+        session_ids: Their ids, or any `MAX_SESSIONS` of them, in order.
+        first_ms: The first `created_at`, in milliseconds since 1970.
+        last_ms: The last one.
+        weighted_avg: Sum of value by weight over the sum of weights; None where that is 0.
+        pairs: The most frequent first, at most `MAX_PAIRS`.
+        ground_truth: Whether any of it says what the answer should have been.
+    """
+
+    project: str
+    trace_id: str
+    feedback: int
+    sessions: int
+    session_ids: tuple[str, ...]
+    first_ms: int
+    last_ms: int
+    weighted_avg: float | None
+    pairs: tuple[Pair, ...]
+    ground_truth: bool
+
+    @property
+    def place(self) -> "TracePlace":
+        """Where it stands in the order."""
+        return TracePlace(self.last_ms, self.project, self.trace_id)
+
+
+@dataclass(frozen=True, slots=True)
+class TracePlace:
+    """A place in the order of traces; the next page begins behind it."""
+
+    last_ms: int
+    project: str
+    trace_id: str
+
+
+def find_traces(
+    database: Database,
+    which: TraceFilter,
+    *,
+    now: datetime,
+    limit: int,
+    after: TracePlace | None = None,
+    budget: Budget | None = None,
+) -> list[Trace]:
+    """Return traces, those with the newest feedback first.
+
+    Args:
+        database: Where to look.
+        which: The feedback that is looked at, and counted.
+        now: An aware time that durations count from.
+        limit: How many traces at most.
+        after: Where the page before ended.
+        budget: What each of the three statements may cost.
+
+    Raises:
+        QuestionError: As for `TraceFilter.conditions`.
+    """
+    settings = (budget or Budget()).settings()
+    parameters = Parameters()
+    conditions = which.conditions(parameters, now)
+    behind = "" if after is None else f"\nHAVING {_behind(after, parameters)}"
+    sql = f"""\
+SELECT project, trace_id, toUnixTimestamp64Milli(max(created_at)) AS last_ms
+FROM feedback_current
+WHERE {_and(conditions)}
+GROUP BY project, trace_id{behind}
+ORDER BY last_ms DESC, project DESC, trace_id DESC
+LIMIT {parameters.count(limit)}"""
+    rows = database.query(sql, parameters.values, settings).rows
+    keys = [(str(project), str(trace_id)) for project, trace_id, _ in rows]
+    if not keys:
+        return []
+    parameters = Parameters()
+    among = ", ".join(parameters.text(trace_id) for _, trace_id in keys)
+    where = _and([*which.conditions(parameters, now), f"trace_id IN ({among})"])
+    summaries = _summaries(database, where, parameters, settings)
+    pairs = _pairs(database, where, parameters, settings)
+    return [_trace(key, summaries[key], pairs.get(key, [])) for key in keys if key in summaries]
+
+
+_Key = tuple[str, str]
+"""Project and trace id."""
+
+_PATHS: Final = "arrayConcat(mapKeys(numbers), mapKeys(booleans), mapKeys(strings))"
+_SUMMARY: Final = f"""\
+SELECT
+    project,
+    trace_id,
+    count(),
+    uniqExactIf(session_id, session_id != ''),
+    toJSONString(arraySort(groupUniqArrayIf({MAX_SESSIONS})(session_id, session_id != ''))),
+    toUnixTimestamp64Milli(min(created_at)),
+    toUnixTimestamp64Milli(max(created_at)),
+    sumIf(weight, value IS NOT NULL) AS weights,
+    if(weights > 0, sum(value * weight) / weights, NULL),
+    max(arrayExists(path -> path = '{GROUND_TRUTH}' OR startsWith(path, '{GROUND_TRUTH}.'), {_PATHS}))
+FROM feedback_current
+WHERE {{where}}
+GROUP BY project, trace_id"""
+_PAIRS: Final = f"""\
+SELECT project, trace_id, value, weight, count() AS n
+FROM feedback_current
+WHERE {{where}} AND value IS NOT NULL
+GROUP BY project, trace_id, value, weight
+ORDER BY n DESC, value DESC, weight DESC
+LIMIT {MAX_PAIRS} BY project, trace_id"""
+
+
+def _summaries(
+    database: Database,
+    where: str,
+    parameters: Parameters,
+    settings: Mapping[str, int | float],
+) -> dict[_Key, Sequence[Cell]]:
+    table = database.query(_SUMMARY.format(where=where), parameters.values, settings)
+    return {(str(row[0]), str(row[1])): row[2:] for row in table.rows}
+
+
+def _pairs(
+    database: Database,
+    where: str,
+    parameters: Parameters,
+    settings: Mapping[str, int | float],
+) -> dict[_Key, list[Pair]]:
+    found: dict[_Key, list[Pair]] = {}
+    table = database.query(_PAIRS.format(where=where), parameters.values, settings)
+    for project, trace_id, value, weight, count in table.rows:
+        pair = Pair(_whole(value), float(weight or 0), _whole(count))
+        found.setdefault((str(project), str(trace_id)), []).append(pair)
+    return found
+
+
+def _trace(key: _Key, summary: Sequence[Cell], pairs: Sequence[Pair]) -> Trace:
+    count, sessions, session_ids, first_ms, last_ms, _, average, ground_truth = summary
+    return Trace(
+        *key,
+        feedback=_whole(count),
+        sessions=_whole(sessions),
+        session_ids=tuple(json.loads(str(session_ids))),
+        first_ms=_whole(first_ms),
+        last_ms=_whole(last_ms),
+        weighted_avg=None if average is None else float(average),
+        pairs=tuple(pairs),
+        ground_truth=bool(ground_truth),
+    )
+
+
+def _of(project: str | None, parameters: Parameters) -> list[str]:
+    return [] if project is None else [f"project = {parameters.text(project)}"]
+
+
+def _behind(after: TracePlace, parameters: Parameters) -> str:
+    last = _whole_number(after.last_ms, parameters)
+    project, trace_id = parameters.text(after.project), parameters.text(after.trace_id)
+    return f"(last_ms, project, trace_id) < ({last}, {project}, {trace_id})"
+
+
+def _whole_number(number: int, parameters: Parameters) -> str:
+    return f"toInt64({parameters.text(str(number))})"
+
+
+def _and(conditions: Sequence[str]) -> str:
+    return "\n  AND ".join(conditions)
+
+
+def _whole(cell: Cell) -> int:
+    return int(cell or 0)
