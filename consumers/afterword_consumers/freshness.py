@@ -82,7 +82,7 @@ class FreshnessBook:
     def close(self) -> None:
         """Close the connection, if one was opened."""
         with self._reading:
-            self._reader = None
+            self._drop()
 
     def _read(self) -> Freshness:
         asked_at = datetime.now(
@@ -101,6 +101,11 @@ class FreshnessBook:
             away = f"Kafka does not answer at {self._bootstrap_servers}"
             return Freshness(None, None, f"{away}, so {_UNKNOWN}")
         return judge(lags, asked_at)
+
+    def _drop(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
 
 
 _UNKNOWN: Final = "how complete this is, is not known."

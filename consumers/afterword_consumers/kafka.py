@@ -39,7 +39,7 @@ _OWN_SETTINGS: Final = {
     "isolation.level": "read_committed",
 }
 _READER_SETTINGS: Final = {
-    "client.id": "afterword-receipts",
+    "client.id": "afterword-reader",
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
     "isolation.level": "read_committed",

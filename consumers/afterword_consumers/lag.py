@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     TopicCollection,
@@ -25,6 +24,7 @@ from confluent_kafka.admin._listoffsets import (  # the package exports them wit
 )
 
 from afterword_consumers.completeness import from_metadata
+from afterword_consumers.kafka import Reader
 from afterword_consumers.topics import explain, known_id
 from afterword_schemas import SetupError, StoreError
 
@@ -91,6 +91,8 @@ class LagReader:
         self._errors: list[KafkaError] = []  # no method of this object: neither keeps the other
         own = {"error_cb": self._errors.append, "log_level": 0}
         self._admin = _connect(bootstrap_servers, {**settings, **own})
+        self._settings = settings
+        self._readers: dict[str, Reader] = {}
 
     def read(self, topic: str, group: str, timeout_s: float) -> list[PartitionLag]:
         """Ask for every partition of a topic, in order: what is committed first, then the ends.
@@ -129,8 +131,11 @@ class LagReader:
 
     def _partitions(self, topic: str, deadline_s: float) -> tuple[list[int], bool]:
         """Return the partitions, and whether the broker has ids for topics."""
-        self._admin.poll(0)
-        self._errors.clear()  # of earlier: a connection that lay idle is closed, and made again
+        if (
+            self._readers
+        ):  # not the first time: a connection that lay idle was closed, is made again
+            self._admin.poll(0)
+            self._errors.clear()
         try:
             found = self._admin.list_topics(topic, timeout=min(_CONNECT_S, _left_s(deadline_s)))
         except KafkaException:
@@ -145,25 +150,33 @@ class LagReader:
     def _committed(
         self, places: list[TopicPartition], group: str, timeout_s: float
     ) -> dict[int, TopicPartition]:
-        request = [ConsumerGroupTopicPartitions(group, places)]
-        future = self._admin.list_consumer_group_offsets(request, request_timeout=timeout_s)[group]
-        try:
-            found = future.result().topic_partitions
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:  # nobody has joined it yet
-                return {}
-            raise
-        for place in found or ():
+        # By a consumer that never joins: the admin client's own request ends the whole process by a
+        # segmentation fault while the coordinator is moving or not there yet (librdkafka 2.16.0,
+        # https://github.com/confluentinc/librdkafka/issues/5040).
+        if group not in self._readers:
+            servers = self._bootstrap_servers
+            self._readers[group] = Reader(servers, group=group, settings=self._settings)
+        found = self._readers[group].committed(places, timeout=timeout_s)
+        for place in found:
             if place.error is not None:
                 raise KafkaException(place.error)
-        return {place.partition: place for place in found or () if place.offset >= 0}
+        return {place.partition: place for place in found if place.offset >= 0}
+
+    def close(self) -> None:
+        """Close the connections."""
+        while self._readers:
+            self._readers.popitem()[1].close()
 
 
 def read_lag(
     bootstrap_servers: str, topic: str, group: str, settings: Mapping[str, Any]
 ) -> list[PartitionLag]:
     """Ask the broker once for the lag of every partition; errors as for `LagReader`."""
-    return LagReader(bootstrap_servers, settings).read(topic, group, _TIMEOUT_S)
+    reader = LagReader(bootstrap_servers, settings)
+    try:
+        return reader.read(topic, group, _TIMEOUT_S)
+    finally:
+        reader.close()
 
 
 def find_partitions(

@@ -1,0 +1,466 @@
+"""Until when the tables are complete: on a model of everything that can happen, and on the real Kafka."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from afterword_consumers import freshness
+from afterword_consumers.completeness import Completeness, from_metadata, to_metadata
+from afterword_consumers.freshness import Freshness, FreshnessBook, judge
+from afterword_consumers.kafka import KafkaSource
+from afterword_consumers.lag import PartitionLag, read_lag
+from afterword_consumers.source import Committed, LogEnds
+from afterword_stack.local.kafka import KafkaNode
+from afterword_stack.local.mock_kafka import MockKafkaNode
+
+NOBODY = "127.0.0.1:1"
+NOW = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
+PARTITIONS = range(3)
+
+
+def ago(seconds: float) -> datetime:
+    """Return a time before NOW."""
+    return NOW - timedelta(seconds=seconds)
+
+
+class Pipeline(RuleBasedStateMachine):
+    """A topic, two workers that ask, store, commit, die and take over, and a reader, step by step.
+
+    Its clock tells microseconds, as datetimes do. `tables` is how far each partition is stored.
+    """
+
+    @initialize()
+    def begin(self) -> None:
+        """Nothing is published, and no worker has come."""
+        self.now = NOW
+        self.log: dict[int, list[datetime]] = {p: [] for p in PARTITIONS}
+        self.held: dict[int, int | None] = dict.fromkeys(PARTITIONS)
+        self.begins = dict.fromkeys(PARTITIONS, 0)
+        self.tables = dict.fromkeys(PARTITIONS, 0)
+        self.group: dict[int, tuple[int, str | None]] = {}
+        self.owner: dict[int, int | None] = dict.fromkeys(PARTITIONS)
+        self.position = dict.fromkeys(PARTITIONS, 0)
+        self.stored = dict.fromkeys(PARTITIONS, 0)
+        self.workers = [Completeness(), Completeness()]
+        self.asked: list[datetime | None] = [None, None]
+        self.answers: list[LogEnds | None] = [None, None]
+        self.read_at: datetime | None = None
+        self.read_group: dict[int, tuple[int, str | None]] | None = None
+
+    @rule(microseconds=st.sampled_from([1, 400, 1000, 2500, 1_000_000]))
+    def tick(self, microseconds: int) -> None:
+        """Time passes."""
+        self.now += timedelta(microseconds=microseconds)
+
+    @rule(p=st.sampled_from(PARTITIONS), count=st.integers(1, 3))
+    def publish(self, p: int, count: int) -> None:
+        """Messages are appended; those after an open transaction wait to be readable."""
+        self.log[p] += [self.now] * count
+
+    @rule(p=st.sampled_from(PARTITIONS))
+    def open_or_end_a_transaction(self, p: int) -> None:
+        """From its first message on nothing can be read; afterwards all of it."""
+        self.held[p] = len(self.log[p]) if self.held[p] is None else None
+
+    @rule(p=st.sampled_from(PARTITIONS))
+    def delete_what_is_committed(self, p: int) -> None:
+        """Old messages go from the topic."""
+        self.begins[p] = max(self.begins[p], self.group.get(p, (0, None))[0])
+
+    @rule(p=st.sampled_from(PARTITIONS), worker=st.integers(0, 1))
+    def rebalance(self, p: int, worker: int) -> None:
+        """A worker takes a partition over from what is committed, whoever had it."""
+        before = self.owner[p]
+        if before is not None:
+            self.workers[before].forget([p])
+        offset, metadata = self.group.get(p, (0, None))
+        self.owner[p], self.position[p], self.stored[p] = worker, offset, offset
+        mark = from_metadata(metadata)
+        self.workers[worker].assign({p: Committed(offset, mark[1] if mark else None)}, self.now)
+
+    @rule(worker=st.integers(0, 1))
+    def die(self, worker: int) -> None:
+        """A worker is gone with all that it knew; what it stored is in the tables."""
+        self.workers[worker] = Completeness()
+        self.asked[worker] = self.answers[worker] = None
+        self.owner = {p: None if one == worker else one for p, one in self.owner.items()}
+
+    @rule(p=st.sampled_from(PARTITIONS))
+    def fetch(self, p: int) -> None:
+        """The owner reads on."""
+        readable = len(self.log[p]) if self.held[p] is None else self.held[p]
+        if self.owner[p] is not None:
+            self.position[p] = max(self.position[p], readable or 0)
+
+    @rule(p=st.sampled_from(PARTITIONS))
+    def store(self, p: int) -> None:
+        """ClickHouse acknowledges what the owner has read."""
+        if self.owner[p] is not None:
+            self.stored[p] = self.position[p]
+            self.tables[p] = max(self.tables[p], self.stored[p])
+
+    @rule(worker=st.integers(0, 1))
+    def commit(self, worker: int) -> None:
+        """A worker commits what is acknowledged."""
+        mine = [p for p in PARTITIONS if self.owner[p] == worker]
+        self._commit(worker, {p: self.stored[p] for p in mine})
+
+    @rule(worker=st.integers(0, 1))
+    def renew(self, worker: int) -> None:
+        """A worker with nothing to commit commits again, with later times."""
+        self._commit(worker, self.workers[worker].overdue(timedelta(0)))
+
+    @rule(worker=st.integers(0, 1))
+    def ask(self, worker: int) -> None:
+        """A worker notes the time and sends its question."""
+        if self.asked[worker] is None:
+            self.asked[worker] = self.now
+
+    @rule(worker=st.integers(0, 1))
+    def answer(self, worker: int) -> None:
+        """The broker tells the ends as they are now."""
+        asked_at = self.asked[worker]
+        if asked_at is not None and self.answers[worker] is None:
+            self.answers[worker] = LogEnds(asked_at, {p: len(log) for p, log in self.log.items()})
+
+    @rule(worker=st.integers(0, 1))
+    def learn(self, worker: int) -> None:
+        """The answer arrives."""
+        if (answer := self.answers[worker]) is not None:
+            self.workers[worker].learn(answer)
+            self.asked[worker] = self.answers[worker] = None
+
+    @rule()
+    def read_begins(self) -> None:
+        """A reader notes the time, and Kafka tells what is committed."""
+        self.read_at, self.read_group = self.now, dict(self.group)
+
+    @precondition(lambda self: self.read_group is not None)
+    @rule()
+    def read_ends(self) -> None:
+        """Kafka tells the ends, and no message before the answer's time is missing in the tables."""
+        assert self.read_at is not None
+        assert self.read_group is not None
+        lags = [self._lag(p, self.read_group.get(p)) for p in PARTITIONS]
+        self.read_group = None
+        until = judge(lags, self.read_at).complete_until
+        if until is not None:
+            missing = [self.log[p][self.tables[p]] for p in PARTITIONS if self._is_behind(p)]
+            assert all(until <= published for published in missing), (until, missing)
+
+    def _commit(self, worker: int, offsets: Mapping[int, int]) -> None:
+        times = self.workers[worker].proven(offsets)
+        for p, offset in offsets.items():
+            self.group[p] = offset, to_metadata("id", times[p]) if p in times else None
+        self.workers[worker].record(offsets, times)
+
+    def _is_behind(self, p: int) -> bool:
+        return self.tables[p] < len(self.log[p])
+
+    def _lag(self, p: int, committed: tuple[int, str | None] | None) -> PartitionLag:
+        begin, end = self.begins[p], len(self.log[p])
+        if committed is None:
+            return PartitionLag(p, None, begin, end)
+        mark = from_metadata(committed[1])
+        return PartitionLag(p, committed[0], begin, end, mark[1] if mark else None)
+
+
+def test_the_answer_never_says_too_much() -> None:
+    """Whatever happens, in whatever order: see `Pipeline.read_ends`."""
+    run_state_machine_as_test(
+        Pipeline, settings=settings(max_examples=300, stateful_step_count=60, deadline=None)
+    )
+
+
+@pytest.mark.parametrize(
+    ("lags", "expected"),
+    [
+        ([PartitionLag(0, 8, 0, 8), PartitionLag(1, None, 0, 0)], Freshness(NOW, 0)),
+        ([PartitionLag(0, 8, 8, 8, ago(3600))], Freshness(NOW, 0)),
+        (
+            [PartitionLag(0, 8, 0, 8), PartitionLag(1, 5, 0, 9, ago(2))],
+            Freshness(ago(2), 4),
+        ),
+        (
+            [PartitionLag(0, 1, 0, 2, ago(31)), PartitionLag(1, 5, 0, 9, ago(2))],
+            Freshness(ago(31), 5, "The worker is behind, or stopped: 5 messages wait."),
+        ),
+        (
+            [PartitionLag(0, 1, 0, 2), PartitionLag(1, 5, 0, 5, ago(2))],
+            Freshness(None, 1, "The worker is behind, or stopped: 1 message waits."),
+        ),
+        (
+            [PartitionLag(0, 0, 0, 12_000), PartitionLag(1, None, 0, 1)],
+            Freshness(None, 12_001, "The worker is behind, or stopped: 12,001 messages wait."),
+        ),
+        (
+            [PartitionLag(0, None, 5, 8), PartitionLag(1, None, 0, 0)],
+            Freshness(None, 3, "No worker has read this topic yet."),
+        ),
+        (
+            [PartitionLag(0, 3, 5, 5)],
+            Freshness(None, 0, "Kafka has deleted messages before a worker read them."),
+        ),
+        (
+            [PartitionLag(0, 9, 0, 3)],
+            Freshness(
+                None,
+                0,
+                "The topic ends before the place that the workers have reached: messages were lost "
+                "in Kafka, or the topic was made anew.",
+            ),
+        ),
+        ([PartitionLag(0, 1, 0, 2, NOW + timedelta(hours=1))], Freshness(NOW, 1)),
+    ],
+)
+def test_the_last_partition_decides(lags: Sequence[PartitionLag], expected: Freshness) -> None:
+    """The earliest time counts; one that is not known leaves all unknown; a note says why."""
+    assert judge(lags, NOW) == expected
+
+
+class Deaf:
+    """A listener that does nothing."""
+
+    def on_assigned(self, committed: Mapping[int, Committed]) -> None:
+        """See `RebalanceListener`."""
+
+    def on_revoked(self, partitions: Collection[int]) -> None:
+        """See `RebalanceListener`."""
+
+    def on_lost(self, partitions: Collection[int]) -> None:
+        """See `RebalanceListener`."""
+
+
+class Topic:
+    """A topic of four partitions, a group that reads it, and a book about it."""
+
+    def __init__(self, bootstrap_servers: str, name: str) -> None:
+        self.servers, self.name, self.group = bootstrap_servers, name, f"{name}-group"
+        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 0})
+        self.book = FreshnessBook(bootstrap_servers, topic=name, group=self.group)
+
+    def publish(self, partition: int, *, timestamp_ms: int = 0) -> None:
+        """Append a message, and wait for the broker to have it."""
+        self._producer.produce(self.name, b"x", partition=partition, timestamp=timestamp_ms)
+        assert self._producer.flush(20) == 0
+
+    def commit(self, offsets: Mapping[int, int], caught_up: datetime | None = None) -> None:
+        """Commit as a worker would."""
+        source = KafkaSource(self.servers, topic=self.name, group=self.group)
+        metadata = None if caught_up is None else to_metadata(source.topic_id, caught_up)
+        source.close()
+        self.commit_raw(offsets, metadata)
+
+    def commit_raw(self, offsets: Mapping[int, int], metadata: str | None) -> None:
+        """Commit as anything might."""
+        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": self.group})
+        places = [
+            TopicPartition(self.name, p, offset, metadata)
+            if metadata
+            else TopicPartition(self.name, p, offset)
+            for p, offset in offsets.items()
+        ]
+        consumer.commit(offsets=places, asynchronous=False)
+        consumer.close()
+
+
+@pytest.fixture
+def followed(kafka: KafkaNode, topic: str) -> Iterator[Topic]:
+    """A fresh one."""
+    one = Topic(kafka.bootstrap_servers, topic)
+    yield one
+    one.book.close()
+
+
+@pytest.mark.services
+def test_without_a_worker_nothing_is_known(followed: Topic) -> None:
+    """Messages wait and nobody has ever read any."""
+    followed.publish(0)
+    followed.publish(2)
+    assert followed.book.read() == Freshness(None, 2, "No worker has read this topic yet.")
+
+
+@pytest.mark.services
+def test_an_empty_topic_is_complete(followed: Topic) -> None:
+    """Nothing was published, so nothing is missing, worker or none."""
+    before = datetime.now(UTC)
+    fresh = followed.book.read()
+    assert fresh.complete_until is not None
+    assert before <= fresh.complete_until <= datetime.now(UTC)
+    assert (fresh.waiting, fresh.note) == (0, "")
+
+
+@pytest.mark.services
+def test_a_group_that_has_everything_is_complete_until_the_question(followed: Topic) -> None:
+    """Whatever its last commit says, and whatever clock the producers have."""
+    hour_ahead_ms = int(time.time() * 1000) + 3_600_000
+    followed.publish(0, timestamp_ms=hour_ahead_ms)
+    followed.commit({0: 1}, ago(3600))
+    before = datetime.now(UTC)
+    fresh = followed.book.read()
+    assert fresh.complete_until is not None
+    assert before <= fresh.complete_until <= datetime.now(UTC)
+    assert (fresh.waiting, fresh.note) == (0, "")
+
+
+@pytest.mark.services
+def test_a_group_that_is_behind_says_what_its_worker_could_prove(followed: Topic) -> None:
+    """The earliest of its partitions, and nothing of what producers say of the time."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    hour_ahead_ms = int(time.time() * 1000) + 3_600_000
+    for partition in (0, 1, 1, 2, 3):
+        followed.publish(partition, timestamp_ms=hour_ahead_ms)
+    followed.commit({0: 0}, now - timedelta(seconds=3))
+    followed.commit({1: 1}, now - timedelta(seconds=5))
+    followed.commit({2: 1, 3: 1}, now - timedelta(hours=5))  # at their ends
+    assert followed.book.read() == Freshness(now - timedelta(seconds=5), 2)
+    followed.commit_raw({1: 1}, None)  # as kafka-consumer-groups.sh would
+    note = "The worker is behind, or stopped: 2 messages wait."
+    assert followed.book.read() == Freshness(None, 2, note)
+
+
+@pytest.mark.services
+def test_an_open_transaction_hides_nothing(followed: Topic) -> None:
+    """What others publish behind it is published, though no worker can read it yet."""
+    producer = Producer(
+        {"bootstrap.servers": followed.servers, "transactional.id": uuid.uuid4().hex}
+    )
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(followed.name, b"open", partition=0)
+    producer.flush(20)
+    followed.publish(0)
+    published = datetime.now(UTC)
+    source = KafkaSource(followed.servers, topic=followed.name, group=followed.group)
+    source.subscribe(Deaf())
+    ends = None
+    while ends is None or ends.asked_at < published:
+        assert source.poll(10, 0.05) == []
+        ends = source.log_ends() or ends
+    source.close()
+    assert ends.offsets[0] == 2  # 0 is how far the worker may read
+    followed.commit({0: 0}, ago(3600))
+    assert followed.book.read().complete_until == ago(3600)
+    assert followed.book.read().waiting == 2
+    producer.abort_transaction(20)
+
+
+@pytest.mark.services
+def test_what_is_said_of_another_topic_of_the_name_is_not_believed(followed: Topic) -> None:
+    """An offset that happens to be the end is of the topic before, and so proves nothing."""
+    followed.publish(0)
+    followed.commit_raw({0: 1}, to_metadata("AAAAAAAAAAAAAAAAAAAAAQ", datetime.now(UTC)))
+    assert followed.book.read() == Freshness(None, 1, "No worker has read this topic yet.")
+    assert read_lag(followed.servers, followed.name, followed.group, {})[0].committed is None
+
+
+@pytest.mark.services
+def test_a_topic_made_anew_starts_anew(kafka: KafkaNode, followed: Topic) -> None:
+    """Offsets and times went with the old one."""
+    followed.publish(0)
+    followed.commit({0: 1}, datetime.now(UTC))
+    admin = AdminClient({"bootstrap.servers": followed.servers})
+    admin.delete_topics([followed.name])[followed.name].result()
+    wait(lambda: followed.book.read().waiting is None)
+    assert "does not exist" in followed.book.read().note
+    kafka.create_topic(followed.name, partitions=4)
+    wait(lambda: followed.book.read().waiting == 0)
+    followed.publish(0)
+    assert followed.book.read() == Freshness(None, 1, "No worker has read this topic yet.")
+
+
+def test_without_kafka_it_says_so_soon() -> None:
+    """Nobody listens there: noticed in well under the time for an answer, each time."""
+    book = FreshnessBook(NOBODY, topic="feedback.events", group="afterword")
+    note = "Kafka does not answer at 127.0.0.1:1, so how complete this is, is not known."
+    for _ in range(2):
+        began_s = time.monotonic()
+        assert book.read() == Freshness(None, None, note)
+        assert time.monotonic() - began_s < freshness._TIMEOUT_S / 2
+    book.close()
+
+
+def test_settings_that_the_client_refuses_are_named() -> None:
+    """In the note: a question of an analyst does not fail for that."""
+    book = FreshnessBook(NOBODY, topic="t", group="g", settings={"no.such.setting": 1})
+    fresh = book.read()
+    assert (fresh.complete_until, fresh.waiting) == (None, None)
+    assert "no.such.setting" in fresh.note
+
+
+@pytest.mark.services
+def test_a_topic_that_does_not_exist_is_named(kafka: KafkaNode) -> None:
+    """In the note."""
+    book = FreshnessBook(kafka.bootstrap_servers, topic="no-such-topic", group="g")
+    assert book.read().note.startswith("Topic no-such-topic does not exist on 127.0.0.1:")
+    book.close()
+
+
+@pytest.mark.services
+def test_it_notices_that_kafka_comes_and_goes() -> None:
+    """One book, through an outage."""
+    mock = MockKafkaNode()
+    with mock:
+        mock.create_topic("t")
+        servers = mock.bootstrap_servers
+        book = FreshnessBook(servers, topic="t", group="g")
+        assert book.read().waiting == 0
+    began_s = time.monotonic()
+    assert book.read().waiting is None
+    assert time.monotonic() - began_s < freshness._TIMEOUT_S + 1
+    book.close()
+
+
+@pytest.mark.services
+def test_many_threads_may_ask_at_once(followed: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They share answers, and none gets one that was asked for before it came."""
+    followed.publish(0)
+    followed.commit({0: 1})
+    asked: list[float] = []
+    real = followed.book._read
+
+    def slowly() -> Freshness:
+        asked.append(time.monotonic())
+        all_came.wait(20)
+        return real()
+
+    monkeypatch.setattr(followed.book, "_read", slowly)
+    all_came = threading.Event()
+
+    def ask() -> bool:
+        came = datetime.now(UTC)
+        until = followed.book.read().complete_until
+        return until is not None and until >= came
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = [threads.submit(ask) for _ in range(8)]
+        wait(lambda: len(asked) == 1 and threads._work_queue.empty())
+        all_came.set()
+        assert all(answer.result() for answer in answers)
+    assert len(asked) < 8
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, looking twenty times a second."""
+    tick = threading.Event()
+    for _ in range(20 * 20):
+        if condition():
+            return
+        tick.wait(0.05)
+    pytest.fail("the condition never came true")
