@@ -14,13 +14,15 @@ def as_table(answer: Answer) -> str:
 def rows_of(series: Series) -> list[Mapping[str, object]]:
     """Return the rows of a series as a person reads them: percent signs, one cell an interval.
 
-    How many groups "other" stands for is left out where nothing is "other".
+    How many groups "other" stands for is left out where nothing is "other", and a mark where no row has
+    it.
     """
     columns = tell_apart(series.columns)
     idle = {
         column.label
         for at, column in enumerate(columns)
-        if column.name.startswith("other_") and not any(row[at] for row in series.rows)
+        if (column.name.startswith("other_") or column.kind is Kind.FLAG)
+        and not any(row[at] for row in series.rows)
     }
     return [
         {label: cell for label, cell in _cells(columns, row) if label not in idle}
@@ -44,6 +46,13 @@ def _cells(columns: Sequence[Column], row: Sequence[Cell]) -> Iterator[tuple[str
             case Kind.PERCENT:
                 unit = " %"
                 yield column.label, None if cell is None else f"{cell:.1f} %"
+            case Kind.POINTS:
+                unit = " pp"
+                yield column.label, None if cell is None else f"{cell:+.1f} pp"
+            case Kind.PROBABILITY:
+                yield column.label, None if cell is None else _probability(float(cell))
+            case Kind.FLAG:
+                yield column.label, column.label if cell else ""
             case Kind.TEXT:
                 yield column.label, "(missing)" if cell is None else cell
             case _:
@@ -56,3 +65,7 @@ def _interval(low: Cell, high: Cell, unit: str) -> str | None:
         return None
     places = 1 if unit else decimal_places(max(abs(low), abs(high)))
     return f"{low:,.{places}f} … {high:,.{places}f}{unit}"
+
+
+def _probability(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"  # noqa: PLR2004  # less is no news

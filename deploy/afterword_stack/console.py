@@ -8,6 +8,7 @@ On a terminal long work shows a bar; elsewhere a plain line now and then.
 
 import math
 import os
+import re
 import shutil
 import sys
 import time
@@ -22,6 +23,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 _LINE_EVERY_S: Final = 2.0
 _MISSING: Final = "–"
+_WRITTEN_NUMBER: Final = re.compile(r".* (%|pp)|(< )?[01]\.[0-9]{3}|")
+"""What stands to the right as a number does: shares, differences of them, p-values, and nothing."""
 
 
 def out(text: str = "") -> None:
@@ -144,7 +147,7 @@ def _cell(value: object, places: int) -> str:
 
 
 def _is_number(cell: object) -> bool:
-    return not isinstance(cell, str) or cell.endswith(" %")
+    return not isinstance(cell, str) or _WRITTEN_NUMBER.fullmatch(cell) is not None
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

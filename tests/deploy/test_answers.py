@@ -120,3 +120,21 @@ def test_csv_names_groups_and_buckets_as_they_were_asked_for() -> None:
         ["type", "week", "metadata.model", "avg", "avg_low", "avg_high"],
         ["number", "2026-01-05", 'a,"b"\n', "2.5", "1", "4"],
     ]
+
+
+def test_a_comparison_reads_as_one_line() -> None:
+    """Points have their sign and unit, a p-value three places, a mark stands only where it is due."""
+    points = Column("difference", Kind.POINTS, "difference")
+    ends = (
+        Column("difference_low", Kind.INTERVAL, "low"),
+        Column("difference_high", Kind.INTERVAL, "high"),
+    )
+    p, few = Column("p_value", Kind.PROBABILITY, "p"), Column("is_small", Kind.FLAG, "few")
+    columns = (MODEL, points, *ends, p, few)
+    found = series(columns, ("a", 20.04, 5.2, 33.4, 0.0004, False), ("b", -3, -9, 3, 0.21, True))
+    assert as_table(answered(found)).splitlines()[1:] == [
+        "metadata.model  difference           95 %        p  few",
+        "a                 +20.0 pp  5.2 … 33.4 pp  < 0.001",
+        "b                  -3.0 pp  -9.0 … 3.0 pp    0.210  few",
+    ]
+    assert "few" not in rows_of(series(columns, ("a", 1, 0, 2, 0.5, False)))[0]

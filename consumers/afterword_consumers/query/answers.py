@@ -14,7 +14,7 @@ from datetime import datetime
 from afterword_consumers.query.columns import Column
 from afterword_consumers.query.database import Cell, Database
 from afterword_consumers.query.diagnosis import explain_nothing
-from afterword_consumers.query.measures import SeriesType
+from afterword_consumers.query.measures import MIN_COMPARABLE, SeriesType
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.question import Question
 from afterword_consumers.query.statements import Budget, Statement, build
@@ -76,9 +76,19 @@ def answer(
 def _run(statement: Statement, question: Question, database: Database) -> Series:
     table = database.query(statement.sql, statement.parameters, statement.settings)
     rows = tuple(tuple(_finite(cell) for cell in row) for row in table.rows)
-    approximate = question.approximate and statement.series == SeriesType.NUMBER
-    note = "percentiles are approximate, with a rank error below 1 %" if approximate else ""
-    return Series(statement.series, statement.columns, rows, statement, note)
+    return Series(
+        statement.series, statement.columns, rows, statement, _note(question, statement, rows)
+    )
+
+
+def _note(question: Question, statement: Statement, rows: tuple[tuple[Cell, ...], ...]) -> str:
+    notes = []
+    if question.approximate and statement.series == SeriesType.NUMBER and not question.compare:
+        notes.append("percentiles are approximate, with a rank error below 1 %")
+    marks = [at for at, column in enumerate(statement.columns) if column.name == "is_small"]
+    if any(row[at] for at in marks for row in rows):
+        notes.append(f"few: fewer than {MIN_COMPARABLE}, too small to compare")
+    return "; ".join(notes)
 
 
 def _finite(cell: Cell) -> Cell:

@@ -18,8 +18,17 @@ class Kind(StrEnum):
     PERCENT = "percent"
     """0 to 100."""
 
+    POINTS = "points"
+    """Percentage points, -100 to 100: a difference of percentages."""
+
     INTERVAL = "interval"
     """One end of the 95 % confidence interval of the column before it, in that column's unit."""
+
+    PROBABILITY = "probability"
+    """0 to 1: a p-value."""
+
+    FLAG = "flag"
+    """True or false: a remark about the row, which is worth showing only where it is true."""
 
     TEXT = "text"
     """Text; None is feedback that lacks the path."""

@@ -89,7 +89,7 @@ class Field:
     def sql(self, kind: Type, parameters: Parameters) -> str:
         """Return the expression for its value of one of `types`, NULL where it is missing."""
         if self.column is None:
-            return f"{MAPS[kind]}[{parameters.text(self.name)}]"
+            return parameters.leaf(MAPS[kind], self.name)
         return _COLUMN_SQL[kind].format(self.column)
 
     def as_text(self, parameters: Parameters) -> str:

@@ -99,16 +99,37 @@ def parse_filter(text: str) -> Filter:
     tokens = _tokens(text)
     if not tokens or tokens[0] in _SYMBOLS:
         raise _error(text)
-    field = resolve(_unquote(tokens[0]))
-    if field.is_wildcard:
-        raise QuestionError(
-            f"The filter on {field.name!r} has a wildcard, which only a measure may have.",
-            "Name one position, such as feedback.edits.0.value.",
-        )
+    field = _field(tokens[0])
     operator, rest = _operator(tokens[1:], text)
     return Filter(
         field, operator, tuple(_literal(token) for token in _values(operator, rest, text))
     )
+
+
+def parse_alternatives(text: str) -> tuple[Field, tuple[Literal, ...]]:
+    """Read `name = value, value, …`: a field and values to tell feedback apart by.
+
+    Raises:
+        QuestionError: The text is not of this form, or names nothing that a question may name.
+    """
+    name, *rest = _tokens(text) or [""]
+    listed = rest[1::2]
+    form = ["=", *[","] * (len(listed) - 1)]
+    if not listed or rest[::2] != form or _SYMBOLS.intersection([name, *listed]):
+        raise QuestionError(
+            f"{text!r} names no values to compare.", "Write for example: metadata.prompt = v1, v2."
+        )
+    return _field(name), tuple(_literal(token) for token in listed)
+
+
+def _field(token: str) -> Field:
+    field = resolve(_unquote(token))
+    if field.is_wildcard:
+        raise QuestionError(
+            f"The path {field.name!r} has a wildcard, which only a measure may have.",
+            "Name one position, such as feedback.edits.0.value.",
+        )
+    return field
 
 
 def _tokens(text: str) -> list[str]:

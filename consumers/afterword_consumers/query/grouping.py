@@ -5,6 +5,7 @@ cannot be made from theirs, so each group is aggregated to a *state*, the groups
 many rows they have, and the states of those past the top are merged: exact, and in one reading.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,13 +42,13 @@ class Layout:
     Attributes:
         bucket: The SQL that writes `bucket_start`; None without buckets.
         dimensions: None, groups, values, or groups and values.
-        shares: Whether columns need `of`: the count in the same bucket and group.
+        totals: Counts over all values in the same bucket and group: their names, and what they sum.
         recipe: What is aggregated.
     """
 
     bucket: str | None
     dimensions: tuple[Dimension, ...]
-    shares: bool
+    totals: Mapping[str, str]
     recipe: Recipe
 
     @property
@@ -71,7 +72,7 @@ def aggregate(selected: str, layout: Layout, *, top: str) -> str:
     else:
         steps["stats"] = _plain(layout)
     source = "stats"
-    if layout.shares:
+    if layout.totals:
         steps["shares"] = _shares(layout)
         source = "shares"
     ctes = ",\n".join(f"{name} AS (\n{_indent(sql)}\n)" for name, sql in steps.items())
@@ -120,7 +121,8 @@ def _shares(layout: Layout) -> str:
     """Return the step that adds to each value the count of all values beside it."""
     beside = [key for key in _places(layout) if key != "value_place"]
     window = f"PARTITION BY {', '.join(beside)}" if beside else ""
-    return _query(["*", f"sum(n) OVER ({window}) AS of"], "stats")
+    totals = (f"sum({each}) OVER ({window}) AS {name}" for name, each in layout.totals.items())
+    return _query(["*", *totals], "stats")
 
 
 def _final(layout: Layout, source: str) -> str:

@@ -77,6 +77,12 @@ class Recipe:
     columns: tuple[Measured, ...]
 
 
+MIN_COMPARABLE: Final = 30
+"""A rate or mean of fewer is marked as small: intervals hold, but what looks like a trend is chance.
+
+From 30 on, the usual rule of thumb, the mean of most distributions is close to normal.
+"""
+
 _N: Final = Aggregate("n", "count", argument="")
 _LEVELS: Final = "0.5, 0.95, 0.98, 0.99"
 
@@ -93,7 +99,7 @@ def recipe(kind: SeriesType, *, approximate: bool = False) -> Recipe:
         case SeriesType.TEXT | SeriesType.PAIRS:
             return _values()
         case SeriesType.COUNT:
-            return Recipe((_N,), (_measured("n", Kind.COUNT, "n"),))
+            return Recipe((_N,), (measured("n", Kind.COUNT, "n"),))
 
 
 def _number(*, approximate: bool) -> Recipe:
@@ -110,17 +116,18 @@ def _number(*, approximate: bool) -> Recipe:
     )
     low, high = student("total / n", "deviation / sqrt(n)", "n")
     columns = (
-        _measured("n", Kind.COUNT, "n"),
-        _measured("sum", Kind.NUMBER, "total"),
-        _measured("avg", Kind.NUMBER, "total / n"),
-        _measured("avg_low", Kind.INTERVAL, low),
-        _measured("avg_high", Kind.INTERVAL, high),
-        _measured("median", Kind.NUMBER, "quantiles[1]"),
-        _measured("min", Kind.NUMBER, "lowest"),
-        _measured("max", Kind.NUMBER, "highest"),
-        _measured("p95", Kind.NUMBER, "quantiles[2]"),
-        _measured("p98", Kind.NUMBER, "quantiles[3]"),
-        _measured("p99", Kind.NUMBER, "quantiles[4]"),
+        measured("n", Kind.COUNT, "n"),
+        measured("sum", Kind.NUMBER, "total"),
+        measured("avg", Kind.NUMBER, "total / n"),
+        measured("avg_low", Kind.INTERVAL, low),
+        measured("avg_high", Kind.INTERVAL, high),
+        measured("median", Kind.NUMBER, "quantiles[1]"),
+        measured("min", Kind.NUMBER, "lowest"),
+        measured("max", Kind.NUMBER, "highest"),
+        measured("p95", Kind.NUMBER, "quantiles[2]"),
+        measured("p98", Kind.NUMBER, "quantiles[3]"),
+        measured("p99", Kind.NUMBER, "quantiles[4]"),
+        small("n"),
     )
     return Recipe(aggregates, columns)
 
@@ -128,11 +135,12 @@ def _number(*, approximate: bool) -> Recipe:
 def _boolean() -> Recipe:
     low, high = wilson("trues", "n")
     columns = (
-        _measured("n", Kind.COUNT, "n"),
-        _measured("true_percent", Kind.PERCENT, "100 * trues / n", "true %"),
-        _measured("true_percent_low", Kind.INTERVAL, low, "low"),
-        _measured("true_percent_high", Kind.INTERVAL, high, "high"),
-        _measured("false_percent", Kind.PERCENT, "100 * (n - trues) / n", "false %"),
+        measured("n", Kind.COUNT, "n"),
+        measured("true_percent", Kind.PERCENT, "100 * trues / n", "true %"),
+        measured("true_percent_low", Kind.INTERVAL, low, "low"),
+        measured("true_percent_high", Kind.INTERVAL, high, "high"),
+        measured("false_percent", Kind.PERCENT, "100 * (n - trues) / n", "false %"),
+        small("n"),
     )
     return Recipe((_N, Aggregate("trues", "countIf")), columns)
 
@@ -156,11 +164,12 @@ def _weighted() -> Recipe:
     squares = f"greatest(wwxx - 2 * {mean} * wwx + pow({mean}, 2) * ww, 0)"
     low, high = student(mean, f"sqrt(counted / (counted - 1) * {squares}) / w", "counted")
     columns = (
-        _measured("n", Kind.COUNT, "n"),
-        _measured("weight_sum", Kind.NUMBER, "w", "sum of weights"),
-        _measured("weighted_avg", Kind.NUMBER, "if(w > 0, wx / w, NULL)", "weighted avg"),
-        _measured("weighted_avg_low", Kind.INTERVAL, low, "low"),
-        _measured("weighted_avg_high", Kind.INTERVAL, high, "high"),
+        measured("n", Kind.COUNT, "n"),
+        measured("weight_sum", Kind.NUMBER, "w", "sum of weights"),
+        measured("weighted_avg", Kind.NUMBER, "if(w > 0, wx / w, NULL)", "weighted avg"),
+        measured("weighted_avg_low", Kind.INTERVAL, low, "low"),
+        measured("weighted_avg_high", Kind.INTERVAL, high, "high"),
+        small("counted"),
     )
     return Recipe(aggregates, columns)
 
@@ -168,13 +177,20 @@ def _weighted() -> Recipe:
 def _values() -> Recipe:
     low, high = wilson("n", "of")
     columns = (
-        _measured("n", Kind.COUNT, "n"),
-        _measured("percent", Kind.PERCENT, "100 * n / of", "%"),
-        _measured("percent_low", Kind.INTERVAL, low, "low"),
-        _measured("percent_high", Kind.INTERVAL, high, "high"),
+        measured("n", Kind.COUNT, "n"),
+        measured("percent", Kind.PERCENT, "100 * n / of", "%"),
+        measured("percent_low", Kind.INTERVAL, low, "low"),
+        measured("percent_high", Kind.INTERVAL, high, "high"),
+        small("of"),
     )
     return Recipe((_N,), columns)
 
 
-def _measured(name: str, kind: Kind, sql: str, label: str = "") -> Measured:
+def measured(name: str, kind: Kind, sql: str, label: str = "") -> Measured:
+    """Return a column; called like its name where it has no label."""
     return Measured(Column(name, kind, label or name.replace("_", " ")), sql)
+
+
+def small(n: str) -> Measured:
+    """Return the mark of a row whose numbers come from too few observations to compare."""
+    return measured("is_small", Kind.FLAG, f"toBool({n} < {MIN_COMPARABLE})", "few")

@@ -1,25 +1,52 @@
 """Collects what users wrote, so that SQL carries only a placeholder for it.
 
     parameters = Parameters()
-    parameters.text("gpt-5")     # "{p0:String}"
-    parameters.values            # {"p0": "gpt-5"}
+    parameters.text("gpt-5")                       # "{p0:String}"
+    parameters.leaf("numbers", "feedback.score")   # "numbers[{p1:String}]", or a promoted column
+    parameters.values                              # {"p0": "gpt-5", "p1": "feedback.score"}
 
 No text of a user's reaches the SQL in any other way.
 """
 
+from collections.abc import Mapping
+from typing import Final
+
 from afterword_consumers.query.database import Parameter
+
+Promoted = Mapping[tuple[str, str], str]
+"""The materialized column of a map's path: `{("numbers", "feedback.score"): "promoted_…"}`."""
+
+NOT_PROMOTED: Final[Promoted] = {}
 
 
 class Parameters:
-    """The parameters of one statement; the same value of the same type is bound once."""
+    """The parameters of one statement; the same value of the same type is bound once.
 
-    def __init__(self) -> None:
+    Args:
+        promoted: Columns to read in place of a map.
+    """
+
+    def __init__(self, promoted: Promoted = NOT_PROMOTED) -> None:
         self._names: dict[tuple[str, Parameter], str] = {}
+        self._promoted = promoted
+        self._columns: dict[str, None] = {}
 
     @property
     def values(self) -> dict[str, Parameter]:
         """Each parameter's value by name."""
         return {name: value for (_, value), name in self._names.items()}
+
+    @property
+    def promoted_columns(self) -> list[str]:
+        """The promoted columns that were used, in order of use."""
+        return list(self._columns)
+
+    def leaf(self, kept_in: str, path: str) -> str:
+        """Return the expression for a path's value in a map, NULL where it is missing."""
+        if column := self._promoted.get((kept_in, path)):
+            self._columns[column] = None
+            return column
+        return f"{kept_in}[{self.text(path)}]"
 
     def text(self, value: str) -> str:
         """Bind text and return its placeholder."""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Final
 
+from afterword_consumers.query.comparison import Comparison, parse_comparison
 from afterword_consumers.query.errors import QuestionError
 from afterword_consumers.query.fields import COLUMNS, Field, Type, resolve
 from afterword_consumers.query.filters import parse_filter
@@ -56,6 +57,7 @@ class Question:
         bucket: Which stretch of `created_at` makes a row of its own.
         timezone: Where days, weeks and months begin, and dates without an offset are meant.
         top: How many groups, and how many values of a text, are shown; the rest is "other".
+        compare: `PATH = A, B`: how the measure of B differs from that of A, by what PATH is.
         approximate: Take percentiles from a sketch: less memory where groups are large, and a rank
             error below 1 %.
     """
@@ -70,6 +72,7 @@ class Question:
     timezone: str = "UTC"
     top: int = 20
     approximate: bool = False
+    compare: str | None = None
 
     def __post_init__(self) -> None:
         _check_measure(self.measure)
@@ -80,6 +83,11 @@ class Question:
             raise QuestionError(f"top is {self.top}.", f"Write a number from 1 to {MAX_TOP}.")
         for text in self.where:
             parse_filter(text)
+        if self.compare is not None and self.measure == COUNT:
+            raise QuestionError(
+                "A count has no rate or mean to compare.", "Group by the path instead."
+            )
+        _ = self.comparison
         parse_zone(self.timezone)
         self.period(datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -92,6 +100,11 @@ class Question:
     def groups(self) -> tuple[Field, ...]:
         """What `group_by` names."""
         return tuple(resolve(name) for name in self.group_by)
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """What `compare` names."""
+        return None if self.compare is None else parse_comparison(self.compare)
 
     def period(self, now: datetime) -> tuple[datetime | None, datetime | None]:
         """Return `since` and `until` in UTC, None where open."""

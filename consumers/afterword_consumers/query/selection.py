@@ -11,6 +11,7 @@ ClickHouse moves only the one on the primary key (`project`) ahead of that.
 from datetime import datetime
 from typing import Final
 
+from afterword_consumers.query.comparison import FIRST, SECOND
 from afterword_consumers.query.conditions import Scope, condition, since_until
 from afterword_consumers.query.errors import QuestionError
 from afterword_consumers.query.fields import Type, resolve
@@ -37,43 +38,60 @@ _BUCKETS: Final = {
 def select(question: Question, series: SeriesType, parameters: Parameters, *, now: datetime) -> str:
     """Return the query whose rows are aggregated.
 
-    Its columns are `bucket_start`, `group_1` and `group_2` where asked for, and `measure`, which is
-    never NULL; of weighted feedback also `measure_weight`.
+    Its columns are `bucket_start`, `group_1`, `group_2` and `side` where asked for, and `measure`, which
+    is never NULL; of weighted feedback also `measure_weight`.
 
     Raises:
         QuestionError: A filter compares a column with what it cannot be, or `since` is not before
             `until`.
     """
-    measure, source = _measure(question, series, parameters)
-    columns = [*_bucket(question, parameters), *_groups(question, parameters), *measure]
+    measure, elements = _measure(question, series, parameters)
+    columns = [
+        *_bucket(question, parameters),
+        *_groups(question, parameters),
+        *_side(question, parameters, now),
+        *measure,
+    ]
+    conditions = _conditions(question, parameters, now)
     return "\n".join(
         [
             "SELECT\n    " + ",\n    ".join(columns),
-            f"FROM {source}",
-            "WHERE " + "\n  AND ".join(_conditions(question, series, parameters, now)),
+            f"FROM {_source(parameters.promoted_columns)}",
+            *elements,
+            "WHERE " + "\n  AND ".join(conditions),
         ]
+    )
+
+
+def _source(promoted: list[str]) -> str:
+    """Return what is read: the view, or the same with promoted columns, which no view has."""
+    if not promoted:
+        return "feedback_current"
+    return (
+        f"(\n    SELECT * EXCEPT (is_deleted, version), {', '.join(promoted)}\n"
+        "    FROM feedback FINAL\n"
+        "    SETTINGS do_not_merge_across_partitions_select_final = 1\n)"
     )
 
 
 def _measure(
     question: Question, series: SeriesType, parameters: Parameters
-) -> tuple[list[str], str]:
-    """Return the columns of the measure, and what they are read from."""
-    source = "feedback_current"
+) -> tuple[list[str], list[str]]:
+    """Return the columns of the measure, and the clause that unfolds the elements of a wildcard."""
     if series == SeriesType.COUNT:
-        return ["1 AS measure"], source
+        return ["1 AS measure"], []
     if series == SeriesType.WEIGHTED:
-        return ["toFloat64(value) AS measure", "weight AS measure_weight"], source
+        return ["toFloat64(value) AS measure", "weight AS measure_weight"], []
     if series == SeriesType.PAIRS:
-        return ["concat(toString(value), ':', toString(weight)) AS measure"], source
+        return ["concat(toString(value), ':', toString(weight)) AS measure"], []
     field = resolve(question.measure)
     kind = _TYPES[series]
     if field.is_wildcard:
         elements = field.elements_sql(kind, parameters)
-        return ["measure"], f"{source}\nARRAY JOIN {elements} AS measure"
+        return ["measure"], [f"ARRAY JOIN {elements} AS measure"]
     if field.types == (Type.UUID,):
-        return [f"{field.as_text(parameters)} AS measure"], source
-    return [f"{field.sql(kind, parameters)} AS measure"], source
+        return [f"{field.as_text(parameters)} AS measure"], []
+    return [f"{field.sql(kind, parameters)} AS measure"], []
 
 
 def _bucket(question: Question, parameters: Parameters) -> list[str]:
@@ -90,9 +108,16 @@ def _groups(question: Question, parameters: Parameters) -> list[str]:
     ]
 
 
-def _conditions(
-    question: Question, series: SeriesType, parameters: Parameters, now: datetime
-) -> list[str]:
+def _side(question: Question, parameters: Parameters, now: datetime) -> list[str]:
+    """Return which of the two compared groups a row belongs to; of neither, it is left out."""
+    if (compared := question.comparison) is None:
+        return []
+    scope = Scope(parameters, now, question.zone)
+    first, second = (condition(each, scope) for each in (compared.first, compared.second))
+    return [f"multiIf({first}, {FIRST}, {second}, {SECOND}, NULL) AS side"]
+
+
+def _conditions(question: Question, parameters: Parameters, now: datetime) -> list[str]:
     since, until = question.period(now)
     if since is not None and until is not None and since >= until:
         raise QuestionError(
@@ -107,4 +132,5 @@ def _conditions(
         *since_until(since, until, parameters),
         *(condition(each, scope) for each in filters),
         "measure IS NOT NULL",
+        *([] if question.compare is None else ["side IS NOT NULL"]),
     ]

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from afterword_consumers.query.columns import Column, Kind
+from afterword_consumers.query.comparison import comparing_recipe
 from afterword_consumers.query.database import Parameter
 from afterword_consumers.query.fields import Type, resolve
 from afterword_consumers.query.grouping import Dimension, Layout, aggregate
-from afterword_consumers.query.measures import SeriesType, recipe
-from afterword_consumers.query.parameters import Parameters
+from afterword_consumers.query.measures import Recipe, SeriesType, recipe
+from afterword_consumers.query.parameters import NOT_PROMOTED, Parameters, Promoted
 from afterword_consumers.query.question import COUNT, WEIGHTED, Bucket, Question
 from afterword_consumers.query.selection import select
 
@@ -74,43 +75,69 @@ class Statement:
     columns: tuple[Column, ...]
 
 
-def build(question: Question, now: datetime, budget: Budget | None = None) -> list[Statement]:
+def build(
+    question: Question,
+    now: datetime,
+    budget: Budget | None = None,
+    promoted: Promoted = NOT_PROMOTED,
+) -> list[Statement]:
     """Return the statements that answer a question; one that finds nothing answers no rows.
 
     Args:
         question: What is asked.
         now: An aware time that durations such as `7d` count from.
         budget: What each statement may cost; a default one where None.
+        promoted: Columns to read in place of a map, as `read_promoted` finds them.
 
     Raises:
         QuestionError: A filter compares a column with what it cannot be.
     """
     settings = (budget or Budget()).settings()
-    return [_statement(question, series, now, settings) for series in _series(question)]
+    return [_statement(question, series, now, settings, promoted) for series in _series(question)]
 
 
 def _series(question: Question) -> list[SeriesType]:
     if question.measure == WEIGHTED:
-        return [SeriesType.WEIGHTED, SeriesType.PAIRS]
+        pairs = [] if question.compare else [SeriesType.PAIRS]
+        return [SeriesType.WEIGHTED, *pairs]
     if question.measure == COUNT:
         return [SeriesType.COUNT]
     return [_SERIES[kind] for kind in resolve(question.measure).types]
 
 
 def _statement(
-    question: Question, series: SeriesType, now: datetime, settings: Mapping[str, int | float]
+    question: Question,
+    series: SeriesType,
+    now: datetime,
+    settings: Mapping[str, int | float],
+    promoted: Promoted,
 ) -> Statement:
-    parameters = Parameters()
+    parameters = Parameters(promoted)
     selected = select(question, series, parameters, now=now)
     layout = Layout(
         bucket=_bucket(question),
         dimensions=_dimensions(question, series),
-        shares=series in _BY_VALUE,
-        recipe=recipe(series, approximate=question.approximate),
+        totals=_totals(question, series),
+        recipe=_recipe(question, series),
     )
     top = parameters.count(question.top) if layout.dimensions else ""
     sql = aggregate(selected, layout, top=top)
     return Statement(sql, parameters.values, settings, series, _columns(question, layout))
+
+
+def _recipe(question: Question, series: SeriesType) -> Recipe:
+    if (compared := question.comparison) is not None:
+        return comparing_recipe(series, compared.names)
+    return recipe(series, approximate=question.approximate)
+
+
+def _totals(question: Question, series: SeriesType) -> dict[str, str]:
+    """Return what a share of a value is taken of, by name, and the counts that add up to it."""
+    if series not in _BY_VALUE:
+        return {}
+    if question.compare is None:
+        return {"of": "n"}
+    return {"of_first": "n_first", "of_second": "n_second"}
 
 
 def _bucket(question: Question) -> str | None:

@@ -61,6 +61,10 @@ def query(  # noqa: PLR0917  # one for each option
     project: Annotated[
         str | None, typer.Option("--project", "-p", help="Only this project.")
     ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option("--compare", metavar="PATH=A,B", help="How B differs from A, with a test."),
+    ] = None,
     approximate: Annotated[
         bool, typer.Option("--approximate", help="Percentiles from a sketch, rank error below 1 %.")
     ] = False,
@@ -75,7 +79,8 @@ def query(  # noqa: PLR0917  # one for each option
 
     A boolean gives true and false %, a number its sum, average and percentiles, a text its values.
     Examples: `afterword query feedback.score -g metadata.model --since 7d`,
-    `afterword query weighted -g metadata._environment`, `afterword query feedback.comment --top 5`.
+    `afterword query weighted -g metadata._environment`, `afterword query feedback.comment --top 5`,
+    `afterword query feedback.liked --compare metadata._prompt=v1,v2`.
     """
     question = Question(
         path,
@@ -88,6 +93,7 @@ def query(  # noqa: PLR0917  # one for each option
         timezone=timezone,
         top=top,
         approximate=approximate,
+        compare=compare,
     )
     now = datetime.now(UTC)
     with open_database(load_settings().clickhouse) as clickhouse:

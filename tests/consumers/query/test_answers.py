@@ -50,6 +50,7 @@ def test_columns_say_what_they_are(store: Store, row: Row, analytics: Database) 
         Column("true_percent_low", Kind.INTERVAL, "low"),
         Column("true_percent_high", Kind.INTERVAL, "high"),
         Column("false_percent", Kind.PERCENT, "false %"),
+        Column("is_small", Kind.FLAG, "few"),
     )
     found = analytics.query(series.statement.sql, series.statement.parameters, {})
     assert found.columns == tuple(column.name for column in series.columns)

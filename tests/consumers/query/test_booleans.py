@@ -25,6 +25,7 @@ def test_eight_of_ten(store: Store, row: Row, ask: Ask) -> None:
             "true_percent_low": pytest.approx(49.0162, abs=1e-3),
             "true_percent_high": pytest.approx(94.3318, abs=1e-3),
             "false_percent": 20,
+            "is_small": True,
         }
     ]
 

@@ -36,6 +36,7 @@ def test_ten_scores(store: Store, row: Row, ask: Ask) -> None:
             "p95": pytest.approx(9.55),
             "p98": pytest.approx(9.82),
             "p99": pytest.approx(9.91),
+            "is_small": True,
         }
     ]
 
@@ -100,6 +101,7 @@ def _reference(scores: list[float]) -> dict[str, Any]:
     median, *high = np.percentile(scores, [50, 95, 98, 99])
     expected = {
         "n": len(scores),
+        "is_small": len(scores) < 30,
         "sum": pytest.approx(np.sum(scores), rel=1e-9, abs=1e-6),
         "avg": pytest.approx(np.mean(scores), rel=1e-9, abs=1e-6),
         "median": pytest.approx(median, rel=1e-12, abs=1e-300),

@@ -1,0 +1,209 @@
+"""Compare two groups: how far apart, how sure, and whether chance alone would do it.
+
+    Question("feedback.liked", compare="metadata.prompt = v1, v2")
+
+The second is set against the first: a positive difference is in favour of the second. Both columns of
+an interval are its ends at 95 %; a p-value is two-sided.
+
+    boolean, text   difference of shares in percentage points; Newcombe's hybrid score interval (R. G.
+                    Newcombe, 1998, method 10), and the N - 1 chi-squared test (I. Campbell, 2007)
+    number          difference of means; interval and test by Welch
+    weighted        difference of weighted means; interval and test from the normal distribution
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from afterword_consumers.query.columns import Kind
+from afterword_consumers.query.errors import QuestionError
+from afterword_consumers.query.fields import Type
+from afterword_consumers.query.filters import Filter, Operator, parse_alternatives
+from afterword_consumers.query.intervals import Z_95, wilson
+from afterword_consumers.query.measures import (
+    MIN_COMPARABLE,
+    Aggregate,
+    Measured,
+    Recipe,
+    SeriesType,
+    measured,
+)
+
+FIRST: Final = 1
+"""What `side` is for the first of the two: Welch's function subtracts its samples of 1 from those of 0."""
+
+SECOND: Final = 0
+
+_HOW: Final = "Write a path and two of its values: metadata.prompt = v1, v2."
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two groups of feedback, told apart by what one path or column is.
+
+    Attributes:
+        first: The filter that finds the one that the other is set against.
+        second: The filter that finds the other.
+    """
+
+    first: Filter
+    second: Filter
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the two are called: the values, as they were written."""
+        first, second = (side.values[0].text for side in (self.first, self.second))
+        return (first, second) if first != second else (f"{first} (1st)", f"{second} (2nd)")
+
+
+def parse_comparison(text: str) -> Comparison:
+    """Read `PATH = A, B`; values are written as in a filter.
+
+    Raises:
+        QuestionError: It is not of this form, or both values are the same.
+    """
+    field, values = parse_alternatives(text)
+    if len(values) != 2:  # noqa: PLR2004
+        raise QuestionError(f"{text!r} names {len(values)} groups; a comparison has two.", _HOW)
+    if field.types == (Type.TIME,):
+        raise QuestionError(f"{field.name} is a time.", _HOW)
+    first, second = (Filter(field, Operator.EQ, (value,)) for value in values)
+    if first == second:
+        raise QuestionError(f"Both groups are {first.values[0].text!r}.", _HOW)
+    return Comparison(first, second)
+
+
+def comparing_recipe(series: SeriesType, names: tuple[str, str]) -> Recipe:
+    """Return how the two sides of a type are measured, from columns `measure` and `side`."""
+    match series:
+        case SeriesType.NUMBER:
+            return _means(names)
+        case SeriesType.BOOLEAN:
+            return _shares(names, "trues", "n", "true %", "true_percent")
+        case SeriesType.WEIGHTED:
+            return _weighted_means(names)
+        case _:
+            return _shares(names, "n", "of", "%", "percent")
+
+
+def _means(names: tuple[str, str]) -> Recipe:
+    aggregates = (
+        *_counts(),
+        Aggregate("avg_first", "avgIf", f"measure, side = {FIRST}"),
+        Aggregate("avg_second", "avgIf", f"measure, side = {SECOND}"),
+        Aggregate("welch", "welchTTest", "measure, side", "(0.95)"),
+    )
+    columns = (
+        *_sizes(names),
+        measured("avg_first", Kind.NUMBER, "avg_first", f"avg {names[0]}"),
+        measured("avg_second", Kind.NUMBER, "avg_second", f"avg {names[1]}"),
+        measured("difference", Kind.NUMBER, "avg_second - avg_first"),
+        measured("difference_low", Kind.INTERVAL, "tupleElement(welch, 3)", "low"),
+        measured("difference_high", Kind.INTERVAL, "tupleElement(welch, 4)", "high"),
+        measured("p_value", Kind.PROBABILITY, "tupleElement(welch, 2)", "p"),
+        _small("n_first", "n_second"),
+    )
+    return Recipe(aggregates, columns)
+
+
+def _shares(names: tuple[str, str], part: str, whole: str, label: str, column: str) -> Recipe:
+    """Compare the share that `part` is of `whole`, both SQL names that end in the side."""
+    counted = part == "trues"
+    aggregates = _counts() + tuple(
+        Aggregate(f"trues_{side}", "countIf", f"measure AND side = {number}")
+        for side, number in (("first", FIRST), ("second", SECOND))
+        if counted
+    )
+    a, n, b, m = (f"{name}_{side}" for side in ("first", "second") for name in (part, whole))
+    low, high = _newcombe(a, n, b, m)
+    columns = (
+        *_sizes(names),
+        measured(f"{column}_first", Kind.PERCENT, f"100 * {a} / {n}", f"{label} {names[0]}"),
+        measured(f"{column}_second", Kind.PERCENT, f"100 * {b} / {m}", f"{label} {names[1]}"),
+        measured("difference", Kind.POINTS, f"100 * ({b} / {m} - {a} / {n})"),
+        measured("difference_low", Kind.INTERVAL, low, "low"),
+        measured("difference_high", Kind.INTERVAL, high, "high"),
+        measured("p_value", Kind.PROBABILITY, _campbell(a, n, b, m), "p"),
+        _small(n, m),
+    )
+    return Recipe(aggregates, columns)
+
+
+def _weighted_means(names: tuple[str, str]) -> Recipe:
+    sums = (
+        ("counted", "countIf", "measure_weight > 0"),
+        ("w", "sumIf", "measure_weight"),
+        ("wx", "sumIf", "measure_weight * measure"),
+        ("ww", "sumIf", "pow(measure_weight, 2)"),
+        ("wwx", "sumIf", "pow(measure_weight, 2) * measure"),
+        ("wwxx", "sumIf", "pow(measure_weight * measure, 2)"),
+    )
+    aggregates = _counts() + tuple(
+        Aggregate(
+            f"{name}_{side}",
+            function,
+            f"{argument}{' AND' if name == 'counted' else ','} side = {number}",
+        )
+        for side, number in (("first", FIRST), ("second", SECOND))
+        for name, function, argument in sums
+    )
+    first, second = "wx_first / nullIf(w_first, 0)", "wx_second / nullIf(w_second, 0)"
+    difference = f"({second} - {first})"
+    error = f"sqrt({_squared_error('first')} + {_squared_error('second')})"
+    columns = (
+        *_sizes(names),
+        measured("weighted_avg_first", Kind.NUMBER, first, f"weighted avg {names[0]}"),
+        measured("weighted_avg_second", Kind.NUMBER, second, f"weighted avg {names[1]}"),
+        measured("difference", Kind.NUMBER, difference),
+        measured("difference_low", Kind.INTERVAL, f"{difference} - {Z_95} * {error}", "low"),
+        measured("difference_high", Kind.INTERVAL, f"{difference} + {Z_95} * {error}", "high"),
+        measured("p_value", Kind.PROBABILITY, f"erfc(abs({difference}) / {error} / sqrt(2))", "p"),
+        _small("counted_first", "counted_second"),
+    )
+    return Recipe(aggregates, columns)
+
+
+def _squared_error(side: str) -> str:
+    """Return the variance of a weighted mean, as of a ratio of two sums."""
+    n, w, ww = f"counted_{side}", f"w_{side}", f"ww_{side}"
+    mean = f"wx_{side} / {w}"
+    squares = f"greatest(wwxx_{side} - 2 * {mean} * wwx_{side} + pow({mean}, 2) * {ww}, 0)"
+    return f"{n} / ({n} - 1) * {squares} / pow({w}, 2)"
+
+
+def _newcombe(a: str, n: str, b: str, m: str) -> tuple[str, str]:
+    """Return the ends of `b / m - a / n` in percentage points, from Wilson's of each share."""
+    a_low, a_high = wilson(a, n)
+    b_low, b_high = wilson(b, m)
+    p, q = f"100 * {a} / {n}", f"100 * {b} / {m}"
+    low = f"{q} - {p} - sqrt(pow({q} - {b_low}, 2) + pow({a_high} - {p}, 2))"
+    high = f"{q} - {p} + sqrt(pow({b_high} - {q}, 2) + pow({p} - {a_low}, 2))"
+    return low, high
+
+
+def _campbell(a: str, n: str, b: str, m: str) -> str:
+    """Return the p-value of `a / n = b / m`; NULL where all or none are, as chance then has no say."""
+    both, all_ = f"({a} + {b})", f"({n} + {m})"
+    chi2 = (
+        f"pow({a} * {m} - {b} * {n}, 2) * ({all_} - 1)"
+        f" / (toFloat64({both}) * ({all_} - {both}) * {n} * {m})"
+    )
+    return f"erfc(sqrt({chi2} / 2))"
+
+
+def _counts() -> tuple[Aggregate, ...]:
+    return (
+        Aggregate("n", "count", argument=""),
+        Aggregate("n_first", "countIf", f"side = {FIRST}"),
+        Aggregate("n_second", "countIf", f"side = {SECOND}"),
+    )
+
+
+def _sizes(names: tuple[str, str]) -> tuple[Measured, ...]:
+    return (
+        measured("n_first", Kind.COUNT, "n_first", f"n {names[0]}"),
+        measured("n_second", Kind.COUNT, "n_second", f"n {names[1]}"),
+    )
+
+
+def _small(n: str, m: str) -> Measured:
+    return measured("is_small", Kind.FLAG, f"toBool(least({n}, {m}) < {MIN_COMPARABLE})", "few")

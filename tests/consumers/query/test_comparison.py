@@ -1,0 +1,215 @@
+"""Two groups set against each other: differences, intervals and tests."""
+
+import math
+import statistics
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from afterword_consumers.query import (
+    Cell,
+    Database,
+    Question,
+    QuestionError,
+    SeriesType,
+    answer,
+)
+
+Row = Callable[..., dict[str, Any]]
+Store = Callable[..., None]
+Ask = Callable[..., list[dict[str, Cell]]]
+
+_NOW = datetime(2026, 2, 10, tzinfo=UTC)
+_samples = st.lists(
+    st.integers(-1000, 1000).map(lambda number: number / 8), min_size=2, max_size=30
+).filter(lambda sample: len(set(sample)) > 1)
+
+
+def _thumbs(row: Row, prompt: str, ups: int, downs: int, start: int) -> list[dict[str, Any]]:
+    return [
+        row(start + number, prompt=prompt, feedback={"liked": number < ups})
+        for number in range(ups + downs)
+    ]
+
+
+def test_newcombes_published_example(store: Store, row: Row, ask: Ask) -> None:
+    """56 of 70 against 48 of 80 differ by 20 points, from 5.24 to 33.39 (Newcombe 1998, method 10)."""
+    store(_thumbs(row, "v1", 48, 32, 0) + _thumbs(row, "v2", 56, 14, 100))
+    (found,) = ask("feedback.liked", compare="metadata._prompt = v1, v2")
+    assert found == {
+        "n_first": 80,
+        "n_second": 70,
+        "true_percent_first": pytest.approx(60),
+        "true_percent_second": pytest.approx(80),
+        "difference": pytest.approx(20),
+        "difference_low": pytest.approx(5.24, abs=0.005),
+        "difference_high": pytest.approx(33.39, abs=0.005),
+        # of chi squared = (56 * 32 - 48 * 14)^2 * 149 / (104 * 46 * 70 * 80) = 6.97658
+        "p_value": pytest.approx(math.erfc(math.sqrt(6.97658 / 2)), rel=1e-5),
+        "is_small": False,
+    }
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(first=_samples, second=_samples)
+def test_welchs_test(
+    store: Store, row: Row, ask: Ask, first: list[float], second: list[float]
+) -> None:
+    """Difference, interval and p-value of two means are Welch's, by integrating Student's density."""
+    scores = [("v1", score) for score in first] + [("v2", score) for score in second]
+    store(
+        [
+            row(number, prompt=prompt, feedback={"score": score})
+            for number, (prompt, score) in enumerate(scores)
+        ]
+    )
+    (found,) = ask("feedback.score", compare="prompt=v1,v2")
+    variances = [statistics.variance(each) / len(each) for each in (first, second)]
+    difference = statistics.mean(second) - statistics.mean(first)
+    assert found["difference"] == pytest.approx(difference, abs=1e-9)
+    error = math.sqrt(sum(variances))
+    freedom = sum(variances) ** 2 / sum(
+        variance**2 / (len(each) - 1)
+        for variance, each in zip(variances, (first, second), strict=True)
+    )
+    assert found["p_value"] == pytest.approx(_p_value(difference / error, freedom), abs=1e-6)
+    # The end of the interval is where the test is at 5 %.
+    high = (float(found["difference_high"] or 0) - difference) / error
+    low = (difference - float(found["difference_low"] or 0)) / error
+    assert _p_value(high, freedom) == pytest.approx(0.05, abs=1e-5)
+    assert low == pytest.approx(high)
+
+
+def _p_value(t: float, freedom: float) -> float:
+    """Return the two-sided p-value of Student's t, by Simpson's rule over its density."""
+    steps, width = 2000, abs(t) / 2000
+    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2))
+    density = [
+        math.pow(1 + (step * width) ** 2 / freedom, -(freedom + 1) / 2) for step in range(steps + 1)
+    ]
+    area = density[0] + density[-1] + 4 * sum(density[1::2]) + 2 * sum(density[2:-1:2])
+    return 1 - 2 * area * width / 3 * scale / math.sqrt(freedom * math.pi)
+
+
+def test_second_against_first(store: Store, row: Row, ask: Ask) -> None:
+    """Named the other way round, the difference, its interval and nothing else change sign."""
+    store(_thumbs(row, "v1", 5, 35, 0) + _thumbs(row, "v2", 20, 20, 100))
+    (found,) = ask("feedback.liked", compare="prompt=v1,v2")
+    (turned,) = ask("feedback.liked", compare="prompt=v2,v1")
+    assert turned["difference"] == pytest.approx(-float(found["difference"] or 0))
+    assert turned["difference_low"] == pytest.approx(-float(found["difference_high"] or 0))
+    assert turned["p_value"] == pytest.approx(found["p_value"])
+
+
+def test_shares_of_texts(store: Store, row: Row, ask: Ask) -> None:
+    """Each value's share is of the texts of the same side, whatever the values it is beside."""
+    reasons = [("v1", "slow")] * 30 + [("v1", "wrong")] * 10 + [("v2", "slow")] * 10
+    reasons += [("v2", "wrong")] * 30
+    store(
+        [
+            row(number, prompt=prompt, feedback={"reason": reason})
+            for number, (prompt, reason) in enumerate(reasons)
+        ]
+    )
+    found = ask("feedback.reason", compare="prompt=v1,v2")
+    assert [
+        (each["value"], each["percent_first"], each["percent_second"], each["difference"])
+        for each in found
+    ] == [("slow", 75, 25, -50), ("wrong", 25, 75, 50)]
+    assert {each["is_small"] for each in found} == {False}
+
+
+def test_weighted_means(store: Store, row: Row, analytics: Database) -> None:
+    """Weighted feedback differs as its weighted means do; values without weight count for nothing."""
+    votes = [("v1", 2, 1.0), ("v1", 4, 0.5), ("v1", 9, 0.0), ("v2", 8, 0.25), ("v2", 6, 0.75)]
+    store(
+        [
+            row(number, prompt=prompt, value=value, weight=weight)
+            for number, (prompt, value, weight) in enumerate(votes)
+        ]
+    )
+    (series,) = answer(Question("weighted", compare="prompt=v1,v2"), analytics, _NOW).series
+    assert series.type == SeriesType.WEIGHTED
+    found = dict(zip([column.name for column in series.columns], series.rows[0], strict=True))
+    assert found["weighted_avg_first"] == pytest.approx(4 / 1.5)
+    assert found["weighted_avg_second"] == pytest.approx(6.5)
+    difference = 6.5 - 4 / 1.5
+    first = 2 / 1 * (1 * (2 - 4 / 1.5) ** 2 + 0.25 * (4 - 4 / 1.5) ** 2) / 1.5**2
+    second = 2 / 1 * (0.25**2 * 1.5**2 + 0.75**2 * 0.5**2) / 1**2
+    error = math.sqrt(first + second)
+    assert found["difference"] == pytest.approx(difference)
+    assert found["difference_low"] == pytest.approx(difference - 1.959964 * error)
+    assert found["p_value"] == pytest.approx(math.erfc(difference / error / math.sqrt(2)))
+
+
+def test_in_groups_and_buckets(store: Store, row: Row, ask: Ask) -> None:
+    """A comparison is made in each group and bucket; a side that is empty there compares as nothing."""
+    store(
+        _thumbs(row, "v1", 1, 1, 0)
+        + _thumbs(row, "v2", 2, 0, 10)
+        + [row(20, prompt="v1", feedback={"liked": True}, environment="prod")]
+        + [row(30, prompt="v3", feedback={"liked": True}, environment="prod")]
+    )
+    found = ask("feedback.liked", compare="prompt=v1,v2", group_by=("environment",), bucket="day")
+    assert [
+        (each["bucket"], each["group_1"], each["n_first"], each["n_second"], each["difference"])
+        for each in found
+    ] == [("2026-01-31", None, 2, 2, 50), ("2026-01-31", "prod", 1, 0, None)]
+    assert found[1]["p_value"] is None
+
+
+def test_sides_without_spread(store: Store, row: Row, ask: Ask) -> None:
+    """Where all agree there is a difference, and no test that could say more."""
+    store([row(n, prompt=f"v{1 + n % 2}", feedback={"score": 3, "liked": True}) for n in range(8)])
+    (scores,) = ask("feedback.score", compare="prompt=v1,v2")
+    assert (scores["difference"], scores["p_value"]) == (0, None)
+    (thumbs,) = ask("feedback.liked", compare="prompt=v1,v2")
+    assert (thumbs["difference"], thumbs["p_value"]) == (0, None)
+
+
+@pytest.mark.parametrize("kind", ["metadata.temperature = 1, 2", "feedback.liked = true, false"])
+def test_sides_by_any_type(store: Store, row: Row, ask: Ask, kind: str) -> None:
+    """Numbers and booleans tell the sides apart as text does."""
+    store(
+        [
+            row(n, feedback={"score": n, "liked": n % 2 == 1}, metadata={"temperature": 2 - n % 2})
+            for n in range(4)
+        ]
+    )
+    (found,) = ask("feedback.score", compare=kind)
+    assert (found["avg_first"], found["avg_second"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("compare", "says"),
+    [
+        ("prompt", "names no values"),
+        ("prompt = v1", "names 1 groups"),
+        ("prompt = v1, v2, v3", "names 3 groups"),
+        ("prompt = v1, v1", "Both groups"),
+        ("prompt > v1, v2", "names no values"),
+        ("prompt = v1,", "names no values"),
+        ("= v1, v2", "names no values"),
+        ("", "names no values"),
+        ("created_at = 1d, 2d", "is a time"),
+        ("nonsense = a, b", "neither a path nor a column"),
+        ("feedback.edits.*.value = a, b", "wildcard"),
+        ("value = up, down", "is a number"),
+    ],
+)
+def test_what_compares_nothing(analytics: Database, compare: str, says: str) -> None:
+    """A comparison that cannot be made is refused with what to write."""
+    with pytest.raises(QuestionError, match=says):
+        answer(Question("feedback.liked", compare=compare), analytics, _NOW)
+
+
+def test_counts_are_not_compared() -> None:
+    """Of a count there is no rate or mean."""
+    with pytest.raises(QuestionError, match="count"):
+        Question("count", compare="prompt = v1, v2")
