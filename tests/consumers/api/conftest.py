@@ -1,8 +1,10 @@
 """The API on a real ClickHouse that holds the feedback of two projects."""
 
 import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -122,17 +124,15 @@ class Served:
             f"SELECT {values}, unhex('{payload.hex()}')"
         )
 
-    def get(self, path: str, project: str | None = None, **parameters: Any) -> Any:
-        """Return the JSON that is answered with 200."""
-        answer = self.http.get(path, params=parameters, headers=of(project))
+    def get(self, path: str, asker: str | None, /, **parameters: Any) -> Any:
+        """Return the JSON that is answered with 200 to whoever may see a project, or all."""
+        answer = self.http.get(path, params=parameters, headers=of(asker))
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def refusal(
-        self, path: str, status: int, project: str | None = "acme", **parameters: Any
-    ) -> Any:
-        """Return the error that is answered with this status."""
-        answer = self.http.get(path, params=parameters, headers=of(project))
+    def refusal(self, path: str, status: int, /, **parameters: Any) -> Any:
+        """Return the error that project acme is answered with this status."""
+        answer = self.http.get(path, params=parameters, headers=of("acme"))
         assert answer.status_code == status, answer.text
         assert set(answer.json()) == {"error"}
         return answer.json()["error"]
@@ -154,39 +154,50 @@ def _admit(request: Request) -> str | None:
     return project
 
 
-@pytest.fixture
-def connection(clickhouse: ClickHouseNode, database: str) -> Iterator[ClickHouse]:
-    """A connection to a fresh, migrated database."""
-    opened = ClickHouse(
-        ClickHouseAddress(host=clickhouse.host, port=clickhouse.port, database=database)
-    )
-    migrate(opened)
-    yield opened
-    opened.close()
+@pytest.fixture(scope="session")
+def migrated(clickhouse: ClickHouseNode) -> Callable[[], AbstractContextManager[ClickHouse]]:
+    """A function that gives a connection to a fresh database with all tables, and drops it in the end."""
+
+    @contextmanager
+    def make() -> Iterator[ClickHouse]:
+        name = f"test_{uuid.uuid4().hex}"
+        address = ClickHouseAddress(host=clickhouse.host, port=clickhouse.port)
+        server, opened = ClickHouse(address), ClickHouse(replace(address, database=name))
+        server.command(f"CREATE DATABASE {name}")
+        migrate(opened)
+        yield opened
+        server.command(f"DROP DATABASE {name} SYNC")
+        opened.close()
+        server.close()
+
+    return make
+
+
+Serve = Callable[..., AbstractContextManager[Served]]
+
+
+@pytest.fixture(scope="session")
+def serving(migrated: Callable[[], AbstractContextManager[ClickHouse]]) -> Serve:
+    """A function that serves the API on a fresh database, with these options."""
+
+    @contextmanager
+    def serve(options: ApiOptions | None = None) -> Iterator[Served]:
+        with migrated() as connection:
+            served = Served(connection, options)
+            with served.http:
+                yield served
+
+    return serve
 
 
 @pytest.fixture
-def serve(connection: ClickHouse) -> Iterator[Callable[..., Served]]:
-    """A function that serves the API with these options."""
-    made: list[Served] = []
-
-    def start(options: ApiOptions | None = None) -> Served:
-        made.append(Served(connection, options))
-        made[-1].http.__enter__()
-        return made[-1]
-
-    yield start
-    for served in made:
-        served.http.__exit__()
+def api(serving: Serve) -> Iterator[Served]:
+    """The API on an empty database, with the usual limits."""
+    with serving() as served:
+        yield served
 
 
-@pytest.fixture
-def api(serve: Callable[..., Served]) -> Served:
-    """The API with the usual limits."""
-    return serve()
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def row() -> Callable[..., dict[str, Any]]:
     """`row(1, feedback={"score": 3})`: see `make_row`."""
     return make_row

@@ -1,0 +1,172 @@
+"""What a request may cost, and that neither the API nor ClickHouse is the worse for one too costly."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from httpx2 import ASGITransport, AsyncClient
+
+from afterword_consumers.api import ApiOptions
+from afterword_consumers.query import Budget
+
+if TYPE_CHECKING:
+    from tests.consumers.api.conftest import Serve, Served
+
+pytestmark = pytest.mark.services
+
+Row = Callable[..., dict[str, Any]]
+
+ENDLESS = """
+CREATE OR REPLACE VIEW feedback_current AS
+SELECT f.* EXCEPT (is_deleted, version)
+FROM feedback AS f CROSS JOIN numbers(100000000000000) AS copies
+"""
+"""Makes every question about feedback run for days."""
+
+FOR_EVER = 10**15
+
+
+@pytest.fixture
+def endless(serving: "Serve", row: Row) -> Iterator[Callable[..., "Served"]]:
+    """A function that serves an API where each question runs for ever, with these options."""
+    opened = []
+
+    def serve(**options: Any) -> "Served":
+        opened.append(serving(ApiOptions(**options)))
+        served = opened[-1].__enter__()
+        served.store(row(1, trace_id="tr-1", value=1, feedback={"score": 1}))
+        served.clickhouse.command(ENDLESS)
+        return served
+
+    yield serve
+    for one in opened:
+        one.__exit__(None, None, None)
+
+
+def running(api: "Served") -> int:
+    """Return how many statements of questions run in ClickHouse."""
+    sql = "SELECT count() FROM system.processes WHERE startsWith(Settings['log_comment'], 'afterword-')"
+    return int(api.clickhouse.query(sql).rows[0][0] or 0)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        ("/api/query", {"measure": "feedback.score"}),
+        ("/api/query", {"measure": "feedback.score", "group_by": "trace_id", "bucket": "day"}),
+        ("/api/paths", {"measured": "true"}),
+        ("/api/traces", {}),
+        ("/api/traces/tr-1", {}),
+        ("/api/status", {}),
+    ],
+)
+def test_time_is_bounded(
+    endless: Callable[..., "Served"], path: str, parameters: dict[str, str]
+) -> None:
+    """A request ends soon after its time, says which budget it was, and leaves nothing running."""
+    api = endless(budget=Budget(time_s=0.3, read_rows=FOR_EVER))
+    began_s = time.monotonic()
+
+    error = api.refusal(path, 422, **parameters)
+
+    assert 0.3 <= time.monotonic() - began_s < 5
+    assert error["code"] == "time_budget"
+    assert error["detail"] == "The query takes longer than the 0.3 s that it may."
+    assert "since and until" in error["hint"]
+    wait_until(lambda: running(api) == 0)
+    assert api.get("/api/rejected", "acme") == {"rejected": [], "next": None}
+
+
+@pytest.mark.parametrize(
+    ("budget", "code", "told"),
+    [
+        (Budget(read_rows=5), "row_budget", "more than the 5 rows"),
+        (Budget(memory_bytes=1_000), "memory_budget", "more than the 1,000 bytes of memory"),
+        (Budget(result_rows=2), "result_budget", "larger than it may be"),
+    ],
+)
+def test_rows_memory_and_answers_are_bounded(
+    serving: "Serve", row: Row, budget: Budget, code: str, told: str
+) -> None:
+    """Each says which it was and what to write instead."""
+    with serving(ApiOptions(budget=budget)) as api:
+        api.store(*(row(n, trace_id=f"tr-{n}", feedback={"score": n}) for n in range(50)))
+        error = api.refusal("/api/query", 422, measure="feedback.score", group_by="trace_id")
+        assert (error["code"], told in error["detail"]) == (code, True)
+        assert error["hint"].startswith("Narrow the period with since and until")
+        assert api.clickhouse.query("SELECT 1").rows == ((1,),)
+
+
+def test_a_client_that_goes_away_frees_its_place(endless: Callable[..., "Served"]) -> None:
+    """Its query is ended in ClickHouse, long before its time is over."""
+    api = endless(budget=Budget(time_s=600, read_rows=FOR_EVER), running=1, waiting=0)
+
+    async def ask_and_leave() -> list[dict[str, Any]]:
+        sent: list[dict[str, Any]] = []
+        messages = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+        async def receive() -> dict[str, Any]:
+            for message in messages:
+                return message
+            await asyncio.to_thread(wait_until, lambda: running(api) == 1)
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/api/query",
+            "query_string": b"measure=count",
+            "headers": [],
+        }
+        await api.app(scope, receive, send)
+        assert running(api) == 1  # the place is taken until the query has ended
+        async with client(api) as http:
+            assert (await http.get("/api/rejected")).status_code == 503
+            await asyncio.to_thread(wait_until, lambda: running(api) == 0)
+            while (await http.get("/api/rejected")).status_code == 503:
+                await asyncio.sleep(0.01)
+            assert (await http.get("/api/rejected")).status_code == 200
+        return sent
+
+    sent = asyncio.run(ask_and_leave())
+    assert sent[0]["status"] == 499
+
+
+def test_a_few_run_a_few_wait_and_the_rest_come_again(endless: Callable[..., "Served"]) -> None:
+    """One too many gets 503 at once, with the time to wait; routes for operations are not held up."""
+    api = endless(budget=Budget(time_s=1, read_rows=FOR_EVER), running=1, waiting=1)
+
+    async def ask() -> None:
+        async with client(api) as http:
+            first = asyncio.create_task(http.get("/api/query?measure=count"))
+            await asyncio.to_thread(wait_until, lambda: running(api) == 1)
+            second = asyncio.create_task(http.get("/api/rejected"))
+            await asyncio.sleep(0)  # it has begun to wait
+            third = await http.get("/api/rejected")
+            assert not first.done()
+            assert third.status_code == 503
+            assert third.headers["retry-after"] == "2"
+            assert third.json()["error"]["code"] == "busy"
+            assert (await http.get("/api")).status_code == 200
+            assert [(await first).status_code, (await second).status_code] == [422, 200]
+
+    asyncio.run(ask())
+
+
+def client(api: "Served") -> AsyncClient:
+    """Return a client for one event loop."""
+    transport = ASGITransport(app=api.app, client=("127.0.0.1", 50_000))
+    return AsyncClient(transport=transport, base_url="http://127.0.0.1")
