@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 from uuid import uuid4
 
-from afterword_consumers.api.failures import out_of_time, translate
+from afterword_consumers.api.failures import TIME_BUDGET, out_of_time, translate
 from afterword_consumers.query import Budget, Parameter, Table
 from afterword_schemas import StoreError
 
@@ -75,7 +75,10 @@ class BudgetedDatabase:
         try:
             return self._connection.query(sql, parameters, own)
         except StoreError as error:
-            raise translate(error, self.budget) from error
+            told = translate(error, self.budget)
+            if told.code == TIME_BUDGET:  # where the connection gave up, ClickHouse may not have
+                self.stop()
+            raise told from error
 
     def stop(self) -> None:
         """End the statement that runs, if one does, and begin none any more."""

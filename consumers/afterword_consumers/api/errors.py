@@ -51,6 +51,11 @@ class ApiError(AfterwordError):
         return json_answer(self.body(), self.status, self.headers)
 
 
-def of_question(error: QuestionError) -> ApiError:
-    """Return the answer to a question that cannot be asked as it is written."""
-    return ApiError(400, "invalid_question", error.detail, error.next_step)
+def of_question(error: QuestionError, *, hint: str = "") -> ApiError:
+    """Return the answer to a question that cannot be asked as it is written.
+
+    Args:
+        error: Why; it says what to write.
+        hint: What else may help.
+    """
+    return ApiError(400, "invalid_question", error.detail, f"{error.next_step} {hint}".strip())

@@ -14,6 +14,9 @@ from afterword_schemas import StoreError
 RETRY_AFTER_S: Final = 2
 """What a client is told to wait where another try may do better."""
 
+TIME_BUDGET: Final = "time_budget"
+"""Code of an answer to a request whose time is over."""
+
 _CODE: Final = re.compile(r"\bCode: ([0-9]+)\. DB::Exception|\(code ([0-9]+)\)")
 _NARROW: Final = "Narrow the period with since and until"
 _RETRY: Final = {"retry-after": str(RETRY_AFTER_S)}
@@ -24,7 +27,9 @@ _MEMORY: Final = frozenset({241})  # MEMORY_LIMIT_EXCEEDED
 _RESULT: Final = frozenset({396})  # TOO_MANY_ROWS_OR_BYTES
 # UNKNOWN_FUNCTION (a view with parameters), UNKNOWN_IDENTIFIER, UNKNOWN_TABLE, UNKNOWN_DATABASE
 _TABLES: Final = frozenset({46, 47, 60, 81})
-_BUSY: Final = frozenset({202, 394})  # TOO_MANY_SIMULTANEOUS_QUERIES, QUERY_WAS_CANCELLED
+_NO_ENTRY: Final = frozenset({192, 193, 194, 497, 516})  # UNKNOWN_USER to AUTHENTICATION_FAILED
+_TOO_MANY_QUERIES: Final = 202
+_BUSY: Final = frozenset({_TOO_MANY_QUERIES, 394})  # and QUERY_WAS_CANCELLED
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +39,7 @@ def translate(error: StoreError, budget: Budget) -> ApiError:
     found = _CODE.search(str(error))
     code = int(found[1] or found[2]) if found else None
     if code in _MEMORY and "(total)" in str(error):  # the server's memory, not this query's
-        code = next(iter(_BUSY))
+        code = _TOO_MANY_QUERIES
     if over := _over_budget(code, budget, timed_out="Read timed out" in str(error)):
         return over
     _log.warning("ClickHouse: %s", error)
@@ -48,11 +53,12 @@ def translate(error: StoreError, budget: Budget) -> ApiError:
         )
     if code in _BUSY:
         return busy("ClickHouse has too much to do.")
-    if code is None:
+    if code is None or code in _NO_ENTRY:
+        away = "does not answer" if code is None else "does not let Afterword in"
         return ApiError(
             503,
             "unavailable",
-            "ClickHouse does not answer.",
+            f"ClickHouse {away}.",
             "Ask again soon; the operator sees why in the log and with `afterword doctor`.",
             _RETRY,
         )
@@ -72,7 +78,7 @@ def busy(detail: str) -> ApiError:
 def out_of_time(budget: Budget) -> ApiError:
     """Return the answer to a request whose time is over."""
     return _over(
-        "time_budget",
+        TIME_BUDGET,
         f"The query takes longer than the {budget.time_s:g} s that it may.",
         f"{_NARROW}, write approximate=true for percentiles, or have the path promoted with "
         "`afterword promote`; AFTERWORD_DASHBOARD_QUERY_TIME_S allows more.",

@@ -9,17 +9,20 @@ from functools import cache
 from importlib.metadata import version
 from typing import Final
 
+from afterword_consumers.api import known_paths, refused, trace_routes
 from afterword_consumers.api.openapi_parts import (
     PROJECT,
-    SCHEMAS,
     Json,
     content,
+    count,
     operation,
     parameter,
     plain,
 )
+from afterword_consumers.api.openapi_schemas import SCHEMAS
 from afterword_consumers.query import Bucket
 from afterword_consumers.query.question import MAX_TOP
+from afterword_schemas import RejectCode
 
 _ABOUT: Final = (
     "Questions about feedback, over HTTP from ClickHouse. It only reads. A key sees its project and no "
@@ -38,6 +41,8 @@ _PERIOD: Final = [
     ),
     parameter("until", _TEXT, "The end of created_at, itself excluded; likewise."),
 ]
+_ZONE: Final = parameter("timezone", _TEXT, "Where days begin, such as Europe/Berlin.")
+_CURSOR: Final = parameter("cursor", _TEXT, "`next` of the page before.")
 
 
 @cache
@@ -52,7 +57,7 @@ def openapi() -> Json:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"bearer": []}, {"portkey": []}, {}],
-        "paths": _questions() | _operations(),
+        "paths": _questions() | _paths() | _traces() | _rest() | _operations(),
         "components": {
             "schemas": SCHEMAS,
             "securitySchemes": {
@@ -78,12 +83,9 @@ def _questions() -> Json:
             _FILTERS,
             *_PERIOD,
             parameter("bucket", {"type": "string", "enum": [*Bucket]}, "A row for each."),
-            parameter("timezone", _TEXT, "Where days begin, such as Europe/Berlin."),
-            parameter(
-                "top",
-                {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": 20},
-                "Groups shown; the rest is other.",
-            ),
+            _ZONE,
+            count("top", "Groups shown; the rest is other.", usual=20, most=MAX_TOP),
+            parameter("compare", _TEXT, "How B differs from A: metadata.prompt=A,B."),
             parameter("approximate", _FLAG, "Percentiles from a sketch."),
             parameter("sql", _FLAG, "Add the SQL that ran; JSON only."),
             PROJECT,
@@ -94,6 +96,85 @@ def _questions() -> Json:
         "Neither JSON nor CSV is acceptable.", "application/json", "Error"
     )
     return {"/api/query": {"get": described}}
+
+
+def _paths() -> Json:
+    return {
+        "/api/paths": {
+            "get": operation(
+                "paths",
+                "List every path that feedback has.",
+                "Paths",
+                [
+                    parameter("prefix", _TEXT, "What a path begins with."),
+                    parameter("measured", _FLAG, "Add how common each is; reads all feedback."),
+                    _limit(known_paths.USUAL_LIMIT, known_paths.MAX_LIMIT),
+                    PROJECT,
+                ],
+            )
+        }
+    }
+
+
+def _traces() -> Json:
+    limit = _limit(trace_routes.USUAL_LIMIT, trace_routes.MAX_LIMIT)
+    identity = {
+        "name": "trace_id",
+        "in": "path",
+        "required": True,
+        "schema": {**_TEXT, "minLength": 1},
+    }
+    return {
+        "/api/traces": {
+            "get": operation(
+                "traces",
+                "List traces with feedback, the newest first.",
+                "Traces",
+                [_FILTERS, *_PERIOD, _ZONE, limit, _CURSOR, PROJECT],
+            )
+        },
+        "/api/traces/{trace_id}": {
+            "parameters": [identity],
+            "get": operation(
+                "trace",
+                "Return all feedback on one trace, the newest first.",
+                "TraceFeedback",
+                [limit, _CURSOR, PROJECT],
+            ),
+        },
+    }
+
+
+def _rest() -> Json:
+    return {
+        "/api/status": {
+            "get": operation("status", "Tell how far everything is.", "Status", [PROJECT])
+        },
+        "/api/rejected": {
+            "get": operation(
+                "rejected",
+                "List refused messages, the newest first.",
+                "Rejected",
+                [
+                    parameter(
+                        "code", {"type": "string", "enum": [*RejectCode]}, "Only this reason."
+                    ),
+                    parameter(
+                        "payload",
+                        _FLAG,
+                        f"Add the bytes; then limit is at most {refused.MAX_PAYLOADS}.",
+                    ),
+                    _limit(refused.USUAL_LIMIT, refused.MAX_LIMIT),
+                    _CURSOR,
+                    PROJECT,
+                ],
+            )
+        },
+    }
+
+
+def _limit(usual: int, most: int) -> Json:
+    return count("limit", "How many at most.", usual=usual, most=most)
 
 
 def _operations() -> Json:

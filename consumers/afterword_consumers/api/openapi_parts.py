@@ -20,56 +20,17 @@ PROJECT: Final[Json] = {
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
 }
 
-_TEXT: Final = {"type": "string"}
-_OR_NULL: Final = {"type": ["string", "null"]}
-_CELL: Final = {"type": ["string", "number", "boolean", "null"]}
-
-
-def record(**properties: Json) -> Json:
-    """Describe an object that has exactly these properties."""
-    return {
-        "type": "object",
-        "required": list(properties),
-        "properties": properties,
-        "additionalProperties": False,
-    }
-
-
-def listed(items: Json) -> Json:
-    """Describe an array."""
-    return {"type": "array", "items": items}
-
-
-SCHEMAS: Final[Json] = {
-    "Error": record(error=record(code=_TEXT, detail=_TEXT, hint=_TEXT)),
-    "Answer": {
-        "type": "object",
-        "required": ["measure", "notice", "suggestions", "series"],
-        "properties": {
-            "measure": _TEXT,
-            "notice": _OR_NULL,
-            "suggestions": listed(_TEXT),
-            "series": listed(
-                {
-                    "type": "object",
-                    "required": ["type", "columns", "rows"],
-                    "properties": {
-                        "type": _TEXT,
-                        "columns": listed({"type": "object", "required": ["name", "kind"]}),
-                        "rows": listed(listed(_CELL)),
-                    },
-                }
-            ),
-            "sql": listed(record(type=_TEXT, sql=_TEXT)),
-        },
-    },
-}
-
 
 def parameter(name: str, schema: Json, description: str, *, required: bool = False) -> Json:
     """Describe a parameter of the URL; an array is one that may be repeated."""
     made = {"name": name, "in": "query", "description": description, "schema": schema}
     return made | {"required": True} if required else made
+
+
+def count(name: str, description: str, *, usual: int, most: int) -> Json:
+    """Describe a parameter that is a whole number."""
+    schema = {"type": "integer", "minimum": 1, "maximum": most, "default": usual}
+    return parameter(name, schema, description)
 
 
 def operation(operation_id: str, summary: str, result: str, parameters: list[Json]) -> Json:

@@ -29,13 +29,17 @@ from afterword_consumers.query import (
     build,
     to_sql,
 )
+from afterword_consumers.query.formats import freshness_fields
 from afterword_consumers.query.question import MAX_TOP
 
 ONE: Final = (
-    *("measure", "since", "until", "bucket", "timezone", "top", "approximate"),
+    *("measure", "since", "until", "bucket", "timezone", "top", "compare", "approximate"),
     "sql",
 )
 MANY: Final = ("group_by", "where")
+
+_WITH_OFFSETS: Final = ("since", "until", "timezone")
+_PLUS: Final = "In a URL, write a + as %2B."
 
 _JSON: Final = "application/json"
 _CSV: Final = "text/csv"
@@ -48,8 +52,9 @@ async def query(request: Request) -> Response:
     form = _form(request, asked.arguments)
     question = _question(asked.arguments, asked.project)
     now = datetime.now(UTC)
+    freshness = await api.freshness.look()  # before the tables are read
     found = await api.ask(
-        request, lambda database: answer(question, database, now, api.options.budget)
+        request, lambda database: answer(question, database, now, database.budget, freshness)
     )
     if form == _CSV:
         return _csv(found)
@@ -94,9 +99,15 @@ def _question(arguments: Arguments, project: str | None) -> Question:
             timezone=arguments.text("timezone") or "UTC",
             top=arguments.count("top", usual=20, most=MAX_TOP),
             approximate=arguments.flag("approximate"),
+            compare=arguments.text("compare"),
         )
     except QuestionError as error:
-        raise of_question(error) from error
+        raise of_question(error, hint=_PLUS if _lost_a_plus(arguments) else "") from error
+
+
+def _lost_a_plus(arguments: Arguments) -> bool:
+    """Whether a space stands in a time or a zone, where a plus may have been meant."""
+    return any(" " in (arguments.text(name) or "").strip() for name in _WITH_OFFSETS)
 
 
 def _sql(found: Answer, now: datetime) -> list[Mapping[str, Any]]:
@@ -107,14 +118,19 @@ def _sql(found: Answer, now: datetime) -> list[Mapping[str, Any]]:
 
 def _csv(found: Answer) -> Response:
     text = as_csv(found)
-    headers = {"vary": "accept"}
-    if found.notice:
-        headers["afterword-notice"] = _header(found.notice)
-    if found.suggestions:
-        headers["afterword-suggestions"] = ", ".join(map(_header, found.suggestions))
+    told: dict[str, str | int | None] = {
+        "notice": found.notice or None,
+        "suggestions": ", ".join(found.suggestions) or None,
+        **({} if found.freshness is None else freshness_fields(found.freshness)),
+    }
+    headers = {
+        f"afterword-{name.replace('_', '-')}": _header(str(each))
+        for name, each in told.items()
+        if each is not None
+    }
     return Response(
         f"{text}\n" if text else "",
-        headers={**NOT_KEPT, **headers},
+        headers={**NOT_KEPT, "vary": "accept", **headers},
         media_type="text/csv; charset=utf-8; header=present",
     )
 

@@ -21,7 +21,7 @@ class Recently(Generic[_Seen]):
 
     Args:
         look: What to call; raises `AfterwordError` where there is nothing to see.
-        kept_s: For how long the result, or the error, is good.
+        kept_s: For how long the result, or the error, is good; longer where the look took long.
     """
 
     def __init__(self, look: Callable[[], _Seen], *, kept_s: float) -> None:
@@ -32,12 +32,14 @@ class Recently(Generic[_Seen]):
         self._seen: _Seen | AfterwordError
 
     async def look(self) -> _Seen:
-        """Return what there was to see at most `kept_s` ago, or raise the error."""
+        """Return what there was to see lately, or raise the error."""
         loop = asyncio.get_running_loop()
         async with self._looking:
-            if loop.time() >= self._kept_until_s:
+            if (began_s := loop.time()) >= self._kept_until_s:
                 self._seen = await loop.run_in_executor(self._thread, self._try)
-                self._kept_until_s = loop.time() + self._kept_s
+                took_s = loop.time() - began_s
+                # Or everybody would wait all the time for what does not answer.
+                self._kept_until_s = loop.time() + max(self._kept_s, 5 * took_s)
         if isinstance(self._seen, AfterwordError):
             raise self._seen
         return self._seen

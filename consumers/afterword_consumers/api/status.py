@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from afterword_consumers.api.budgets import BudgetedDatabase
-from afterword_consumers.api.json_answers import json_answer, rfc3339
+from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.service import Api, api_of
-from afterword_consumers.freshness import Freshness
+from afterword_consumers.query.formats import freshness_fields
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.refusals import count_refusals
 from afterword_schemas import AfterwordError
@@ -40,7 +40,7 @@ async def status(request: Request) -> Response:
     return json_answer(
         {
             "project": asked.project,
-            "freshness": freshness_json(freshness),
+            "freshness": freshness_fields(freshness),
             "lag": lag,
             "lag_note": lag_note,
             "stored": stored,
@@ -50,16 +50,6 @@ async def status(request: Request) -> Response:
 
 
 ROUTES: Final = [Route("/api/status", status, methods=["GET"])]
-
-
-def freshness_json(freshness: Freshness) -> dict[str, Any]:
-    """Return the freshness as every answer tells it."""
-    until = freshness.complete_until
-    return {
-        "complete_until": None if until is None else rfc3339(int(until.timestamp() * 1000)),
-        "waiting": freshness.waiting,
-        "note": freshness.note or None,
-    }
 
 
 async def _lag(api: Api) -> tuple[Sequence[dict[str, int]] | None, str | None]:

@@ -103,7 +103,8 @@ def test_pages_lose_and_repeat_nothing(api: "Served", row: Row) -> None:
         )
     )
 
-    seen, cursor = [], {}
+    seen: list[Any] = []
+    cursor: dict[str, str] | None = {}
     while cursor is not None:
         page = api.get("/api/traces", "acme", limit="2", **cursor)
         seen += [one["trace_id"] for one in page["traces"]]
@@ -178,7 +179,8 @@ def test_feedback_of_a_trace_comes_in_pages(api: "Served", row: Row) -> None:
     """Each once, also where several were created in the same millisecond."""
     api.store(*(row(n, trace_id="tr-1", value=n, created_at=1769851800.0) for n in range(5)))
 
-    seen, cursor = [], {}
+    seen: list[Any] = []
+    cursor: dict[str, str] | None = {}
     while cursor is not None:
         page = api.get("/api/traces/tr-1", "acme", limit="2", **cursor)
         seen += [one["value"] for one in page["feedback"]]
