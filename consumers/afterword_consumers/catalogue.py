@@ -2,8 +2,8 @@
 
     for sighting in catalogue.observe("acme", leaves, now_ms): ...
 
-A path is written when it is first seen, and again every `REFRESH_MS` while it is in use, which
-moves `last_seen` on. Nothing ever scans the events for it.
+A path is written when it is first seen, before the row that has it, and again every `REFRESH_MS` while
+it is in use, which moves `last_seen` on. Nothing ever scans the events for it.
 """
 
 from collections.abc import Iterable, Mapping

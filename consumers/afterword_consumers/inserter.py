@@ -104,10 +104,11 @@ class Inserter:
         # for one that a later row of its id holds.
         judged = len(batch.rejections)
         self._record(batch.rejections)
-        self._insert(batch, 0, len(batch))
-        self._record(batch.rejections[judged:])
+        # Likewise: a question looks for a path only in the maps that the catalogue says it may be in.
         if batch.sightings:
             self._insist(lambda: self._sink.insert_sightings(batch.sightings))
+        self._insert(batch, 0, len(batch))
+        self._record(batch.rejections[judged:])
         self._done.put(batch)
 
     def _record(self, rejections: Sequence[Rejection]) -> None:

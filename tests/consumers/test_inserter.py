@@ -50,6 +50,15 @@ def test_a_batch_goes_in_with_one_insert(store: MemoryStore, inserter: Inserter)
     assert store.inserts == [1000]
 
 
+def test_paths_are_known_before_their_rows(store: MemoryStore, inserter: Inserter) -> None:
+    """A question asked between the two looks in every map that the rows may be in."""
+    known: list[str] = []
+    store.before_insert = lambda _: known.extend(sighting.path for sighting in store.sightings)
+    inserter.submit(batch_of({"feedback": {"score": 3}}))
+    assert inserter.wait(20)
+    assert known == ["feedback.score"]
+
+
 def test_it_tries_until_the_store_is_back(store: MemoryStore, inserter: Inserter) -> None:
     """Twenty failures are not too many; every try sends the same lines."""
     tries: list[bytes] = []

@@ -5,6 +5,7 @@ import io
 import json
 from datetime import UTC, datetime
 
+from afterword_consumers.freshness import Freshness
 from afterword_consumers.query import (
     Answer,
     Cell,
@@ -40,7 +41,8 @@ def series(columns: tuple[Column, ...], *rows: tuple[Cell, ...], note: str = "")
 
 def answered(*found: Series) -> Answer:
     """Return the answer with these series."""
-    return Answer(Question("value"), found, "2026-01-31T09:30:00.000Z")
+    fresh = Freshness(NOW, 12, "The worker is behind, or stopped: 12 messages wait.")
+    return Answer(Question("value"), found, fresh)
 
 
 def test_an_interval_is_one_cell_behind_what_it_is_of() -> None:
@@ -95,7 +97,11 @@ def test_json_is_whole_and_has_null_for_what_is_missing() -> None:
     found = json.loads(as_json(answered(series((MODEL, AVG), ("良い", 1 / 3), (None, None)))))
     assert found == {
         "measure": "value",
-        "fresh_until": "2026-01-31T09:30:00.000Z",
+        "freshness": {
+            "complete_until": "2026-01-31T00:00:00.000Z",
+            "waiting": 12,
+            "note": "The worker is behind, or stopped: 12 messages wait.",
+        },
         "notice": None,
         "suggestions": [],
         "series": [
@@ -106,6 +112,7 @@ def test_json_is_whole_and_has_null_for_what_is_missing() -> None:
                     {"name": "avg", "kind": "number", "label": "avg"},
                 ],
                 "rows": [["良い", 1 / 3], [None, None]],
+                "note": None,
             }
         ],
     }

@@ -11,15 +11,17 @@ Filters and groups see each feedback once, in its latest state, and never what w
 """
 
 from afterword_consumers.query.answers import Answer, Series, answer
+from afterword_consumers.query.catalogue import read_promoted, read_storage
 from afterword_consumers.query.columns import Column, Kind, tell_apart
 from afterword_consumers.query.database import Cell, Database, Parameter, Table
 from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.formats import as_csv, as_json
+from afterword_consumers.query.formats import as_csv, as_json, freshness_fields
 from afterword_consumers.query.measures import SeriesType
 from afterword_consumers.query.pasting import to_sql
 from afterword_consumers.query.question import Bucket, Question
 from afterword_consumers.query.statements import Budget, Statement, build
 from afterword_consumers.query.suggestions import suggest
+from afterword_consumers.query.times import to_rfc3339
 
 __all__ = [
     "Answer",
@@ -40,7 +42,11 @@ __all__ = [
     "as_csv",
     "as_json",
     "build",
+    "freshness_fields",
+    "read_promoted",
+    "read_storage",
     "suggest",
     "tell_apart",
+    "to_rfc3339",
     "to_sql",
 ]

@@ -11,11 +11,12 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
+from afterword_consumers.freshness import Freshness
+from afterword_consumers.query.catalogue import read_storage
 from afterword_consumers.query.columns import Column
 from afterword_consumers.query.database import Cell, Database
 from afterword_consumers.query.diagnosis import explain_nothing
 from afterword_consumers.query.measures import MIN_COMPARABLE, SeriesType
-from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.question import Question
 from afterword_consumers.query.statements import Budget, Statement, build
 
@@ -46,31 +47,44 @@ class Answer:
     Attributes:
         question: What was asked.
         series: One for each type that the measure was found to have; empty without data.
-        fresh_until: When the youngest feedback reached ClickHouse, RFC 3339 in UTC; None if none did.
+        freshness: Up to when what was read was complete, as it was told; None where nobody asked.
         notice: Why there is nothing, or something odd about what there is; else empty.
         suggestions: Paths that may have been meant.
     """
 
     question: Question
     series: tuple[Series, ...]
-    fresh_until: str | None
+    freshness: Freshness | None
     notice: str = ""
     suggestions: tuple[str, ...] = ()
 
 
 def answer(
-    question: Question, database: Database, now: datetime, budget: Budget | None = None
+    question: Question,
+    database: Database,
+    now: datetime,
+    budget: Budget | None = None,
+    freshness: Freshness | None = None,
 ) -> Answer:
-    """Answer a question; arguments and errors as for `build`, and what the database raises."""
+    """Answer a question; errors are those of `build`, and what the database raises.
+
+    Args:
+        question: What is asked.
+        database: Where the feedback is.
+        now: An aware time that durations such as `7d` count from.
+        budget: What each statement may cost; a default one where None.
+        freshness: As it was before this call, or it would tell of more than was read.
+    """
     budget = budget or Budget()
-    statements = build(question, now, budget)
-    found = [_run(statement, question, database) for statement in statements]
+    storage = read_storage(question, database, budget.settings())
+    found = [
+        _run(statement, question, database) for statement in build(question, now, budget, storage)
+    ]
     series = tuple(each for each in found if each.rows)
-    fresh_until = _fresh_until(question, database, budget)
     if series:
-        return Answer(question, series, fresh_until)
+        return Answer(question, series, freshness)
     notice, suggestions = explain_nothing(question, database, budget)
-    return Answer(question, (), fresh_until, notice, tuple(suggestions))
+    return Answer(question, (), freshness, notice, tuple(suggestions))
 
 
 def _run(statement: Statement, question: Question, database: Database) -> Series:
@@ -94,14 +108,3 @@ def _note(question: Question, statement: Statement, rows: tuple[tuple[Cell, ...]
 def _finite(cell: Cell) -> Cell:
     """Return a cell as JSON can hold it: sums beyond 64-bit floats have no number."""
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell
-
-
-def _fresh_until(question: Question, database: Database, budget: Budget) -> str | None:
-    parameters = Parameters()
-    where = (
-        "" if question.project is None else f"\nWHERE project = {parameters.text(question.project)}"
-    )
-    time = "concat(replaceOne(toString(max(ingested_at)), ' ', 'T'), 'Z')"
-    sql = f"SELECT {time} AS fresh_until\nFROM feedback{where}\nHAVING count() > 0"
-    table = database.query(sql, parameters.values, budget.settings())
-    return str(table.rows[0][0]) if table.rows else None

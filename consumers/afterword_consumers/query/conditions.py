@@ -65,7 +65,7 @@ def since_until(
 
 
 def _existence(what: Filter, parameters: Parameters) -> str:
-    values = [what.field.sql(kind, parameters) for kind in what.field.types]
+    values = [what.field.sql(kind, parameters) for kind in what.field.types_in(parameters.storage)]
     if what.operator == Operator.EXISTS:
         return _either([f"{value} IS NOT NULL" for value in values])
     return " AND ".join(f"{value} IS NULL" for value in values)

@@ -2,11 +2,11 @@
 
 import re
 
+from afterword_consumers.query.catalogue import fields_of
 from afterword_consumers.query.database import Database
-from afterword_consumers.query.fields import Field, resolve
-from afterword_consumers.query.filters import parse_filter
+from afterword_consumers.query.fields import Field
 from afterword_consumers.query.parameters import Parameters
-from afterword_consumers.query.question import COUNT, WEIGHTED, Question
+from afterword_consumers.query.question import Question
 from afterword_consumers.query.statements import Budget
 from afterword_consumers.query.suggestions import suggest
 
@@ -24,7 +24,7 @@ def explain_nothing(
             f"No paths{of} are known yet: either nothing has arrived, or the name is another.",
             [],
         )
-    for field in _fields(question):
+    for field in fields_of(question):
         if field.column is None and not _is_known(field, known):
             return f"No feedback has the path {field.name}.", suggest(field.name, known)
     return "No feedback passes the filters within the period; widen them.", []
@@ -38,12 +38,6 @@ def _known_paths(question: Question, database: Database, budget: Budget) -> list
     sql = f"SELECT DISTINCT path\nFROM feedback_paths\n{where}ORDER BY path\nLIMIT {_MAX_PATHS}"
     table = database.query(sql, parameters.values, budget.settings())
     return [str(path) for (path,) in table.rows]
-
-
-def _fields(question: Question) -> list[Field]:
-    measured = [] if question.measure in {WEIGHTED, COUNT} else [resolve(question.measure)]
-    filtered = [parse_filter(text).field for text in question.where]
-    return [*measured, *question.groups, *filtered]
 
 
 def _is_known(field: Field, known: list[str]) -> bool:

@@ -16,6 +16,7 @@ from typing import Final
 
 from afterword_consumers.query.errors import QuestionError
 from afterword_consumers.query.parameters import Parameters
+from afterword_consumers.query.storage import Storage
 from afterword_schemas.event import RESERVED_METADATA
 from afterword_schemas.limits import MAX_PATH_BYTES
 
@@ -75,6 +76,12 @@ class Field:
         """Every type it may have."""
         return tuple(MAPS) if self.column is None else (COLUMNS[self.column],)
 
+    def types_in(self, storage: Storage) -> tuple[Type, ...]:
+        """Return the types that it may have, given what is known of it."""
+        if self.column is not None:
+            return self.types
+        return tuple(kind for kind in MAPS if storage.may_be_in(MAPS[kind], self.name))
+
     @property
     def is_wildcard(self) -> bool:
         """Whether it stands for all positions of an array, as in `feedback.edits.*.value`."""
@@ -97,8 +104,11 @@ class Field:
         if self.column is not None:
             value = self.sql(COLUMNS[self.column], parameters)
             return f"toString({value})"
-        number, boolean, text = (self.sql(kind, parameters) for kind in MAPS)
-        return f"coalesce({text}, toString({boolean}), toString({number}))"
+        values = {kind: self.sql(kind, parameters) for kind in self.types_in(parameters.storage)}
+        texts = [
+            value if kind == Type.TEXT else f"toString({value})" for kind, value in values.items()
+        ]
+        return texts[0] if len(texts) == 1 else f"coalesce({', '.join(reversed(texts))})"
 
     def elements_sql(self, kind: Type, parameters: Parameters) -> str:
         """Return the expression for the values under a wildcard path, as an array."""

@@ -10,8 +10,10 @@ import csv
 import io
 import json
 
+from afterword_consumers.freshness import Freshness
 from afterword_consumers.query.answers import Answer
 from afterword_consumers.query.columns import Column, Kind, tell_apart
+from afterword_consumers.query.times import to_rfc3339
 
 
 def as_json(answer: Answer) -> str:
@@ -19,7 +21,7 @@ def as_json(answer: Answer) -> str:
     return json.dumps(
         {
             "measure": answer.question.measure,
-            "fresh_until": answer.fresh_until,
+            "freshness": None if answer.freshness is None else freshness_fields(answer.freshness),
             "notice": answer.notice or None,
             "suggestions": answer.suggestions,
             "series": [
@@ -29,6 +31,7 @@ def as_json(answer: Answer) -> str:
                         {"name": c.name, "kind": c.kind, "label": c.label} for c in series.columns
                     ],
                     "rows": series.rows,
+                    "note": series.note or None,
                 }
                 for series in answer.series
             ],
@@ -49,6 +52,16 @@ def as_csv(answer: Answer) -> str:
         writer.writerow(["type", *map(_csv_name, tell_apart(series.columns))])
         writer.writerows([series.type, *row] for row in series.rows)
     return text.getvalue().rstrip("\n")
+
+
+def freshness_fields(freshness: Freshness) -> dict[str, str | int | None]:
+    """Return a freshness as JSON shows it."""
+    until = freshness.complete_until
+    return {
+        "complete_until": None if until is None else to_rfc3339(until),
+        "waiting": freshness.waiting,
+        "note": freshness.note or None,
+    }
 
 
 def _csv_name(column: Column) -> str:

@@ -8,27 +8,20 @@
 No text of a user's reaches the SQL in any other way.
 """
 
-from collections.abc import Mapping
-from typing import Final
-
 from afterword_consumers.query.database import Parameter
-
-Promoted = Mapping[tuple[str, str], str]
-"""The materialized column of a map's path: `{("numbers", "feedback.score"): "promoted_…"}`."""
-
-NOT_PROMOTED: Final[Promoted] = {}
+from afterword_consumers.query.storage import UNKNOWN, Storage
 
 
 class Parameters:
     """The parameters of one statement; the same value of the same type is bound once.
 
     Args:
-        promoted: Columns to read in place of a map.
+        storage: Where the values of paths are.
     """
 
-    def __init__(self, promoted: Promoted = NOT_PROMOTED) -> None:
+    def __init__(self, storage: Storage = UNKNOWN) -> None:
+        self.storage = storage
         self._names: dict[tuple[str, Parameter], str] = {}
-        self._promoted = promoted
         self._columns: dict[str, None] = {}
 
     @property
@@ -43,7 +36,7 @@ class Parameters:
 
     def leaf(self, kept_in: str, path: str) -> str:
         """Return the expression for a path's value in a map, NULL where it is missing."""
-        if column := self._promoted.get((kept_in, path)):
+        if column := self.storage.promoted.get((kept_in, path)):
             self._columns[column] = None
             return column
         return f"{kept_in}[{self.text(path)}]"

@@ -16,9 +16,10 @@ from afterword_consumers.query.database import Parameter
 from afterword_consumers.query.fields import Type, resolve
 from afterword_consumers.query.grouping import Dimension, Layout, aggregate
 from afterword_consumers.query.measures import Recipe, SeriesType, recipe
-from afterword_consumers.query.parameters import NOT_PROMOTED, Parameters, Promoted
+from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.question import COUNT, WEIGHTED, Bucket, Question
 from afterword_consumers.query.selection import select
+from afterword_consumers.query.storage import UNKNOWN, Storage
 
 _SERIES = {
     Type.NUMBER: SeriesType.NUMBER,
@@ -79,7 +80,7 @@ def build(
     question: Question,
     now: datetime,
     budget: Budget | None = None,
-    promoted: Promoted = NOT_PROMOTED,
+    storage: Storage = UNKNOWN,
 ) -> list[Statement]:
     """Return the statements that answer a question; one that finds nothing answers no rows.
 
@@ -87,22 +88,25 @@ def build(
         question: What is asked.
         now: An aware time that durations such as `7d` count from.
         budget: What each statement may cost; a default one where None.
-        promoted: Columns to read in place of a map, as `read_promoted` finds them.
+        storage: What `read_storage` found of the question's paths.
 
     Raises:
         QuestionError: A filter compares a column with what it cannot be.
     """
     settings = (budget or Budget()).settings()
-    return [_statement(question, series, now, settings, promoted) for series in _series(question)]
+    return [
+        _statement(question, series, now, settings, storage)
+        for series in _series(question, storage)
+    ]
 
 
-def _series(question: Question) -> list[SeriesType]:
+def _series(question: Question, storage: Storage) -> list[SeriesType]:
     if question.measure == WEIGHTED:
         pairs = [] if question.compare else [SeriesType.PAIRS]
         return [SeriesType.WEIGHTED, *pairs]
     if question.measure == COUNT:
         return [SeriesType.COUNT]
-    return [_SERIES[kind] for kind in resolve(question.measure).types]
+    return [_SERIES[kind] for kind in resolve(question.measure).types_in(storage)]
 
 
 def _statement(
@@ -110,9 +114,9 @@ def _statement(
     series: SeriesType,
     now: datetime,
     settings: Mapping[str, int | float],
-    promoted: Promoted,
+    storage: Storage,
 ) -> Statement:
-    parameters = Parameters(promoted)
+    parameters = Parameters(storage)
     selected = select(question, series, parameters, now=now)
     layout = Layout(
         bucket=_bucket(question),

@@ -20,6 +20,7 @@ from afterword_schemas import StoreError
 from afterword_stack.answers import as_table
 from afterword_stack.console import notice, out
 from afterword_stack.database import open_database
+from afterword_stack.freshness import freshness_line, read_freshness
 from afterword_stack.settings import load_settings
 
 
@@ -96,8 +97,10 @@ def query(  # noqa: PLR0917  # one for each option
         compare=compare,
     )
     now = datetime.now(UTC)
-    with open_database(load_settings().clickhouse) as clickhouse:
-        found = answer(question, clickhouse, now)
+    settings = load_settings()
+    fresh = read_freshness(settings)
+    with open_database(settings.clickhouse) as clickhouse:
+        found = answer(question, clickhouse, now, freshness=fresh)
     if sql:
         ran = [series.statement for series in found.series] or build(question, now)
         for statement in ran:
@@ -108,9 +111,9 @@ def query(  # noqa: PLR0917  # one for each option
 def _print(found: Answer, form: Format, *, after_sql: bool) -> None:
     if found.series or form is Format.JSON:
         out(_WRITERS[form](found))
-    if found.fresh_until:
+    if found.freshness is not None:
         comment = "-- " if after_sql else ""  # what stands on stderr can be pasted as a whole
-        notice(f"{comment}the youngest feedback here arrived at {found.fresh_until}")
+        notice(f"{comment}{freshness_line(found.freshness)}")
     if not found.series:
         hint = f" Did you mean {', '.join(found.suggestions)}?" if found.suggestions else ""
         raise StoreError(f"{found.notice}{hint}")
