@@ -7,6 +7,7 @@ import typer
 
 from afterword_stack.commands.ask import query
 from afterword_stack.commands.events import check, publish
+from afterword_stack.commands.export import export
 from afterword_stack.commands.keys import keys
 from afterword_stack.commands.local import demo, up
 from afterword_stack.commands.operate import (
@@ -19,6 +20,7 @@ from afterword_stack.commands.operate import (
     worker,
 )
 from afterword_stack.commands.paths import paths
+from afterword_stack.commands.promote import demote, promote
 from afterword_stack.commands.rejected import rejected
 from afterword_stack.console import out
 
@@ -35,8 +37,8 @@ app = typer.Typer(
 )
 
 for command in (
-    *(demo, up, publish, check, query, paths, status, doctor),
-    *(worker, gateway, dashboard, migrate, schema),
+    *(demo, up, publish, check, query, paths, export, status, doctor),
+    *(worker, gateway, dashboard, migrate, promote, demote, schema),
 ):
     app.command()(command)
 app.add_typer(rejected, name="rejected")

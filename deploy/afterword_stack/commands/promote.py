@@ -1,0 +1,81 @@
+"""The commands that give a path a column of its own, and take it away: promote, demote."""
+
+import time
+from typing import Annotated, Final
+
+import typer
+
+from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.promotion import demote as demote_path
+from afterword_consumers.promotion import promote as promote_path
+from afterword_consumers.promotion import read_backfill
+from afterword_consumers.query import read_promoted
+from afterword_schemas import StoreError
+from afterword_stack.console import notice, out, print_table, progress
+from afterword_stack.database import open_database
+from afterword_stack.settings import load_settings
+
+_LOOK_EVERY_S: Final = 0.5
+
+_Cluster = Annotated[
+    str | None, typer.Option("--cluster", help="Of the tables, as for `afterword migrate`.")
+]
+
+
+def promote(
+    path: Annotated[
+        str | None, typer.Argument(help="Such as feedback.score; without one, lists what is.")
+    ] = None,
+    cluster: _Cluster = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Until stored feedback has the column, too.")
+    ] = True,
+) -> None:
+    """Give a path a column of its own, for faster answers.
+
+    Questions about it then read that and no whole map; the answers are the same. For paths that are asked
+    often, of much feedback: each costs some disk, and some time of each insert.
+    Example: `afterword promote feedback.score`; `afterword demote feedback.score` undoes it.
+    """
+    with open_database(load_settings().clickhouse) as clickhouse:
+        if path is None:
+            _list(clickhouse)
+            return
+        for name in promote_path(clickhouse, path, cluster):
+            out(name)
+        if wait:
+            _wait(clickhouse, path)
+
+
+def demote(
+    path: Annotated[str, typer.Argument(help="A promoted path.")], cluster: _Cluster = None
+) -> None:
+    """Drop the columns that promote gave a path.
+
+    Nothing is lost: its values are in the feedback still.
+    Example: `afterword demote feedback.score`.
+    """
+    with open_database(load_settings().clickhouse) as clickhouse:
+        for name in demote_path(clickhouse, path, cluster):
+            out(name)
+
+
+def _list(clickhouse: ClickHouse) -> None:
+    promoted = sorted((path, name) for (_, path), name in read_promoted(clickhouse, {}).items())
+    if not promoted:
+        notice("no path is promoted; `afterword promote PATH` promotes one")
+    print_table([{"path": path, "column": name} for path, name in promoted])
+
+
+def _wait(clickhouse: ClickHouse, path: str) -> None:
+    """Wait until no part of the table lacks a promoted column."""
+    notice(f"questions about {path} use it now; Ctrl-C does not stop the filling")
+    to_do = read_backfill(clickhouse).parts_to_do
+    with progress("filling parts", to_do) as advance:
+        while (found := read_backfill(clickhouse)).parts_to_do:
+            if found.failure:
+                raise StoreError(f"ClickHouse cannot fill the column: {found.failure}")
+            advance(max(0, to_do - found.parts_to_do))
+            to_do = min(to_do, found.parts_to_do)
+            time.sleep(_LOOK_EVERY_S)
+        advance(to_do)

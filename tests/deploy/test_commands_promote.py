@@ -1,0 +1,61 @@
+"""promote and demote: columns come and go, answers stay, on the real engine."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.deploy.conftest import Afterword
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def scored(afterword: "Afterword", store_events: Callable[..., None]) -> "Afterword":
+    """Run `afterword` on three feedbacks with a score."""
+    store_events(
+        *(
+            json.dumps(
+                {
+                    "feedback_id": f"5f0e2f0a-0000-4000-8000-{number:012}",
+                    "project": "shop",
+                    "trace_id": "t",
+                    "feedback": {"score": number},
+                }
+            ).encode()
+            for number in range(3)
+        )
+    )
+    return afterword
+
+
+def test_a_path_gets_a_column_and_loses_it(scored: "Afterword") -> None:
+    """The column's name is the result; what stands before and after it is a notice."""
+    asked = ("query", "feedback.score", "--format", "csv")
+    before = scored(*asked).out
+    ran = scored("promote", "feedback.score")
+    assert ran.status == 0
+    assert ran.out.startswith("promoted_numbers_feedback_score_")
+    assert "questions about feedback.score use it now" in ran.err
+    assert scored(*asked).out == before
+    assert ran.out.strip() in scored(*asked, "--sql").err
+    assert scored("promote").out.splitlines()[1].split() == ["feedback.score", ran.out.strip()]
+    assert scored("demote", "feedback.score").out == ran.out
+    assert scored(*asked).out == before
+    ran = scored("promote")
+    assert (ran.out, ran.err) == (
+        "",
+        "no path is promoted; `afterword promote PATH` promotes one\n",
+    )
+
+
+def test_a_misspelt_path_is_the_users_to_mend(scored: "Afterword") -> None:
+    """With status 2 and the path that may be meant."""
+    ran = scored("promote", "feedback.scroe")
+    assert (ran.status, ran.out) == (2, "")
+    assert "Did you mean feedback.score" in ran.err
+    ran = scored("demote", "feedback.score")
+    assert ran.status == 2
+    assert "feedback.score is not promoted" in ran.err
