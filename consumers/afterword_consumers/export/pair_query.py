@@ -1,0 +1,123 @@
+"""Find what preference pairs are made of: who chose what, and what else is known of the trace.
+
+One query reads the feedback that chose, and joins to each what the other feedback of its trace says.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from afterword_consumers.export.selection import (
+    SETTINGS,
+    Selection,
+    StreamingDatabase,
+    select,
+)
+from afterword_consumers.query import QuestionError
+from afterword_consumers.query.fields import resolve
+from afterword_consumers.query.parameters import Parameters
+
+EDIT: Final = re.compile(r"feedback\.edits\.([0-9]+)\.(value|original)")
+"""Where SDK and browser snippet put an edit: what the answer became, and what it was."""
+
+_GROUND_TRUTH: Final = "feedback.ground_truth"
+
+
+@dataclass(frozen=True, slots=True)
+class PairPaths:
+    """Where the texts of a pair stand that are no feedback themselves.
+
+    Attributes:
+        prompt: The path of what the model was asked.
+        answer: The path of what the model answered, where an edit does not say it.
+
+    Raises:
+        QuestionError: One is no path or column.
+    """
+
+    prompt: str = "metadata.input"
+    answer: str = "metadata.output"
+
+    def __post_init__(self) -> None:
+        for name in (self.prompt, self.answer):
+            if resolve(name).is_wildcard:
+                raise QuestionError(
+                    f"{name!r} has a wildcard, and a pair has one text there.",
+                    "Name one position, such as feedback.edits.0.original.",
+                )
+
+
+def count_candidates(selection: Selection, database: StreamingDatabase, *, now: datetime) -> int:
+    """Return how many feedback events hold an edit or a ground truth; errors as for `select`."""
+    parameters = Parameters()
+    sql = f"SELECT count() FROM ({_chosen('1', selection, parameters, now)})"
+    ((events,),) = database.query(sql, parameters.values, SETTINGS).rows
+    return int(events or 0)
+
+
+def pairs_sql(
+    selection: Selection, paths: PairPaths, parameters: Parameters, *, now: datetime
+) -> str:
+    """Return the query whose rows are candidates; errors as for `select`.
+
+    Its columns are project, feedback_id, trace_id, ground_truth, edits by path, and the prompt and answer of
+    the feedback itself; then of the trace how many different prompts it has, one of them and the id of
+    the first feedback with one, and the same of its answers.
+    """
+    prompt, answer = (resolve(name).as_text(parameters) for name in (paths.prompt, paths.answer))
+    chosen = _chosen(
+        f"project, feedback_id, trace_id, {prompt} AS own_prompt, {answer} AS own_answer",
+        selection,
+        parameters,
+        now,
+    )
+    project = selection.project
+    of_project = "" if project is None else f"project = {parameters.text(project)} AND "
+    return f"""\
+SELECT e.project, toString(e.feedback_id), e.trace_id, e.ground_truth, e.edits, e.own_prompt, e.own_answer,
+    (t.prompts, t.a_prompt, t.prompt_id), (t.answers, t.an_answer, t.answer_id)
+FROM (
+{chosen}
+) AS e
+LEFT JOIN (
+    SELECT project, trace_id, {_of_trace("said", "prompts", "a_prompt", "prompt_id")},
+        {_of_trace("answered", "answers", "an_answer", "answer_id")}
+    FROM (
+        SELECT project, trace_id, feedback_id, {_present(prompt)} AS said, {_present(answer)} AS answered
+        FROM feedback_current
+        WHERE {of_project}trace_id != '' AND trace_id IN (SELECT trace_id FROM (
+{chosen}
+        ))
+    )
+    GROUP BY project, trace_id
+) AS t ON e.project = t.project AND e.trace_id = t.trace_id
+ORDER BY e.project, toUInt128(e.feedback_id)"""
+
+
+def _chosen(columns: str, selection: Selection, parameters: Parameters, now: datetime) -> str:
+    """Return the query for the feedback selected that holds a ground truth or an edit."""
+    truth = resolve(_GROUND_TRUTH).as_text(parameters)
+    edit = parameters.text(f"^{EDIT.pattern}$")
+    inner = select(
+        f"{columns}, {truth} AS ground_truth, "
+        f"mapFilter((path, leaf) -> match(path, {edit}), strings) AS edits",
+        selection,
+        parameters,
+        now=now,
+    )
+    return f"SELECT *\nFROM (\n{inner}\n)\nWHERE ground_truth IS NOT NULL OR notEmpty(edits)"
+
+
+def _present(text: str) -> str:
+    return rf"if(match({text}, '\\S'), {text}, NULL)"
+
+
+def _of_trace(text: str, texts: str, one: str, feedback_id: str) -> str:
+    """Return how many different texts a trace has, and the first of them with its feedback."""
+    has = f"{text} IS NOT NULL"
+    return (
+        f"uniqExact({text}) AS {texts}, "
+        f"argMinIf(assumeNotNull({text}), toUInt128(feedback_id), {has}) AS {one}, "
+        f"toString(argMinIf(feedback_id, toUInt128(feedback_id), {has})) AS {feedback_id}"
+    )

@@ -1,0 +1,133 @@
+"""The command that writes feedback to a file: export."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from afterword_consumers.export import (
+    PairCounts,
+    PairPaths,
+    Piece,
+    Selection,
+    count,
+    count_candidates,
+    explain_empty,
+    export_csv,
+    export_events,
+    export_pairs,
+    export_parquet,
+)
+from afterword_schemas import SetupError
+from afterword_stack.console import notice, progress
+from afterword_stack.database import open_database
+from afterword_stack.settings import load_settings
+from afterword_stack.whole_file import open_whole
+
+
+class FileFormat(StrEnum):
+    """What a file of feedback is written as."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+_WRITERS: Final = {
+    FileFormat.JSONL: export_events,
+    FileFormat.CSV: export_csv,
+    FileFormat.PARQUET: export_parquet,
+}
+
+
+_PATHS: Final = PairPaths()
+
+
+def export(  # noqa: PLR0917  # one for each option
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; - for stdout.")],
+    form: Annotated[
+        FileFormat | None,
+        typer.Option("--format", "-f", help="By default as FILE ends, else jsonl."),
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option("--project", "-p", help="Only this project.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where", "-w", metavar="EXPR", help="'metadata.model = gpt-5'; repeat for and."
+        ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="7d, 24h, a date, or a time.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Likewise; not included.")] = None,
+    timezone: Annotated[
+        str, typer.Option("--timezone", help="Where days begin, as Europe/Berlin.")
+    ] = "UTC",
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Preference pairs of edits and ground truths, as JSONL.")
+    ] = False,
+    prompt_path: Annotated[
+        str, typer.Option("--prompt-path", metavar="PATH", help="Of pairs: the prompt's text.")
+    ] = _PATHS.prompt,
+    answer_path: Annotated[
+        str, typer.Option("--answer-path", metavar="PATH", help="Of pairs: the answer's text.")
+    ] = _PATHS.answer,
+) -> None:
+    """Write feedback to a file, each in its latest state.
+
+    JSONL is events that `afterword publish` takes, CSV has a column for each path, Parquet the
+    typed maps. An existing FILE is replaced once the new one is complete.
+    Examples: `afterword export all.jsonl`, `afterword export week.csv --project shop --since 7d`,
+    `afterword export train.jsonl --pairs -w 'feedback.edited = true'`.
+    """
+    selection = Selection(project, tuple(where or ()), since, until, timezone)
+    written_as = form or _form_of(file)
+    if pairs:
+        if written_as is not FileFormat.JSONL:
+            raise SetupError("Pairs are JSONL.", "Leave --format out, or let FILE end in .jsonl.")
+        _export_pairs(file, selection, PairPaths(prompt_path, answer_path))
+    else:
+        _export(file, selection, written_as)
+
+
+def _export(file: str, selection: Selection, form: FileFormat) -> None:
+    now = datetime.now(UTC)
+    with open_database(load_settings().clickhouse) as clickhouse:
+        total = count(selection, clickhouse, now=now)
+        _write(file, _WRITERS[form](selection, clickhouse, now=now), form, total)
+        if not total:
+            sentence, suggestions = explain_empty(selection, clickhouse)
+            hint = f" Did you mean {', '.join(suggestions)}?" if suggestions else ""
+            notice(f"{sentence}{hint}")
+
+
+def _export_pairs(file: str, selection: Selection, paths: PairPaths) -> None:
+    now, counts = datetime.now(UTC), PairCounts()
+    with open_database(load_settings().clickhouse) as clickhouse:
+        total = count_candidates(selection, clickhouse, now=now)
+        pieces = export_pairs(selection, paths, clickhouse, counts, now=now)
+        _write(file, pieces, FileFormat.JSONL, total)
+    notice(str(counts) if total else "no feedback here holds an edit or a ground truth")
+
+
+def _write(file: str, pieces: Iterable[Piece], form: FileFormat, total: int) -> None:
+    # Parquet does not show where a row ends, but how much of it there is.
+    by_bytes = form is FileFormat.PARQUET
+    what = "exporting, bytes" if by_bytes else "exporting"
+    with (
+        open_whole(file) as target,
+        progress(what, None if by_bytes else total) as advance,
+    ):
+        for piece in pieces:
+            target.write(piece.data)
+            advance(len(piece.data) if by_bytes else piece.rows)
+
+
+def _form_of(file: str) -> FileFormat:
+    ending = Path(file).suffix.lower().removeprefix(".")
+    return FileFormat(ending) if ending in set(FileFormat) else FileFormat.JSONL

@@ -1,0 +1,79 @@
+"""A database on the real ClickHouse, filled by the worker's own code, and files read back."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
+from afterword_consumers.sink import ClickHouseSink
+from afterword_consumers.testing import MemoryBroker, MemoryMessage
+from afterword_consumers.worker import Worker, WorkerOptions
+from afterword_schemas.migrate import migrate
+from afterword_stack.local.clickhouse import ClickHouseNode
+
+NOW = datetime(2026, 2, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def stored(clickhouse: ClickHouseNode, database: str) -> Iterator[ClickHouse]:
+    """A connection to a migrated, empty database."""
+    connection = ClickHouse(ClickHouseAddress(clickhouse.host, clickhouse.port, database))
+    migrate(connection)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The time that durations count from."""
+    return NOW
+
+
+@pytest.fixture
+def publish(stored: ClickHouse) -> Callable[[Sequence[bytes]], None]:
+    """Give what takes events as a worker does, each under its id as key; none may be refused."""
+
+    def run(lines: Sequence[bytes]) -> None:
+        broker = MemoryBroker()
+        for line in lines:
+            broker.publish(line, key=json.loads(line)["feedback_id"].encode())
+        source = broker.member("group")
+        worker = Worker(source, ClickHouseSink(stored), WorkerOptions())
+        poll = source.poll
+
+        def last_poll(most: int, timeout_s: float) -> Sequence[MemoryMessage]:
+            worker.stop()
+            return poll(most, timeout_s)
+
+        source.poll = last_poll  # type: ignore[method-assign,assignment]  # one fetch takes it all
+        worker.run()
+        assert (worker.stats.stored, worker.stats.rejected) == (len(lines), 0)
+
+    return run
+
+
+@pytest.fixture
+def say(publish: Callable[[Sequence[bytes]], None]) -> Callable[..., None]:
+    """`say({"feedback": …}, {…})`: store events that are numbered from 1, of trace `t` unless they say."""
+
+    def store(*events: dict[str, Any]) -> None:
+        publish(
+            [
+                json.dumps(
+                    {
+                        "feedback_id": f"5f0e2f0a-0000-4000-8000-{number:012}",
+                        "project": "acme",
+                        "trace_id": "t",
+                        "created_at": "2026-01-31T09:30:00Z",
+                        "updated_at": "2026-01-31T09:30:00.125Z",
+                        **event,
+                    }
+                ).encode()
+                for number, event in enumerate(events, start=1)
+            ]
+        )
+
+    return store
