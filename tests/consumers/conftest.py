@@ -21,6 +21,7 @@ class Watched:
         self.source, self.topic_id = source, source.topic_id
         self.before_poll: Callable[[], None] = lambda: None
         self.before_commit: Callable[[], None] = lambda: None
+        self.after_commit: Callable[[], None] = lambda: None
         self.answer: Callable[[], LogEnds | None] = source.log_ends
         self.taken = self.polls = self.pauses = 0
 
@@ -44,6 +45,7 @@ class Watched:
         """See `Source`."""
         self.before_commit()
         self.source.commit(next_offsets, caught_up)
+        self.after_commit()
 
     def pause(self) -> None:
         """See `Source`."""
@@ -95,6 +97,11 @@ class Bench:
     def committed(self) -> dict[int, int]:
         """The group's offsets."""
         return dict(self.broker.committed[GROUP])
+
+    @property
+    def caught_up(self) -> dict[int, datetime]:
+        """The times beside the group's offsets."""
+        return dict(self.broker.caught_up[GROUP])
 
     @property
     def stored(self) -> list[int]:

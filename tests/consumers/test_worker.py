@@ -1,14 +1,23 @@
 """The worker on the twins: what is committed, what is read again, and that nothing is lost."""
 
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from afterword_consumers.source import LogEnds
 from afterword_schemas import SetupError, StoreError
 
 if TYPE_CHECKING:
     from tests.consumers.conftest import Bench
+
+GROUP = "afterword"
+
+
+def at(seconds: float) -> datetime:
+    """Return a time so many seconds after one that has passed."""
+    return datetime(2026, 1, 31, 9, 30, tzinfo=UTC) + timedelta(seconds=seconds)
 
 
 def test_offsets_are_committed_after_the_rows_are_stored(bench: "Bench") -> None:
@@ -318,3 +327,100 @@ def test_two_workers_share_the_work(bench: "Bench") -> None:
     assert bench.stored == list(range(1000))
     assert first.stats.stored + second.stats.stored == 1000
     assert min(first.stats.stored, second.stats.stored) > 0
+
+
+def test_a_commit_says_until_when_it_is_complete(bench: "Bench") -> None:
+    """The latest time by which no more was published than is committed, in each partition."""
+    bench.publish(10)  # five in each partition
+    worker, source = bench.worker()
+    answers = iter(
+        [LogEnds(at(1), {0: 5, 1: 4}), LogEnds(at(2), {0: 5, 1: 5}), LogEnds(at(3), {0: 6, 1: 5})]
+    )
+    source.answer = lambda: next(answers, None)
+    source.before_poll = lambda: worker.stop() if source.polls == 4 else None
+    worker.run()
+    assert bench.committed == {0: 5, 1: 5}
+    assert bench.caught_up == {0: at(2), 1: at(3)}
+
+
+def test_an_idle_worker_commits_again_with_a_later_time(bench: "Bench") -> None:
+    """About every ten seconds, whatever it owns and nothing that it has not read; also what is empty."""
+    bench.publish(1)
+    bench.broker.committed[GROUP] = {0: 1}
+    worker, source = bench.worker()
+    commits: list[tuple[dict[int, int], dict[int, datetime]]] = []
+    source.after_commit = lambda: commits.append((bench.committed, bench.caught_up))
+    answers = iter([LogEnds(at(second), {0: 1, 1: 0}) for second in range(21)])
+    source.answer = lambda: next(answers, None)
+    source.before_poll = lambda: worker.abort() if source.polls == 30 else None
+    worker.run()
+    assert commits == [
+        ({0: 1, 1: 0}, {0: at(0), 1: at(0)}),
+        ({0: 1, 1: 0}, {0: at(11), 1: at(11)}),
+    ]
+
+
+def test_a_stop_says_the_latest_that_is_known(bench: "Bench") -> None:
+    """The time beside the offsets is that of the last answer, also between two commits."""
+    worker, source = bench.worker()
+    now = datetime.now(UTC)
+    answers = iter([LogEnds(now - timedelta(seconds=age), {0: 0, 1: 0}) for age in (2, 1)])
+    source.answer = lambda: next(answers, None)
+    source.before_poll = lambda: worker.stop() if source.polls == 3 else None
+    worker.run()
+    assert bench.caught_up == {0: now - timedelta(seconds=1), 1: now - timedelta(seconds=1)}
+
+
+def test_a_stop_does_not_wait_for_a_broker_that_is_away(bench: "Bench") -> None:
+    """With nothing to commit, and no answer for some time, nothing is asked of it."""
+    worker, source = bench.worker()
+    answers = iter(
+        [LogEnds(datetime.now(UTC) - timedelta(seconds=age), {0: 0, 1: 0}) for age in (9, 4)]
+    )
+    source.answer = lambda: next(answers, None)
+    commits: list[dict[int, int]] = []
+    source.before_commit = lambda: commits.append(bench.committed)
+    source.before_poll = lambda: worker.stop() if source.polls == 3 else None
+    worker.run()
+    assert len(commits) == 1
+
+
+def test_a_later_time_that_cannot_be_committed_ends_nothing(bench: "Bench") -> None:
+    """It is tried again with the next answer."""
+    worker, source = bench.worker()
+    failures = iter([StoreError("coordinator away")])
+
+    def fail_once() -> None:
+        if error := next(failures, None):
+            raise error
+
+    source.before_commit = fail_once
+    answers = iter([LogEnds(at(second), {0: 0, 1: 0}) for second in (1, 2)])
+    source.answer = lambda: next(answers, None)
+    source.before_poll = lambda: worker.abort() if source.polls == 3 else None
+    worker.run()
+    assert bench.caught_up == {0: at(2), 1: at(2)}
+
+
+def test_the_next_owner_keeps_the_time_that_it_finds(bench: "Bench") -> None:
+    """A commit by one that has no answer yet takes nothing away."""
+    bench.publish(10)
+    bench.broker.committed[GROUP] = {0: 2, 1: 2}
+    bench.broker.caught_up[GROUP] = {0: at(0)}
+    worker, source = bench.worker()
+    source.answer = lambda: None
+    source.before_poll = lambda: worker.stop() if source.taken == 6 else None
+    worker.run()
+    assert bench.committed == {0: 5, 1: 5}
+    assert bench.caught_up == {0: at(0)}
+
+
+def test_a_partition_that_was_lost_is_not_committed_again(bench: "Bench") -> None:
+    """Its next owner may be further; only what is owned gets a later time."""
+    worker, source = bench.worker()
+    source.answer = lambda: LogEnds(datetime.now(UTC), {0: 0, 1: 0}) if source.polls > 1 else None
+    source.before_poll = lambda: (
+        bench.broker.expel(source.source) if source.polls == 1 else worker.stop()
+    )
+    worker.run()
+    assert bench.caught_up == {}
