@@ -1,15 +1,16 @@
-"""A local stack with everything on it that a user needs: topic, tables, a worker, a gateway.
+"""A local stack with everything on it that a user needs: topic, tables, a worker, gateway and dashboard.
 
     with Pipeline(LocalStack.temporary(), settings) as pipeline:
         Client(pipeline.settings.kafka_bootstrap_servers, project="acme")
 
-Worker and gateway are processes of their own, as in production, and end with this one.
+Worker, gateway and dashboard are processes of their own, as in production, and end with this one.
 """
 
 import contextlib
 import json
 import sys
 import urllib.request
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -28,31 +29,35 @@ PARTITIONS: Final = 4
 """Of the local topic: as many workers as a laptop has use for."""
 
 _STOP_S: Final = 30.0
-_GATEWAY_START_S: Final = 30.0
+_SERVER_START_S: Final = 30.0
 
 
 class Pipeline(Lifecycle):
-    """Kafka, ClickHouse, one worker and a gateway on one folder, started and stopped together.
+    """Kafka, ClickHouse, one worker and what serves HTTP on one folder, started and stopped together.
 
     Args:
         stack: Not started yet.
         settings: Topic, group, database and batching; addresses and access become the stack's.
-        gateway: Whether the HTTP gateway is wanted, too.
+        servers: Whether the gateway and the dashboard are wanted, too.
     """
 
-    def __init__(self, stack: LocalStack, settings: Settings, *, gateway: bool = False) -> None:
+    def __init__(self, stack: LocalStack, settings: Settings, *, servers: bool = False) -> None:
         self.stack = stack
         self.settings = settings
-        self._with_gateway = gateway
+        self._with_servers = servers
         self._worker: ChildProcess | None = None
-        self._gateway: ChildProcess | None = None
+        self._servers: list[ChildProcess] = []
         self._cleanup = contextlib.ExitStack()
 
     @property
     def gateway_url(self) -> str:
         """Where the gateway is."""
-        host = self.settings.gateway_host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.gateway_port}"
+        return _url(self.settings.gateway_host, self.settings.gateway_port)
+
+    @property
+    def dashboard_url(self) -> str:
+        """Where the dashboard is."""
+        return _url(self.settings.dashboard_host, self.settings.dashboard_port)
 
     @property
     def worker_says(self) -> str:
@@ -82,14 +87,15 @@ class Pipeline(Lifecycle):
             self.stack.kafka.create_topic(self.settings.kafka_topic, partitions=PARTITIONS)
             prepare_database(self.settings.clickhouse)
             self._worker = self._start("The worker", "worker")
-            if self._with_gateway:
-                self._start_gateway()
+            if self._with_servers:
+                self._start_server("The gateway", "gateway", lambda: self.gateway_url)
+                self._start_server("The dashboard", "dashboard", lambda: self.dashboard_url)
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop the gateway, the worker, which writes what it has, then the stack."""
+        """Stop the servers, the worker, which writes what it has, then the stack."""
         self._cleanup.close()
 
     def check(self) -> None:
@@ -101,7 +107,7 @@ class Pipeline(Lifecycle):
         for name, part in (("Kafka", self.stack.kafka), ("ClickHouse", self.stack.clickhouse)):
             if not part.alive:
                 raise SetupError(f"{name} has ended.", f"Its log is in {self.stack.data_dir}.")
-        for child in (self._worker, self._gateway):
+        for child in (self._worker, *self._servers):
             if child is not None and not child.alive:
                 raise SetupError(
                     f"{child.name} has ended. The end of its log:\n{child.last_lines()}\n",
@@ -114,12 +120,14 @@ class Pipeline(Lifecycle):
             return self.settings.gateway_keys_file.absolute()
         return self.stack.data_dir / KEYS_FILE
 
-    def _start_gateway(self) -> None:
-        if "gateway_port" not in self.settings.model_fields_set:
-            kept = persisted_ports(self.stack.data_dir / "gateway.json", ["gateway"])
-            self.settings = self.settings.model_copy(update={"gateway_port": kept["gateway"]})
-        self._gateway = self._start("The gateway", "gateway")
-        self._gateway.wait_ready(lambda: _answers(f"{self.gateway_url}/healthz"), _GATEWAY_START_S)
+    def _start_server(self, name: str, part: str, url: Callable[[], str]) -> None:
+        """Start a part that serves HTTP, on its own port where none is set, and wait until it answers."""
+        if f"{part}_port" not in self.settings.model_fields_set:
+            kept = persisted_ports(self.stack.data_dir / f"{part}.json", [part])
+            self.settings = self.settings.model_copy(update={f"{part}_port": kept[part]})
+        server = self._start(name, part)
+        self._servers.append(server)
+        server.wait_ready(lambda: _answers(f"{url()}/healthz"), _SERVER_START_S)
 
     def _start(self, name: str, command: str) -> ChildProcess:
         """Start a part as a process of its own."""
@@ -135,6 +143,10 @@ class Pipeline(Lifecycle):
         part.start()
         self._cleanup.callback(part.stop, _STOP_S)
         return part
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _answers(url: str) -> bool:

@@ -1,5 +1,6 @@
 """Everything on one machine: started and stopped together, on its own settings, watched."""
 
+import json
 import os
 import re
 import signal
@@ -139,7 +140,7 @@ class Up:
             env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
         )
         assert self.process.stdout is not None
-        self.addresses = [self.process.stdout.readline().split() for _ in range(4)]
+        self.addresses = [self.process.stdout.readline().split() for _ in range(5)]
 
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal, and return status and stderr once it and its parts have ended."""
@@ -165,8 +166,8 @@ def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword"
         assert found is not None
         assert up.addresses[0][:4] == ["Kafka", found.bootstrap_servers, "topic", "feedback.events"]
         assert up.addresses[1][:2] == ["ClickHouse", f"{found.clickhouse_url}/?database=afterword"]
-        gateway = up.addresses[2][1]
-        assert up.addresses[3] == ["data", found.data_dir]
+        gateway, dashboard = up.addresses[2][1], up.addresses[3][1]
+        assert up.addresses[4] == ["data", found.data_dir]
         ran = afterword("up")
         assert (ran.status, ran.out) == (2, "")
         assert ran.err.startswith("afterword: A local stack is already running on ")
@@ -178,6 +179,8 @@ def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword"
             {"content-type": "application/json"},
         )
         assert urllib.request.urlopen(request).status == 200
+        with urllib.request.urlopen(dashboard) as answer:
+            assert "/api/query" in json.loads(answer.read())["routes"]
         made = afterword("keys", "create", "--project", "p", "--scope", "write")
         assert f"is in {found.data_dir}/afterword.keys.json" in made.err
         status, err = up.end(signal.SIGTERM)  # the worker writes what it has

@@ -49,11 +49,11 @@ def demo(
 def up() -> None:
     """Run the pipeline on this machine until Ctrl-C; its data stays.
 
-    Starts Kafka, ClickHouse, a worker and the HTTP gateway; other `afterword` commands find them by
-    themselves.
+    Starts Kafka, ClickHouse, a worker, the HTTP gateway and the dashboard; other `afterword` commands
+    find them by themselves.
     """
     _end_in_order()
-    with Pipeline(LocalStack(), load_settings(), gateway=True) as pipeline:
+    with Pipeline(LocalStack(), load_settings(), servers=True) as pipeline:
         _print_addresses(pipeline)
         with contextlib.suppress(KeyboardInterrupt):
             while True:
@@ -75,6 +75,7 @@ def _print_addresses(pipeline: Pipeline) -> None:
     out(f"ClickHouse  {settings.clickhouse}  ({addresses.clickhouse})")
     whom = "with keys" if settings.gateway_keys_file.exists() else "this machine alone, as no keys"
     out(f"gateway     {pipeline.gateway_url}  ({whom} in {settings.gateway_keys_file})")
+    out(f"dashboard   {pipeline.dashboard_url}/api  (likewise)")
     out(f"data        {addresses.data_dir}")
     sys.stdout.flush()  # a pipe gets them now, not when `up` ends
     name = invocation()

@@ -2,12 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from afterword_consumers.api.recently import Recently
 from afterword_schemas import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_many_who_ask_at_once_cause_one_look() -> None:
