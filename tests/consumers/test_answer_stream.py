@@ -124,3 +124,16 @@ def test_a_reader_may_stop_early(connection: ClickHouse) -> None:
     assert next(pieces).startswith(b"0\n1\n")
     pieces.close()
     assert connection.select("SELECT 1") == ((1,),)
+
+
+@pytest.mark.services
+def test_a_server_that_stops_half_way_is_an_error(tmp_path: Path) -> None:
+    """A part of the answer is no answer, though no error could be written into it."""
+    with ClickHouseNode(tmp_path) as node:
+        one = ClickHouse(ClickHouseAddress(node.host, node.port))
+        pieces = one.stream("SELECT repeat('x', 1000) FROM system.numbers", {}, {}, "CSV")
+        assert next(pieces).startswith(b'"xxx')
+        node.kill()
+        with pytest.raises(StoreError):
+            deque(pieces)
+        one.close()

@@ -76,7 +76,7 @@ def test_prompt_and_answer_may_stand_elsewhere_in_the_trace(say: Say, pair: Pair
         {"value": 1, "metadata": {"input": "not ours", "output": "no"}, "project": "bank"},
         {"feedback": {"ground_truth": "Oslo"}, "metadata": {**asked, "output": "Bergen"}},
     )
-    found, said = pair(where=("feedback.ground_truth exists",), project="acme")
+    found, said = pair(where=("feedback.ground_truth exists",))
     assert [each["feedback_ids"] for each in found] == [
         {"chosen": f"{ID}1", "rejected": f"{ID}3", "prompt": f"{ID}2"},
         {"chosen": f"{ID}5", "rejected": f"{ID}5", "prompt": f"{ID}5"},
@@ -85,6 +85,7 @@ def test_prompt_and_answer_may_stand_elsewhere_in_the_trace(say: Say, pair: Pair
         ("Capital of Norway?", "Oslo", "Bergen")
     }
     assert said == "2 pairs of 2"
+    assert pair(where=("feedback.ground_truth exists",), project="acme") == (found, said)
 
 
 ASKED = {"input": "Capital?"}
