@@ -102,7 +102,7 @@ def test_what_patches_alone_have_made_is_a_patch(
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(said=st.lists(events(), min_size=1, max_size=4))
 def test_publishing_an_export_makes_the_same_rows(
