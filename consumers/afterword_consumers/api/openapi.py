@@ -33,15 +33,19 @@ _FLAG: Final = {"type": "string", "enum": ["true", "false"]}
 _FILTERS: Final = parameter(
     "where",
     {"type": "array", "items": _TEXT},
-    "A filter such as `metadata.model = gpt-5`; repeat it for and.",
+    "A condition; repeat it for and.",
+    example=["metadata.model = gpt-5"],
 )
 _PERIOD: Final = [
     parameter(
-        "since", _TEXT, "The earliest created_at: 7d, 24h, 2026-01-31, 2026-01-31T09:30:00Z."
+        "since",
+        _TEXT,
+        "The earliest created_at: 7d, 24h, 2026-01-31, 2026-01-31T09:30:00Z.",
+        example="7d",
     ),
     parameter("until", _TEXT, "The end of created_at, itself excluded; likewise."),
 ]
-_ZONE: Final = parameter("timezone", _TEXT, "Where days begin, such as Europe/Berlin.")
+_ZONE: Final = parameter("timezone", _TEXT, "Where days begin.", example="Europe/Berlin")
 _CURSOR: Final = parameter("cursor", _TEXT, "`next` of the page before.")
 
 
@@ -74,18 +78,25 @@ def _questions() -> Json:
         "Answer a question about any path, as `afterword query` does.",
         "Answer",
         [
-            parameter("measure", _TEXT, "A path, a column, weighted or count.", required=True),
+            parameter(
+                "measure",
+                _TEXT,
+                "A path, a column, weighted or count.",
+                required=True,
+                example="feedback.score",
+            ),
             parameter(
                 "group_by",
                 {"type": "array", "items": _TEXT, "maxItems": 2},
                 "A path or a column; up to two.",
+                example=["metadata.model"],
             ),
             _FILTERS,
             *_PERIOD,
             parameter("bucket", {"type": "string", "enum": [*Bucket]}, "A row for each."),
             _ZONE,
             count("top", "Groups shown; the rest is other.", usual=20, most=MAX_TOP),
-            parameter("compare", _TEXT, "How B differs from A: metadata.prompt=A,B."),
+            parameter("compare", _TEXT, "How B differs from A.", example="metadata.prompt=A,B"),
             parameter("approximate", _FLAG, "Percentiles from a sketch."),
             parameter("sql", _FLAG, "Add the SQL that ran; JSON only."),
             PROJECT,
@@ -106,7 +117,7 @@ def _paths() -> Json:
                 "List every path that feedback has.",
                 "Paths",
                 [
-                    parameter("prefix", _TEXT, "What a path begins with."),
+                    parameter("prefix", _TEXT, "What a path begins with.", example="feedback."),
                     parameter("measured", _FLAG, "Add how common each is; reads all feedback."),
                     _limit(known_paths.USUAL_LIMIT, known_paths.MAX_LIMIT),
                     PROJECT,
@@ -123,6 +134,7 @@ def _traces() -> Json:
         "in": "path",
         "required": True,
         "schema": {**_TEXT, "minLength": 1},
+        "example": "tr-1",
     }
     return {
         "/api/traces": {

@@ -21,9 +21,18 @@ PROJECT: Final[Json] = {
 }
 
 
-def parameter(name: str, schema: Json, description: str, *, required: bool = False) -> Json:
+def parameter(
+    name: str,
+    schema: Json,
+    description: str,
+    *,
+    required: bool = False,
+    example: str | list[str] | None = None,
+) -> Json:
     """Describe a parameter of the URL; an array is one that may be repeated."""
     made = {"name": name, "in": "query", "description": description, "schema": schema}
+    if example is not None:
+        made["example"] = example
     return made | {"required": True} if required else made
 
 
