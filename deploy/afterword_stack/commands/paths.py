@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from afterword_consumers.paths import KnownPath, find_paths, suggest_paths
+from afterword_consumers.query import Budget
 from afterword_stack.commands.ask import Format
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.database import open_database
@@ -42,9 +43,16 @@ def paths(
     Examples: `afterword paths feedback. --project acme`, `afterword paths --measured`.
     """
     suggestions: list[str] = []
-    with open_database(load_settings().clickhouse) as clickhouse:
+    address = load_settings().clickhouse
+    budget = Budget(time_s=address.timeout_s)  # who counts all feedback means to wait
+    with open_database(address) as clickhouse:
         found = find_paths(
-            clickhouse, project=project, prefix=prefix, measured=measured, limit=limit
+            clickhouse,
+            project=project,
+            prefix=prefix,
+            measured=measured,
+            limit=limit,
+            budget=budget,
         )
         if not found:
             suggestions = suggest_paths(clickhouse, prefix, project=project)
