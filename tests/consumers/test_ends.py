@@ -1,0 +1,71 @@
+"""Asking for the ends of logs beside the work: what an answer tells, and what a missing one costs."""
+
+import threading
+import time
+from collections.abc import Mapping
+
+import pytest
+from confluent_kafka import Producer
+
+from afterword_consumers import ends
+from afterword_consumers.ends import EndsWatch
+from afterword_consumers.source import LogEnds
+from afterword_stack.local.kafka import KafkaNode
+from afterword_stack.local.mock_kafka import MockKafkaNode
+
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next question follows at once."""
+    monkeypatch.setattr(ends, "_EVERY_S", 0.0)
+
+
+def ask(watch: EndsWatch, positions: Mapping[int, int]) -> LogEnds:
+    """Call until there is news."""
+    tick = threading.Event()
+    for _ in range(2000):
+        if (news := watch.news(positions)) is not None:
+            return news
+        tick.wait(0.01)
+    pytest.fail("no news came")
+
+
+@pytest.mark.services
+def test_a_log_that_ends_before_what_was_read_tells_nothing(kafka: KafkaNode, topic: str) -> None:
+    """It was cut, or made anew; the other partitions are told of."""
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 0})
+    for partition in (0, 1, 1):
+        producer.produce(topic, b"x", partition=partition)
+    assert producer.flush(20) == 0
+    watch = EndsWatch({"bootstrap.servers": kafka.bootstrap_servers}, topic, 10.0)
+    # -2: from the start, where nothing is committed.
+    assert ask(watch, {0: 2, 1: 2, 2: -2}).offsets == {1: 2, 2: 0}
+
+
+@pytest.mark.services
+def test_a_partition_that_is_not_there_takes_nothing_from_the_others() -> None:
+    """An error of one is an answer of one."""
+    with MockKafkaNode() as mock:
+        mock.create_topic("t")
+        watch = EndsWatch({"bootstrap.servers": mock.bootstrap_servers}, "t", 10.0)
+        assert ask(watch, {0: 0, 99: 0}).offsets == {0: 0}
+
+
+def test_without_a_broker_nothing_waits_and_nothing_is_told() -> None:
+    """A thousand calls take no time, through questions that end without an answer."""
+    watch = EndsWatch({"bootstrap.servers": NOBODY}, "t", 0.05)
+    tick = threading.Event()
+    for _ in range(10):
+        began_s = time.monotonic()
+        assert [watch.news({0: 0}) for _ in range(100)] == [None] * 100
+        assert time.monotonic() - began_s < 1
+        tick.wait(0.02)
+
+
+def test_who_owns_nothing_asks_nothing() -> None:
+    """Before the first assignment."""
+    watch = EndsWatch({"bootstrap.servers": NOBODY}, "t", 0.05)
+    assert watch.news({}) is None
+    assert watch._question is None
