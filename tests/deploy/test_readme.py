@@ -91,6 +91,7 @@ def test_the_curl_session_runs(
     "page",
     [
         "README.md",
+        "consumers/API.md",
         *(f"producers/{name}.md" for name in ("GATEWAY", "VENDORS", "BROWSER")),
         *(f"{root}/README.md" for root in ("schemas", "producers", "consumers", "deploy")),
     ],
