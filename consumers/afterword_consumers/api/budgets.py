@@ -75,6 +75,8 @@ class BudgetedDatabase:
         try:
             return self._connection.query(sql, parameters, own)
         except StoreError as error:
+            if self._stopped.is_set():  # it was ended, as it should be
+                raise out_of_time(self.budget) from error
             told = translate(error, self.budget)
             if told.code == TIME_BUDGET:  # where the connection gave up, ClickHouse may not have
                 self.stop()
