@@ -29,7 +29,7 @@ _TYPES: Final = {
 _BUCKETS: Final = {
     Bucket.MINUTE: "toStartOfMinute(created_at, {zone})",
     Bucket.HOUR: "toStartOfHour(created_at, {zone})",
-    Bucket.DAY: "toDate(toTimeZone(created_at, {zone}))",
+    Bucket.DAY: "toDate32(toTimeZone(created_at, {zone}))",  # a date before 1970 too
     Bucket.WEEK: "toMonday(created_at, {zone})",
     Bucket.MONTH: "toStartOfMonth(created_at, {zone})",
 }

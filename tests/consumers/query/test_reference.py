@@ -1,6 +1,8 @@
 """Every answer against plain Python, over random feedback, questions, groups and time zones."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -56,6 +58,19 @@ def test_filters_are_pythons(
         )
         found = answer(question, analytics, NOW)
         check(found.series, expected(question, events, NOW))
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_clocks_that_were_never_set(*, store: Store, analytics: Database, zone: str) -> None:
+    """Feedback given at the start of 1970 stands first, in New York on the last day of 1969."""
+    times = [datetime(1970, 1, 1, tzinfo=UTC), datetime(2026, 3, 29, 0, 30, tzinfo=UTC)]
+    events = [
+        Event(feedback_id=UUID(int=(0x4 << 76) | (0x2 << 62) | number), created_at=time)
+        for number, time in enumerate(times)
+    ]
+    store([event.row() for event in events])
+    question = Question("count", bucket="day", timezone=zone)
+    check(answer(question, analytics, NOW).series, expected(question, events, NOW))
 
 
 def check(found: Sequence[Series], wanted: Sequence[Expected]) -> None:
