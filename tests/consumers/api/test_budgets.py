@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
 
-from afterword_consumers.api import ApiOptions
-from afterword_consumers.query import Budget
+from afterword_consumers.api import ApiError, ApiOptions
+from afterword_consumers.api.budgets import BudgetedDatabase
+from afterword_consumers.query import Budget, Table
 
 if TYPE_CHECKING:
     from tests.consumers.api.conftest import Serve, Served
@@ -52,8 +53,8 @@ def running(api: "Served") -> int:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + 20
+    """Wait for a condition, less long than ClickHouse takes to find a query too slow by itself."""
+    deadline = time.monotonic() + 8
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
@@ -105,6 +106,42 @@ def test_rows_memory_and_answers_are_bounded(
         assert (error["code"], told in error["detail"]) == (code, True)
         assert error["hint"].startswith("Narrow the period with since and until")
         assert api.clickhouse.query("SELECT 1").rows == ((1,),)
+
+
+class Noting:
+    """A connection that notes how long each statement may take."""
+
+    def __init__(self) -> None:
+        self.times_s: list[float] = []
+
+    def query(self, _: str, __: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
+        """See `Connection`."""
+        self.times_s.append(settings.get("max_execution_time", 0))
+        return Table((), ())
+
+
+def test_statements_share_the_time_of_their_request() -> None:
+    """It begins with the first one; what one used, the next one lacks; then none is begun."""
+    connection, now_s = Noting(), [0.0]
+    database = BudgetedDatabase(connection, Budget(time_s=10), clock=lambda: now_s[0])
+    settings = Budget(time_s=10).settings()
+    for at_s in (100.0, 104.0, 109.5):
+        now_s[0] = at_s
+        database.query("", {}, settings)
+    now_s[0] = 110.0
+    with pytest.raises(ApiError, match="longer than the 10 s"):
+        database.query("", {}, settings)
+    assert connection.times_s == [10.0, 6.0, 0.5]
+
+
+def test_a_request_that_was_stopped_begins_nothing() -> None:
+    """What runs is ended, and what would follow is not asked."""
+    connection = Noting()
+    database = BudgetedDatabase(connection, Budget())
+    database.stop()
+    with pytest.raises(ApiError):
+        database.query("", {}, {})
+    assert connection.times_s == [0]  # of the statement that ends
 
 
 def test_a_client_that_goes_away_frees_its_place(endless: Callable[..., "Served"]) -> None:

@@ -15,7 +15,8 @@ def run(test: Callable[[Places], Awaitable[None]], *, running: int, waiting: int
 
     async def main() -> None:
         places = Places(running=running, waiting=waiting)
-        await test(places)
+        async with asyncio.timeout(10):
+            await test(places)
         places.close()
 
     asyncio.run(main())
@@ -70,10 +71,12 @@ def test_one_too_many_is_refused() -> None:
     go = threading.Event()
 
     async def test(places: Places) -> None:
-        jobs = [asyncio.create_task(places.run(go.wait, stop=nothing)) for _ in range(2)]
+        jobs = [
+            asyncio.create_task(places.run(lambda: go.wait(15), stop=nothing)) for _ in range(2)
+        ]
         await asyncio.sleep(0)
         with pytest.raises(ApiError) as caught:
-            await places.run(go.wait, stop=nothing)
+            await places.run(lambda: go.wait(15), stop=nothing)
         assert (caught.value.status, caught.value.code) == (503, "busy")
         go.set()
         assert await asyncio.gather(*jobs) == [True, True]
@@ -86,7 +89,7 @@ def test_who_leaves_while_waiting_makes_room_at_once() -> None:
     go, begun = threading.Event(), []
 
     async def test(places: Places) -> None:
-        first = asyncio.create_task(places.run(go.wait, stop=nothing))
+        first = asyncio.create_task(places.run(lambda: go.wait(15), stop=nothing))
         leaving = asyncio.create_task(places.run(lambda: begun.append(1), stop=nothing))
         await asyncio.sleep(0)
         leaving.cancel()
@@ -110,7 +113,7 @@ def test_who_leaves_while_running_is_stopped_until_it_ends() -> None:
             go.set()
 
     async def test(places: Places) -> None:
-        running = asyncio.create_task(places.run(go.wait, stop=stop))
+        running = asyncio.create_task(places.run(lambda: go.wait(15), stop=stop))
         await asyncio.sleep(0)
         running.cancel()
         await asyncio.wait([running])

@@ -107,6 +107,7 @@ def test_pages_lose_and_repeat_nothing(api: "Served", row: Row) -> None:
     cursor: dict[str, str] | None = {}
     while cursor is not None:
         page = api.get("/api/traces", "acme", limit="2", **cursor)
+        assert len(page["traces"]) == 2
         seen += [one["trace_id"] for one in page["traces"]]
         cursor = {"cursor": page["next"]} if page["next"] else None
         api.store(row(100 + len(seen), trace_id=f"new-{len(seen)}", value=1))
@@ -183,6 +184,7 @@ def test_feedback_of_a_trace_comes_in_pages(api: "Served", row: Row) -> None:
     cursor: dict[str, str] | None = {}
     while cursor is not None:
         page = api.get("/api/traces/tr-1", "acme", limit="2", **cursor)
+        assert len(page["feedback"]) <= 2
         seen += [one["value"] for one in page["feedback"]]
         cursor = {"cursor": page["next"]} if page["next"] else None
 
