@@ -98,8 +98,7 @@ class FreshnessBook:
             self._reader = (
                 None  # a new one notices at once that nobody listens; this one would wait
             )
-            away = f"Kafka does not answer at {self._bootstrap_servers}"
-            return Freshness(None, None, f"{away}, so {_UNKNOWN}")
+            return Freshness(None, None, f"Kafka does not answer, so {_UNKNOWN}")
         return judge(lags, asked_at)
 
     def _drop(self) -> None:

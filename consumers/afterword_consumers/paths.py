@@ -13,6 +13,7 @@ from typing import Final
 
 from afterword_consumers.query import Budget, Cell, Database, suggest
 from afterword_consumers.query.parameters import Parameters
+from afterword_consumers.query.suggestions import find_near_paths
 from afterword_schemas.event import RESERVED_METADATA
 
 
@@ -79,13 +80,11 @@ def suggest_paths(
     database: Database, prefix: str, *, project: str | None = None, budget: Budget | None = None
 ) -> list[str]:
     """Return up to five paths, or objects above them, that may have been meant by a prefix."""
-    known = _catalogue(database, project, "", _MAX_SUGGESTED_FROM, budget or Budget())
-    paths = {each.path for each in known}
-    above = {beginning for path in paths for beginning in _beginnings(path)}
-    return suggest(prefix.rstrip("."), paths | above)
+    settings = (budget or Budget()).settings()
+    near = find_near_paths(prefix.rstrip("."), database, project, settings)
+    above = {beginning for path in near for beginning in _beginnings(path)}
+    return suggest(prefix.rstrip("."), above.union(near))
 
-
-_MAX_SUGGESTED_FROM: Final = 50_000
 
 _TIME: Final = "concat(replaceOne(toString({}), ' ', 'T'), 'Z')"
 

@@ -19,10 +19,9 @@ from afterword_consumers.query.database import Database
 from afterword_consumers.query.errors import QuestionError
 from afterword_consumers.query.fields import MAPS, Type, resolve
 from afterword_consumers.query.pasting import quote
-from afterword_consumers.query.suggestions import suggest
+from afterword_consumers.query.suggestions import find_near_paths, suggest
 from afterword_schemas.cluster import clustered
 
-_MAX_PATHS: Final = 100_000
 _SAMPLED_ROWS: Final = 1_000_000
 _FEW_TEXTS: Final = 10_000
 """Up to so many different texts a dictionary is quicker to group by than the texts themselves."""
@@ -137,10 +136,7 @@ def _maps_that_hold(path: str, tables: Tables) -> list[str]:
     )
     if found.rows:
         return [MAP_OF[str(kind)] for (kind,) in found.rows]
-    known = tables.query(
-        f"SELECT DISTINCT path FROM feedback_paths ORDER BY path LIMIT {_MAX_PATHS}", {}, {}
-    )
-    near = suggest(path, [str(each) for (each,) in known.rows])
+    near = find_near_paths(path, tables, None, {})
     raise QuestionError(
         f"No feedback has the path {path}.",
         f"Did you mean {', '.join(near)}?" if near else "See `afterword paths`.",

@@ -22,6 +22,6 @@ def read_freshness(settings: Settings) -> Freshness:
 def freshness_line(fresh: Freshness) -> str:
     """Return it as a sentence for people."""
     if fresh.complete_until is None:
-        return f"how complete this is, is not known: {fresh.note}"
+        return fresh.note
     line = f"complete until {to_rfc3339(fresh.complete_until)}"
     return f"{line}: {fresh.note}" if fresh.note else line

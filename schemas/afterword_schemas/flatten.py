@@ -243,7 +243,8 @@ def _open_object(
         elif kind is bool:
             into.booleans[place[key]] = leaf  # type: ignore[assignment]  # `kind` says so
         elif kind is float and -_MAX_FLOAT <= leaf <= _MAX_FLOAT:  # type: ignore[operator]  # `kind` says so
-            into.numbers[place[key]] = leaf  # type: ignore[assignment]  # `kind` says so
+            # Plus nothing makes 0 of -0: they are one number, but JSON and text tell them apart.
+            into.numbers[place[key]] = leaf + 0.0  # type: ignore[operator]  # `kind` says so
         elif leaf is not None:
             _open_other(leaf, place, key, objects, arrays, into)
 
@@ -268,7 +269,7 @@ def _open_other(  # noqa: PLR0912, PLR0917  # a branch a type; positional: calle
             if not -_MAX_FLOAT <= leaf <= _MAX_FLOAT:
                 detail = "NaN and infinities are not stored; leave the value out"
                 raise EventError(RejectCode.NOT_FINITE, place.json_path(key), detail)
-            into.numbers[place[key]] = leaf
+            into.numbers[place[key]] = leaf + 0.0
         case dict():
             if not objects:
                 detail = f"objects nested more than {MAX_OBJECT_LEVELS} levels deep"

@@ -282,3 +282,8 @@ def unescape(step: str) -> str:
 def test_hard_keys_are_told_apart() -> None:
     """The keys that others have confused make as many paths."""
     assert len(flatten({"feedback": dict.fromkeys(HARD_KEYS, 1)})) == len(HARD_KEYS)
+
+
+def test_zero_has_no_sign() -> None:
+    """-0.0 is stored as 0.0: two groups of one number, or a changed export, help nobody."""
+    assert str(flatten({"feedback": {"x": -0.0}}).numbers["feedback.x"]) == "0.0"

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
-from afterword_consumers.query import Budget, Database, Parameter, Question, QuestionError
-from afterword_consumers.query.conditions import Scope, condition, since_until
+from afterword_consumers.query import Budget, Database, Parameter, Question, read_storage
 from afterword_consumers.query.diagnosis import explain_nothing
-from afterword_consumers.query.filters import parse_filter
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.question import COUNT
-from afterword_consumers.query.times import to_clickhouse
+from afterword_consumers.query.selection import conditions
 
 SETTINGS: Final[Mapping[str, int | float]] = {
     "readonly": 2,  # 1 would forbid the other settings in the same request
@@ -70,8 +68,8 @@ def select(columns: str, selection: Selection, parameters: Parameters, *, now: d
         QuestionError: A filter compares a column with what it cannot be, or `since` is not before
             `until`.
     """
-    conditions = _conditions(selection, parameters, now) or ["true"]
-    return f"SELECT {columns}\nFROM feedback_current\nWHERE " + "\n  AND ".join(conditions)
+    filters = conditions(_question(selection), parameters, now) or ["true"]
+    return f"SELECT {columns}\nFROM feedback_current\nWHERE " + "\n  AND ".join(filters)
 
 
 def count(selection: Selection, database: Database, *, now: datetime) -> int:
@@ -84,7 +82,9 @@ def count(selection: Selection, database: Database, *, now: datetime) -> int:
 
 def explain_empty(selection: Selection, database: Database) -> tuple[str, list[str]]:
     """Return a sentence why nothing is selected, and paths that may have been meant."""
-    return explain_nothing(_question(selection), database, Budget())
+    question, settings = _question(selection), Budget().settings()
+    storage = read_storage(question, database, settings)
+    return explain_nothing(question, database, storage, settings)
 
 
 def _question(selection: Selection) -> Question:
@@ -96,18 +96,3 @@ def _question(selection: Selection) -> Question:
         until=selection.until,
         timezone=selection.timezone,
     )
-
-
-def _conditions(selection: Selection, parameters: Parameters, now: datetime) -> list[str]:
-    question = _question(selection)
-    since, until = question.period(now)
-    if since is not None and until is not None and since >= until:
-        raise QuestionError(
-            f"since ({to_clickhouse(since)}) is not before until ({to_clickhouse(until)}).",
-            "Exchange them, or leave one out.",
-        )
-    project = selection.project
-    of_project = [] if project is None else [f"project = {parameters.text(project)}"]
-    scope = Scope(parameters, now, question.zone)
-    filters = [condition(parse_filter(text), scope) for text in selection.where]
-    return [*of_project, *since_until(since, until, parameters), *filters]

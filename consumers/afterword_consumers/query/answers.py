@@ -83,7 +83,7 @@ def answer(
     series = tuple(each for each in found if each.rows)
     if series:
         return Answer(question, series, freshness)
-    notice, suggestions = explain_nothing(question, database, budget)
+    notice, suggestions = explain_nothing(question, database, storage, budget.settings())
     return Answer(question, (), freshness, notice, tuple(suggestions))
 
 

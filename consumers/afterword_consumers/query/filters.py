@@ -3,7 +3,7 @@ r"""Read a filter, such as `feedback.score >= 3` or `metadata.model in (gpt-5, "
     filter  :=  name  =  value          also != < <= > >=
              |  name  in (value, …)     also not in
              |  name  contains value    text within text, whatever its case
-             |  name  exists            also missing
+             |  name  exists            also missing, is missing
     name    :=  a path or a column, in quotes where it holds spaces or one of = ! < > ( ) ,
     value   :=  true | false | a number | a plain word | 'text' | "text"
 
@@ -145,6 +145,8 @@ def _tokens(text: str) -> list[str]:
 
 def _operator(tokens: list[str], text: str) -> tuple[Operator, list[str]]:
     words = [token.lower() for token in tokens[:2]]
+    if words == ["is", "missing"]:
+        return Operator.MISSING, tokens[2:]
     if words == ["not", "in"]:
         return Operator.NOT_IN, tokens[2:]
     if words[:1] == ["=="]:

@@ -13,6 +13,7 @@ import json
 from afterword_consumers.freshness import Freshness
 from afterword_consumers.query.answers import Answer
 from afterword_consumers.query.columns import Column, Kind, tell_apart
+from afterword_consumers.query.database import Cell
 from afterword_consumers.query.times import to_rfc3339
 
 
@@ -50,7 +51,7 @@ def as_csv(answer: Answer) -> str:
     writer = csv.writer(text, lineterminator="\n")
     for series in answer.series:
         writer.writerow(["type", *map(_csv_name, tell_apart(series.columns))])
-        writer.writerows([series.type, *row] for row in series.rows)
+        writer.writerows([series.type, *map(_csv_cell, row)] for row in series.rows)
     return text.getvalue().rstrip("\n")
 
 
@@ -66,3 +67,7 @@ def freshness_fields(freshness: Freshness) -> dict[str, str | int | None]:
 
 def _csv_name(column: Column) -> str:
     return column.label if column.kind in {Kind.TEXT, Kind.TIME} else column.name
+
+
+def _csv_cell(cell: Cell) -> Cell:
+    return ("true" if cell else "false") if isinstance(cell, bool) else cell

@@ -148,7 +148,7 @@ def _check_groups(names: tuple[str, ...]) -> None:
             )
         if field.column is not None and COLUMNS[field.column] == Type.TIME:
             raise QuestionError(f"{field.name} is a time.", "Ask for a bucket: minute to month.")
-    if len(set(fields)) < len(fields):
+    if len({field.column or field.name for field in fields}) < len(fields):
         raise QuestionError("Both groups are the same.", "Name one of them.")
 
 

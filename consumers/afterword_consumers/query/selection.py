@@ -52,15 +52,42 @@ def select(question: Question, series: SeriesType, parameters: Parameters, *, no
         *_side(question, parameters, now),
         *measure,
     ]
-    conditions = _conditions(question, parameters, now)
+    filters = [
+        *conditions(question, parameters, now),
+        "measure IS NOT NULL",
+        *([] if question.compare is None else ["side IS NOT NULL"]),
+    ]
     return "\n".join(
         [
             "SELECT\n    " + ",\n    ".join(columns),
             f"FROM {_source(parameters.promoted_columns)}",
             *elements,
-            "WHERE " + "\n  AND ".join(conditions),
+            "WHERE " + "\n  AND ".join(filters),
         ]
     )
+
+
+def conditions(question: Question, parameters: Parameters, now: datetime) -> list[str]:
+    """Return what a question asks of each feedback, whatever it measures.
+
+    Raises:
+        QuestionError: A filter compares a column with what it cannot be, or `since` is not before
+            `until`.
+    """
+    since, until = question.period(now)
+    if since is not None and until is not None and since >= until:
+        raise QuestionError(
+            f"since ({to_clickhouse(since)}) is not before until ({to_clickhouse(until)}).",
+            "Exchange them, or leave one out.",
+        )
+    project = [] if question.project is None else [f"project = {parameters.text(question.project)}"]
+    scope = Scope(parameters, now, question.zone)
+    filters = (parse_filter(text) for text in question.where)
+    return [
+        *project,
+        *since_until(since, until, parameters),
+        *(condition(each, scope) for each in filters),
+    ]
 
 
 def _source(promoted: list[str]) -> str:
@@ -115,22 +142,3 @@ def _side(question: Question, parameters: Parameters, now: datetime) -> list[str
     scope = Scope(parameters, now, question.zone)
     first, second = (condition(each, scope) for each in (compared.first, compared.second))
     return [f"multiIf({first}, {FIRST}, {second}, {SECOND}, NULL) AS side"]
-
-
-def _conditions(question: Question, parameters: Parameters, now: datetime) -> list[str]:
-    since, until = question.period(now)
-    if since is not None and until is not None and since >= until:
-        raise QuestionError(
-            f"since ({to_clickhouse(since)}) is not before until ({to_clickhouse(until)}).",
-            "Exchange them, or leave one out.",
-        )
-    project = [] if question.project is None else [f"project = {parameters.text(question.project)}"]
-    scope = Scope(parameters, now, question.zone)
-    filters = (parse_filter(text) for text in question.where)
-    return [
-        *project,
-        *since_until(since, until, parameters),
-        *(condition(each, scope) for each in filters),
-        "measure IS NOT NULL",
-        *([] if question.compare is None else ["side IS NOT NULL"]),
-    ]

@@ -1,11 +1,34 @@
 """What a person may have meant by a path that no feedback has."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Final
 
+from afterword_consumers.query.database import Database
+from afterword_consumers.query.parameters import Parameters
+
 _MAX: Final = 5
 _CUTOFF: Final = 0.7
+_LOOKED_AT: Final = 100
+"""Paths that are compared letter by letter, which takes too long for a whole catalogue."""
+
+
+def find_near_paths(
+    path: str, database: Database, project: str | None, settings: Mapping[str, int | float]
+) -> list[str]:
+    """Return up to five known paths that look like a path, the likeliest first."""
+    parameters = Parameters()
+    of = "true" if project is None else f"project = {parameters.text(project)}"
+    asked = parameters.text(path.lower())
+    last = parameters.text(path.lower().rpartition(".")[2])
+    known = f"SELECT DISTINCT path FROM feedback_paths WHERE {of}"
+    alike = f"ORDER BY ngramDistance(lower(path), {asked}), path LIMIT {_LOOKED_AT}"
+    sql = (
+        f"SELECT path FROM ({known} {alike})\nUNION DISTINCT\n"
+        f"SELECT path FROM ({known} AND lower(splitByChar('.', path)[-1]) = {last} {alike})"
+    )
+    table = database.query(sql, parameters.values, settings)
+    return suggest(path, [str(found) for (found,) in table.rows])
 
 
 def suggest(path: str, known_paths: Iterable[str]) -> list[str]:

@@ -24,6 +24,7 @@ from afterword_consumers.export import (
 from afterword_schemas import SetupError
 from afterword_stack.console import notice, progress
 from afterword_stack.database import open_database
+from afterword_stack.freshness import freshness_line, read_freshness
 from afterword_stack.settings import load_settings
 from afterword_stack.whole_file import open_whole
 
@@ -96,22 +97,26 @@ def export(  # noqa: PLR0917  # one for each option
 
 
 def _export(file: str, selection: Selection, form: FileFormat) -> None:
-    now = datetime.now(UTC)
-    with open_database(load_settings().clickhouse) as clickhouse:
+    now, settings = datetime.now(UTC), load_settings()
+    fresh = read_freshness(settings)
+    with open_database(settings.clickhouse) as clickhouse:
         total = count(selection, clickhouse, now=now)
         _write(file, _WRITERS[form](selection, clickhouse, now=now), form, total)
         if not total:
             sentence, suggestions = explain_empty(selection, clickhouse)
             hint = f" Did you mean {', '.join(suggestions)}?" if suggestions else ""
             notice(f"{sentence}{hint}")
+    notice(freshness_line(fresh))
 
 
 def _export_pairs(file: str, selection: Selection, paths: PairPaths) -> None:
-    now, counts = datetime.now(UTC), PairCounts()
-    with open_database(load_settings().clickhouse) as clickhouse:
+    now, counts, settings = datetime.now(UTC), PairCounts(), load_settings()
+    fresh = read_freshness(settings)
+    with open_database(settings.clickhouse) as clickhouse:
         total = count_candidates(selection, clickhouse, now=now)
         pieces = export_pairs(selection, paths, clickhouse, counts, now=now)
         _write(file, pieces, FileFormat.JSONL, total)
+    notice(freshness_line(fresh))
     notice(str(counts) if total else "no feedback here holds an edit or a ground truth")
 
 

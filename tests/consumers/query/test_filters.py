@@ -125,6 +125,7 @@ def five(store: Store, row: Row) -> None:
         ("prompt = p", [1]),
         ('prompt = "it\'s"', [2]),
         ("prompt missing", [3, 4, 5]),
+        ("prompt is missing", [3, 4, 5]),
         ("prompt != p", [2, 3, 4, 5]),
         ("prompt < z", [1, 2]),
         ("metadata._user = 7", [4]),

@@ -25,6 +25,8 @@ _FIELDS: dict[str, Callable[[str], dict[str, Any]]] = {
     "measure": lambda text: {"measure": text},
     "group": lambda text: {"group_by": (text,)},
     "where": lambda text: {"where": (text,)},
+    "compare": lambda text: {"compare": text},
+    "side": lambda text: {"compare": f"prompt = {_quoted(text)}, v2"},
     "since": lambda text: {"since": text},
     "zone": lambda text: {"timezone": text, "bucket": "hour"},
     "bucket": lambda text: {"bucket": text},

@@ -1,5 +1,6 @@
 """Every answer against plain Python, over random feedback, questions, groups and time zones."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
@@ -7,9 +8,11 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.consumers.query.conftest import Engine
 from tests.consumers.query.reference import Event, Expected, expected
 from tests.consumers.query.reference_strategies import NOW, ZONES, filters, histories, questions
 
+from afterword_consumers.promotion import demote, promote
 from afterword_consumers.query import Cell, Database, Question, Series, answer
 
 Store = Callable[..., None]
@@ -44,6 +47,31 @@ def test_answers_are_pythons(
 @_on_one_database
 @given(
     events=histories,
+    asked=st.lists(questions(), min_size=3, max_size=6),
+    data=st.data(),
+)
+def test_answers_of_promoted_paths_are_pythons(
+    store: Store, analytics: Engine, events: list[Event], asked: list[Question], data: st.DataObject
+) -> None:
+    """What the catalogue leaves out of the SQL, and columns in place of maps, change no answer."""
+    store([event.row() for event in events])
+    known = _write_catalogue(analytics, events)
+    for question in asked:
+        check(answer(question, analytics, NOW).series, expected(question, events, NOW))
+    chosen = data.draw(st.lists(st.sampled_from(known), max_size=4, unique=True)) if known else []
+    for path in chosen:
+        promote(analytics, path)
+    try:
+        for question in asked:
+            check(answer(question, analytics, NOW).series, expected(question, events, NOW))
+    finally:
+        for path in chosen:
+            demote(analytics, path)
+
+
+@_on_one_database
+@given(
+    events=histories,
     texts=st.lists(filters(), min_size=4, max_size=8),
     zone=st.sampled_from(ZONES),
 )
@@ -71,6 +99,25 @@ def test_clocks_that_were_never_set(*, store: Store, analytics: Database, zone: 
     store([event.row() for event in events])
     question = Question("count", bucket="day", timezone=zone)
     check(answer(question, analytics, NOW).series, expected(question, events, NOW))
+
+
+def _write_catalogue(analytics: Engine, events: list[Event]) -> list[str]:
+    """Write the catalogue as workers do, from every event that ever came, and return its paths."""
+    kinds = {"numbers": "number", "booleans": "boolean", "strings": "string"}
+    found = {
+        (row["project"], path, kind)
+        for row in (event.row() for event in events)
+        for kept_in, kind in kinds.items()
+        for path in row[kept_in]
+    }
+    analytics.command("TRUNCATE TABLE feedback_paths")
+    lines = "\n".join(
+        json.dumps({"project": project, "path": path, "type": kind})
+        for project, path, kind in found
+    )
+    if lines:
+        analytics.command(f"INSERT INTO feedback_paths FORMAT JSONEachRow {lines}")
+    return sorted({path for _, path, _ in found if path.split(".")[1:] != ["*"]})
 
 
 def check(found: Sequence[Series], wanted: Sequence[Expected]) -> None:
