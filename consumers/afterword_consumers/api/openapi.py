@@ -97,7 +97,9 @@ def _questions() -> Json:
             _ZONE,
             count("top", "Groups shown; the rest is other.", usual=20, most=MAX_TOP),
             parameter("compare", _TEXT, "How B differs from A.", example="metadata.prompt=A,B"),
-            parameter("approximate", _FLAG, "Percentiles from a sketch."),
+            parameter(
+                "approximate", _FLAG, "Percentiles within 0.8 %, sooner and in little memory."
+            ),
             parameter("sql", _FLAG, "Add the SQL that ran; JSON only."),
             PROJECT,
         ],

@@ -98,7 +98,7 @@ def _run(statement: Statement, question: Question, database: Database) -> Series
 def _note(question: Question, statement: Statement, rows: tuple[tuple[Cell, ...], ...]) -> str:
     notes = []
     if question.approximate and statement.series == SeriesType.NUMBER and not question.compare:
-        notes.append("percentiles are approximate, with a rank error below 1 %")
+        notes.append("percentiles are approximate, within 0.8 % of the value at their rank")
     marks = [at for at, column in enumerate(statement.columns) if column.name == "is_small"]
     if any(row[at] for at in marks for row in rows):
         notes.append(f"few: fewer than {MIN_COMPARABLE}, too small to compare")

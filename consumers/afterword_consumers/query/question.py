@@ -58,8 +58,8 @@ class Question:
         timezone: Where days, weeks and months begin, and dates without an offset are meant.
         top: How many groups, and how many values of a text, are shown; the rest is "other".
         compare: `PATH = A, B`: how the measure of B differs from that of A, by what PATH is.
-        approximate: Take percentiles from a sketch: less memory where groups are large, and a rank
-            error below 1 %.
+        approximate: Take percentiles from a sketch, in half the time and little memory: within 0.8 % of
+            the value at their rank, of numbers between 1e-38 and 3e38 in size.
     """
 
     measure: str

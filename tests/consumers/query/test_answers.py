@@ -86,7 +86,7 @@ def test_approximate_answers_say_so(store: Store, row: Row, analytics: Database)
     store([row(number, feedback={"x": 1}) for number in range(30)])
     (sketched,) = answer(Question("feedback.x", approximate=True), analytics, _NOW).series
     (exact,) = answer(Question("feedback.x"), analytics, _NOW).series
-    assert sketched.note == "percentiles are approximate, with a rank error below 1 %"
+    assert sketched.note == "percentiles are approximate, within 0.8 % of the value at their rank"
     assert exact.note == ""
 
 
