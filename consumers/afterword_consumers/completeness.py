@@ -9,9 +9,10 @@ is looked at: the clocks of producers are anyone's.
 """
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from afterword_consumers.rfc3339 import rfc3339
 from afterword_consumers.source import Committed, LogEnds
 
 _MOST: Final = 64
@@ -95,8 +96,7 @@ def to_metadata(topic_id: str, caught_up: datetime) -> str:
 
     Milliseconds are cut off, so that the text says no more than the time.
     """
-    time = caught_up.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return f"{_FORM} caught-up {time} topic {topic_id}"
+    return f"{_FORM} caught-up {rfc3339(caught_up)} topic {topic_id}"
 
 
 def from_metadata(text: str | None) -> tuple[str, datetime] | None:

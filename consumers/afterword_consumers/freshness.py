@@ -11,34 +11,17 @@ since. So it holds whether the workers are busy, stopped, or were killed.
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from afterword_consumers.lag import LagReader, PartitionLag
+from afterword_consumers.query import Freshness
 from afterword_schemas import SetupError, StoreError
 
 _TIMEOUT_S: Final = 2.0
 
 _OLD: Final = timedelta(seconds=30)
 """A worker that keeps up is not further behind than this, so a note says why it may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Freshness:
-    """How complete the tables are, for whoever reads them next.
-
-    Attributes:
-        complete_until: Everything that Kafka's topic held at this time, in UTC, is in the tables:
-            stored or refused. None where that is not known.
-        waiting: Messages of the topic that the group has not finished; None where Kafka did not
-            answer.
-        note: A sentence where `complete_until` is None or old, else empty.
-    """
-
-    complete_until: datetime | None
-    waiting: int | None
-    note: str = ""
 
 
 class FreshnessBook:

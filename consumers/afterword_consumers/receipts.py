@@ -11,13 +11,13 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 import orjson
 
 from afterword_consumers.backlog import Backlog, Place
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
+from afterword_consumers.rfc3339 import rfc3339
 from afterword_schemas import Receipt, ReceiptStatus, StoreError
 
 _log = logging.getLogger(__name__)
@@ -183,7 +183,7 @@ def _receipt(feedback_id: str, outcomes: Sequence[_Outcome], unread: int) -> Rec
         receipt = replace(
             receipt,
             status=ReceiptStatus.STORED,
-            updated_at=_rfc3339(stored.updated_ms),
+            updated_at=rfc3339(stored.updated_ms),
             cleared=bool(stored.cleared),
         )
     if rejected is not None and (stored is None or rejected.follows(stored)):
@@ -205,8 +205,3 @@ def _doubt(unread: int) -> str | None:
         f"The workers are behind: {unread:,} messages wait that were not looked through, and one of "
         "them may be of this event."
     )
-
-
-def _rfc3339(ms: int) -> str:
-    time = datetime.fromtimestamp(ms / 1000, UTC)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

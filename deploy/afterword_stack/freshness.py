@@ -2,8 +2,9 @@
 
 from contextlib import closing
 
-from afterword_consumers.freshness import Freshness, FreshnessBook
-from afterword_consumers.query import to_rfc3339
+from afterword_consumers.freshness import FreshnessBook
+from afterword_consumers.query import Freshness
+from afterword_consumers.rfc3339 import rfc3339
 from afterword_stack.settings import Settings
 
 
@@ -23,5 +24,5 @@ def freshness_line(fresh: Freshness) -> str:
     """Return it as a sentence for people."""
     if fresh.complete_until is None:
         return fresh.note
-    line = f"complete until {to_rfc3339(fresh.complete_until)}"
+    line = f"complete until {rfc3339(fresh.complete_until)}"
     return f"{line}: {fresh.note}" if fresh.note else line

@@ -22,9 +22,10 @@ from hypothesis.stateful import (
 
 from afterword_consumers import freshness
 from afterword_consumers.completeness import Completeness, from_metadata, to_metadata
-from afterword_consumers.freshness import Freshness, FreshnessBook, judge
+from afterword_consumers.freshness import FreshnessBook, judge
 from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.lag import PartitionLag, read_lag
+from afterword_consumers.query import Freshness
 from afterword_consumers.source import Committed, LogEnds
 from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.local.mock_kafka import MockKafkaNode

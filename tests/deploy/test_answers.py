@@ -5,11 +5,11 @@ import io
 import json
 from datetime import UTC, datetime
 
-from afterword_consumers.freshness import Freshness
 from afterword_consumers.query import (
     Answer,
     Cell,
     Column,
+    Freshness,
     Kind,
     Question,
     Series,

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from starlette.responses import Response
@@ -23,13 +22,3 @@ def json_answer(
         headers={**NOT_KEPT, **(headers or {})},
         media_type="application/json",
     )
-
-
-def rfc3339(ms: int) -> str:
-    """Return milliseconds since 1970 as a time in UTC.
-
-    >>> rfc3339(1769851800125)
-    '2026-01-31T09:30:00.125Z'
-    """
-    time = datetime.fromtimestamp(ms / 1000, UTC)
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

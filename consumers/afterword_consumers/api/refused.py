@@ -12,10 +12,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from afterword_consumers.api.errors import ApiError
-from afterword_consumers.api.json_answers import json_answer, rfc3339
+from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.pages import Page, read_cursor
 from afterword_consumers.api.service import api_of
 from afterword_consumers.refusals import Refusal, RefusalPlace, find_refusals
+from afterword_consumers.rfc3339 import rfc3339
 from afterword_schemas import RejectCode
 
 ONE: Final = ("code", "payload", "limit", "cursor")

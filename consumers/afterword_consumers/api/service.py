@@ -20,9 +20,8 @@ from afterword_consumers.api.budgets import BudgetedDatabase, Connection
 from afterword_consumers.api.errors import ApiError, of_question
 from afterword_consumers.api.places import Places
 from afterword_consumers.api.recently import Recently
-from afterword_consumers.freshness import Freshness
 from afterword_consumers.lag import PartitionLag
-from afterword_consumers.query import Budget, QuestionError
+from afterword_consumers.query import Budget, Freshness, QuestionError
 
 _PROJECT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KAFKA_KEPT_S: Final = 1.0

@@ -13,9 +13,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from afterword_consumers.api.errors import ApiError
-from afterword_consumers.api.json_answers import json_answer, rfc3339
+from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.pages import Page, read_cursor
 from afterword_consumers.api.service import api_of
+from afterword_consumers.rfc3339 import rfc3339
 from afterword_consumers.trace_feedback import FeedbackPlace, TraceFeedback, read_trace
 from afterword_consumers.traces import Trace, TraceFilter, TracePlace, find_traces
 

@@ -16,12 +16,12 @@ from afterword_consumers.query.columns import Column, Kind, tell_apart
 from afterword_consumers.query.database import Cell, Database, Parameter, Table
 from afterword_consumers.query.errors import QuestionError
 from afterword_consumers.query.formats import as_csv, as_json, freshness_fields
+from afterword_consumers.query.freshness import Freshness
 from afterword_consumers.query.measures import SeriesType
 from afterword_consumers.query.pasting import to_sql
 from afterword_consumers.query.question import Bucket, Question
 from afterword_consumers.query.statements import Budget, Statement, build
 from afterword_consumers.query.suggestions import suggest
-from afterword_consumers.query.times import to_rfc3339
 
 __all__ = [
     "Answer",
@@ -30,6 +30,7 @@ __all__ = [
     "Cell",
     "Column",
     "Database",
+    "Freshness",
     "Kind",
     "Parameter",
     "Question",
@@ -47,6 +48,5 @@ __all__ = [
     "read_storage",
     "suggest",
     "tell_apart",
-    "to_rfc3339",
     "to_sql",
 ]

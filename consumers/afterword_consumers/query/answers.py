@@ -11,11 +11,11 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-from afterword_consumers.freshness import Freshness
 from afterword_consumers.query.catalogue import read_storage
 from afterword_consumers.query.columns import Column
 from afterword_consumers.query.database import Cell, Database
 from afterword_consumers.query.diagnosis import explain_nothing
+from afterword_consumers.query.freshness import Freshness
 from afterword_consumers.query.measures import MIN_COMPARABLE, SeriesType
 from afterword_consumers.query.question import Question
 from afterword_consumers.query.statements import Budget, Statement, build

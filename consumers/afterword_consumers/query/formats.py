@@ -10,11 +10,11 @@ import csv
 import io
 import json
 
-from afterword_consumers.freshness import Freshness
 from afterword_consumers.query.answers import Answer
 from afterword_consumers.query.columns import Column, Kind, tell_apart
 from afterword_consumers.query.database import Cell
-from afterword_consumers.query.times import to_rfc3339
+from afterword_consumers.query.freshness import Freshness
+from afterword_consumers.rfc3339 import rfc3339
 
 
 def as_json(answer: Answer) -> str:
@@ -59,7 +59,7 @@ def freshness_fields(freshness: Freshness) -> dict[str, str | int | None]:
     """Return a freshness as JSON shows it."""
     until = freshness.complete_until
     return {
-        "complete_until": None if until is None else to_rfc3339(until),
+        "complete_until": None if until is None else rfc3339(until),
         "waiting": freshness.waiting,
         "note": freshness.note or None,
     }

@@ -72,15 +72,6 @@ def to_clickhouse(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")
 
 
-def to_rfc3339(moment: datetime) -> str:
-    """Write a moment as answers show it, in UTC, cut off to milliseconds.
-
-    >>> to_rfc3339(datetime(2026, 1, 31, 9, 30, 0, 125999, tzinfo=UTC))
-    '2026-01-31T09:30:00.125Z'
-    """
-    return f"{to_clickhouse(moment).replace(' ', 'T')}Z"
-
-
 def _read(text: str, now: datetime, zone: tzinfo) -> datetime:
     if duration := _DURATION.fullmatch(text):
         return now - timedelta(seconds=int(duration[1]) * _SECONDS[duration[2]])

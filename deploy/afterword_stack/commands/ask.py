@@ -67,7 +67,10 @@ def query(  # noqa: PLR0917  # one for each option
         typer.Option("--compare", metavar="PATH=A,B", help="How B differs from A, with a test."),
     ] = None,
     approximate: Annotated[
-        bool, typer.Option("--approximate", help="Percentiles within 0.8 %, sooner and in little memory.")
+        bool,
+        typer.Option(
+            "--approximate", help="Percentiles within 0.8 %, sooner and in little memory."
+        ),
     ] = False,
     form: Annotated[
         Format, typer.Option("--format", "-f", help="How it is written.")

@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 
 from afterword_consumers.api import ApiError, ApiOptions, create_api
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.freshness import Freshness
 from afterword_consumers.lag import PartitionLag
+from afterword_consumers.query import Freshness
 from afterword_schemas import AfterwordError
 from afterword_schemas.flatten import flatten
 from afterword_schemas.migrate import migrate

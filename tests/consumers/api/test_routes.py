@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from afterword_consumers.freshness import Freshness
 from afterword_consumers.lag import PartitionLag
+from afterword_consumers.query import Freshness
 from afterword_schemas import StoreError
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from afterword_consumers.freshness import Freshness
 from afterword_consumers.query import (
     Column,
     Database,
+    Freshness,
     Kind,
     Parameter,
     Question,
