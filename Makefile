@@ -11,7 +11,7 @@ help:
 	@echo "make test    run every test, on a real Kafka and a real ClickHouse engine"
 	@echo "make check   lint, formatting and types"
 	@echo "make format  rewrite the sources in the project's format"
-	@echo "make bench   measure throughput of worker and gateway, latency of SDK and receipts"
+	@echo "make bench   measure throughput of worker and gateway, latency of SDK, receipts and questions"
 	@echo "make clean   remove .venv and caches of this folder"
 
 demo: .venv/.installed
@@ -34,6 +34,7 @@ bench: .venv/.installed-dev
 	$(BIN)/python producers/benchmarks/sdk_latency.py
 	$(BIN)/python producers/benchmarks/gateway_throughput.py
 	$(BIN)/python consumers/benchmarks/receipts.py
+	$(BIN)/python consumers/benchmarks/questions.py
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

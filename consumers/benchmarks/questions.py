@@ -17,6 +17,7 @@ same data on disk, so they take a folder of their own: --buckets.
 import argparse
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -114,10 +115,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--runs", type=int, default=5, help="of each question, after one more")
-    parser.add_argument("--data-dir", type=Path, required=True, help="keeps the rows")
+    parser.add_argument(
+        "--data-dir", type=Path, help="keeps the rows; else they are made each time"
+    )
     parser.add_argument("--buckets", action="store_true", help="store maps in buckets by key")
     options = parser.parse_args(arguments)
-    with ClickHouseNode(options.data_dir) as node:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        ClickHouseNode(options.data_dir or Path(scratch)) as node,
+    ):
         url = urlsplit(node.url)
         clickhouse = ClickHouse(ClickHouseAddress(host=str(url.hostname), port=int(url.port or 0)))
         prepare(clickhouse, options.rows, buckets=options.buckets)

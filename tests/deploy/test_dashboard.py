@@ -92,6 +92,27 @@ def test_it_answers_about_what_workers_stored(dashboard: Dashboard, line: "Line"
     assert refused["rejected"][0]["payload"] == "no JSON"
 
 
+def test_command_line_api_and_view_agree(
+    dashboard: Dashboard, line: "Line", afterword: "Afterword", database_of: ClickHouse
+) -> None:
+    """One question, three ways in: the same numbers, to the last digit."""
+    line.publish(*((EVENT % (number, "acme", "tr-1", number)).encode() for number in range(1, 8)))
+    line.ingest(7)
+    _, answered = dashboard.get("/api/query?measure=value&group_by=trace_id&project=acme")
+    printed = afterword("query", "value", "-g", "trace_id", "-p", "acme", "-f", "json")
+    (from_api,), (from_cli,) = answered["series"], json.loads(printed.out)["series"]
+    assert from_api == from_cli
+
+    names = [column["name"] for column in from_api["columns"]]
+    answer = dict(zip(names, from_api["rows"][0], strict=True))
+    shared = [name for name in names if name not in {"group_1", "other_groups", "is_small"}]
+    ((group, *numbers),) = database_of.query(
+        f"SELECT group, {', '.join(shared)} FROM number_stats(project = 'acme', path = 'value', "
+        "group_by = 'trace_id', since = '2020-01-01', until = '2030-01-01')"
+    ).rows
+    assert (group, numbers) == (answer["group_1"], [answer[name] for name in shared])
+
+
 def test_a_key_sees_its_project(dashboard: Dashboard, line: "Line") -> None:
     """The first key ends the time without; each sees its own, and no other scope sees anything."""
     events = [

@@ -27,7 +27,9 @@ def blocks(language: str, text: str = README) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
-def test_the_commands_run(afterword: "Afterword", line: "Line") -> None:
+def test_the_commands_run(
+    afterword: "Afterword", line: "Line", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the second terminal is told to type works, in the order in which it stands there."""
     commands = re.findall(r"^    \.venv/bin/afterword (?!up)(.*)$", README, flags=re.MULTILINE)
     assert [command.split()[0] for command in commands] == [
@@ -35,9 +37,12 @@ def test_the_commands_run(afterword: "Afterword", line: "Line") -> None:
         "query",
         "query",
         "query",
+        "query",
         "paths",
+        "export",
         "status",
     ]
+    monkeypatch.chdir(tmp_path)
     for command in commands:
         ran = afterword(*shlex.split(command.replace("deploy/", f"{ROOT}/deploy/")))
         assert ran.status == 0, ran.err

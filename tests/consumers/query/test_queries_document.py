@@ -50,7 +50,7 @@ def examples(store: Store, row: Row) -> None:
 
 def test_the_document_has_examples() -> None:
     """The fences are found at all."""
-    assert len(_QUESTIONS) == 10
+    assert len(_QUESTIONS) == 11
     assert len(_STATEMENTS) == 5
 
 
