@@ -1,13 +1,14 @@
 """The innermost part of a statement: which feedback is read, and what of each row.
 
-    SELECT numbers[{p0:String}] AS measure, nullIf(prompt, '') AS group_1
+    SELECT assumeNotNull(numbers[{p0:String}]) AS measure, nullIf(prompt, '') AS group_1
     FROM feedback_current
-    WHERE project = {p1:String} AND created_at >= … AND measure IS NOT NULL
+    WHERE project = {p1:String} AND created_at >= … AND numbers[{p0:String}] IS NOT NULL
 
 `feedback_current` has collapsed each feedback to its latest state before these conditions apply;
 ClickHouse moves only the one on the primary key (`project`) ahead of that.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -45,23 +46,25 @@ def select(question: Question, series: SeriesType, parameters: Parameters, *, no
         QuestionError: A filter compares a column with what it cannot be, or `since` is not before
             `until`.
     """
-    measure, elements = _measure(question, series, parameters)
+    measured = _measure(question, series, parameters)
     columns = [
         *_bucket(question, parameters),
         *_groups(question, parameters),
         *_side(question, parameters, now),
-        *measure,
+        # The condition leaves no NULL, and aggregates that need not look for one are a quarter faster.
+        f"assumeNotNull({measured.sql}) AS measure",
+        *measured.beside,
     ]
     filters = [
         *conditions(question, parameters, now),
-        "measure IS NOT NULL",
+        f"{measured.sql} IS NOT NULL",
         *([] if question.compare is None else ["side IS NOT NULL"]),
     ]
     return "\n".join(
         [
             "SELECT\n    " + ",\n    ".join(columns),
             f"FROM {_source(parameters.promoted_columns)}",
-            *elements,
+            *measured.joined,
             "WHERE " + "\n  AND ".join(filters),
         ]
     )
@@ -101,24 +104,36 @@ def _source(promoted: list[str]) -> str:
     )
 
 
-def _measure(
-    question: Question, series: SeriesType, parameters: Parameters
-) -> tuple[list[str], list[str]]:
-    """Return the columns of the measure, and the clause that unfolds the elements of a wildcard."""
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What is measured.
+
+    Attributes:
+        sql: Its value, NULL where a row has none.
+        beside: Other columns that its aggregates need.
+        joined: The clause that makes a row of each element of an array.
+    """
+
+    sql: str
+    beside: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
+
+
+def _measure(question: Question, series: SeriesType, parameters: Parameters) -> _Measured:
     if series == SeriesType.COUNT:
-        return ["1 AS measure"], []
+        return _Measured("1")
     if series == SeriesType.WEIGHTED:
-        return ["toFloat64(value) AS measure", "weight AS measure_weight"], []
+        return _Measured("toFloat64(value)", beside=("weight AS measure_weight",))
     if series == SeriesType.PAIRS:
-        return ["concat(toString(value), ':', toString(weight)) AS measure"], []
+        return _Measured("concat(toString(value), ':', toString(weight))")
     field = resolve(question.measure)
     kind = _TYPES[series]
     if field.is_wildcard:
         elements = field.elements_sql(kind, parameters)
-        return ["measure"], [f"ARRAY JOIN {elements} AS measure"]
+        return _Measured("element", joined=(f"ARRAY JOIN {elements} AS element",))
     if field.types == (Type.UUID,):
-        return [f"{field.as_text(parameters)} AS measure"], []
-    return [f"{field.sql(kind, parameters)} AS measure"], []
+        return _Measured(field.as_text(parameters))
+    return _Measured(field.sql(kind, parameters))
 
 
 def _bucket(question: Question, parameters: Parameters) -> list[str]:
