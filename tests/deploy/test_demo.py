@@ -25,6 +25,7 @@ SECTIONS = [
     "Thumbs up by model",
     "Thumbs up of aurora-2 by week: did it get worse?",
     "Latency of step 1 in ms by prompt",
+    "Is summarise-v2 faster than summarise-v1, or is that chance?",
     "Weighted feedback by environment",
     "Top reasons for rejection",
     "Next",

@@ -63,6 +63,15 @@ def _questions() -> Iterator[Shown]:
         {"metadata._prompt": "prompt"}
         | {name: name for name in ("n", "median", "p95", "p98", "p99")},
     )
+    old, new = "summarise-v1", "summarise-v2"
+    yield Shown(
+        f"Is {new} faster than {old}, or is that chance?",
+        Question(
+            "feedback.step1.latency_ms", project=PROJECT, compare=f"metadata._prompt = {old}, {new}"
+        ),
+        {name: name for name in (f"avg {old}", f"avg {new}", "difference")}
+        | {"95 %": "95 % interval", "p": "p"},
+    )
     yield Shown(
         "Weighted feedback by environment",
         Question("weighted", project=PROJECT, group_by=("metadata._environment",)),
