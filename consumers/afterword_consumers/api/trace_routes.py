@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -61,6 +62,8 @@ async def show_trace(request: Request) -> Response:
     """Return all feedback on one trace, the newest first."""
     api = api_of(request)
     trace_id = request.path_params["trace_id"]
+    if not trace_id:  # or the feedback of no trace would be taken for that of one
+        raise HTTPException(404)
     asked = api.read(request, one=TRACE_ONE)
     limit = asked.arguments.count("limit", usual=USUAL_LIMIT, most=MAX_LIMIT)
     cursor = read_cursor(asked.arguments.text("cursor"), int, UUID)

@@ -190,9 +190,10 @@ def test_the_index_names_the_routes(api: "Served", path: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/api/", "/api/quer", "/api/traces/", "/v1/feedback", "/api/query/"]
 )
-def test_an_address_that_is_none_is_404(api: "Served", path: str) -> None:
-    """In the shape of every error."""
-    assert api.refusal(path, 404)["code"] in {"not_found", "unknown_trace"}
+def test_an_address_that_is_none_is_404(api: "Served", row: Row, path: str) -> None:
+    """In the shape of every error; feedback without a trace is not that of the trace without an id."""
+    api.store(row(1, session_id="s-1", value=1))
+    assert api.refusal(path, 404)["code"] == "not_found"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
