@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from afterword_schemas import StoreError
+
 Row = list[Any]
 """A row of JSONCompactEachRow."""
 
@@ -27,9 +29,15 @@ class Piece(NamedTuple):
 
 
 def read_rows(stream: Iterable[bytes], write: Callable[[Row], bytes]) -> Iterator[Piece]:
-    """Write each row of a stream of JSONCompactEachRow in another form, row by row."""
+    """Write each row of a stream of JSONCompactEachRow in another form, row by row.
+
+    Raises:
+        StoreError: The stream ends within a row.
+    """
     rest = b""
     for read in stream:
         *lines, rest = (rest + read).split(b"\n")
         if lines:
             yield Piece(b"".join([write(orjson.loads(line)) for line in lines]), len(lines))
+    if rest:
+        raise StoreError("the answer ended within a row")
