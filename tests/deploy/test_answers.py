@@ -42,7 +42,7 @@ def series(columns: tuple[Column, ...], *rows: tuple[Cell, ...], note: str = "")
 def answered(*found: Series) -> Answer:
     """Return the answer with these series."""
     fresh = Freshness(NOW, 12, "The worker is behind, or stopped: 12 messages wait.")
-    return Answer(Question("value"), found, fresh)
+    return Answer(Question("value"), found, tuple(each.statement for each in found), fresh)
 
 
 def test_an_interval_is_one_cell_behind_what_it_is_of() -> None:

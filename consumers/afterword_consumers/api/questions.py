@@ -26,7 +26,6 @@ from afterword_consumers.query import (
     answer,
     as_csv,
     as_json,
-    build,
     to_sql,
 )
 from afterword_consumers.query.formats import freshness_fields
@@ -60,7 +59,7 @@ async def query(request: Request) -> Response:
         return _csv(found)
     body = json.loads(as_json(found))
     if asked.arguments.flag("sql"):
-        body["sql"] = _sql(found, now)
+        body["sql"] = _sql(found)
     return json_answer(body, headers={"vary": "accept"})
 
 
@@ -110,10 +109,9 @@ def _lost_a_plus(arguments: Arguments) -> bool:
     return any(" " in (arguments.text(name) or "").strip() for name in _WITH_OFFSETS)
 
 
-def _sql(found: Answer, now: datetime) -> list[Mapping[str, Any]]:
-    """Return what ran, each statement ready to paste; where nothing was found, what looked for it."""
-    ran = [series.statement for series in found.series] or build(found.question, now)
-    return [{"type": statement.series, "sql": to_sql(statement)} for statement in ran]
+def _sql(found: Answer) -> list[Mapping[str, Any]]:
+    """Return what ran, each statement ready to paste, also what found nothing."""
+    return [{"type": each.series, "sql": to_sql(each)} for each in found.statements]
 
 
 def _csv(found: Answer) -> Response:

@@ -47,6 +47,7 @@ class Answer:
     Attributes:
         question: What was asked.
         series: One for each type that the measure was found to have; empty without data.
+        statements: All that ran for it, those that found nothing too.
         freshness: Up to when what was read was complete, as it was told; None where nobody asked.
         notice: Why there is nothing, or something odd about what there is; else empty.
         suggestions: Paths that may have been meant.
@@ -54,6 +55,7 @@ class Answer:
 
     question: Question
     series: tuple[Series, ...]
+    statements: tuple[Statement, ...]
     freshness: Freshness | None
     notice: str = ""
     suggestions: tuple[str, ...] = ()
@@ -77,14 +79,13 @@ def answer(
     """
     budget = budget or Budget()
     storage = read_storage(question, database, budget.settings())
-    found = [
-        _run(statement, question, database) for statement in build(question, now, budget, storage)
-    ]
+    statements = tuple(build(question, now, budget, storage))
+    found = [_run(statement, question, database) for statement in statements]
     series = tuple(each for each in found if each.rows)
     if series:
-        return Answer(question, series, freshness)
+        return Answer(question, series, statements, freshness)
     notice, suggestions = explain_nothing(question, database, storage, budget.settings())
-    return Answer(question, (), freshness, notice, tuple(suggestions))
+    return Answer(question, (), statements, freshness, notice, tuple(suggestions))
 
 
 def _run(statement: Statement, question: Question, database: Database) -> Series:

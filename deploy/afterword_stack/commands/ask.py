@@ -13,7 +13,6 @@ from afterword_consumers.query import (
     answer,
     as_csv,
     as_json,
-    build,
     to_sql,
 )
 from afterword_schemas import StoreError
@@ -105,8 +104,7 @@ def query(  # noqa: PLR0917  # one for each option
     with open_database(settings.clickhouse) as clickhouse:
         found = answer(question, clickhouse, now, freshness=fresh)
     if sql:
-        ran = [series.statement for series in found.series] or build(question, now)
-        for statement in ran:
+        for statement in found.statements:
             notice(f"-- {statement.series}\n{to_sql(statement)};\n")
     _print(found, form, after_sql=sql)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from afterword_consumers.query import (
+    Budget,
     Column,
     Database,
     Freshness,
@@ -55,6 +56,18 @@ def test_columns_say_what_they_are(store: Store, row: Row, analytics: Database) 
     )
     found = analytics.query(series.statement.sql, series.statement.parameters, {})
     assert found.columns == tuple(column.name for column in series.columns)
+
+
+def test_an_answer_names_all_that_ran(store: Store, row: Row, analytics: Database) -> None:
+    """Also what found nothing, and in the very statement that looked for it."""
+    store([row(1, feedback={"x": 4})])
+    some = answer(Question("feedback.x"), analytics, _NOW)
+    assert [each.series for each in some.statements] == ["number", "boolean", "text"]
+    assert [series.statement for series in some.series] == [some.statements[0]]
+    budget = Budget(read_rows=7)
+    none = answer(Question("feedback.y", where=("source = implicit",)), analytics, _NOW, budget)
+    assert (none.series, len(none.statements)) == ((), 3)
+    assert none.statements[0].settings == budget.settings()
 
 
 def test_an_answer_says_how_fresh_it_is(analytics: Database) -> None:
