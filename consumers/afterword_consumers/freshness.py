@@ -102,7 +102,7 @@ def judge(lags: Sequence[PartitionLag], asked_at: datetime) -> Freshness:
     note = ""
     if complete_until is None or asked_at - complete_until > _OLD:
         note = _why(lags, waiting)
-    return Freshness(complete_until, waiting, note)
+    return Freshness(complete_until, waiting, note, {at.partition: at.lag for at in lags})
 
 
 def _complete_until(at: PartitionLag, asked_at: datetime) -> datetime | None:

@@ -28,7 +28,6 @@ from afterword_consumers.api import ApiError, ApiOptions, create_api
 from afterword_consumers.api.openapi import openapi
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.freshness import FreshnessBook
-from afterword_consumers.lag import PartitionLag, read_lag
 from afterword_schemas import AfterwordError, SetupError
 from afterword_stack.console import notice
 from afterword_stack.database import missing_migrations
@@ -76,7 +75,6 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
         clickhouse,
         admit=partial(_admit, keys),
         freshness=freshness,
-        lag=partial(_lag, settings),
         options=ApiOptions(
             budget=budget,
             running=settings.dashboard_running_queries,
@@ -124,15 +122,6 @@ def _refuse_other_sites(request: Request) -> None:
 
 def _refuse(status: int, code: str, detail: str) -> Response:
     return ApiError(status, code, detail).response()
-
-
-def _lag(settings: Settings) -> list[PartitionLag]:
-    return read_lag(
-        settings.kafka_bootstrap_servers,
-        settings.kafka_topic,
-        settings.kafka_group,
-        settings.kafka,
-    )
 
 
 def _look(settings: Settings) -> None:

@@ -222,6 +222,12 @@ def test_the_last_partition_decides(lags: Sequence[PartitionLag], expected: Fres
     assert judge(lags, NOW) == expected
 
 
+def test_what_waits_is_told_of_each_partition() -> None:
+    """By its number; together it is what waits."""
+    fresh = judge([PartitionLag(0, 8, 0, 8), PartitionLag(3, 5, 0, 9)], NOW)
+    assert (fresh.lags, fresh.waiting) == ({0: 0, 3: 4}, 4)
+
+
 class Deaf:
     """A listener that does nothing."""
 

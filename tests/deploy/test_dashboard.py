@@ -86,7 +86,8 @@ def test_it_answers_about_what_workers_stored(dashboard: Dashboard, line: "Line"
     _, trace = dashboard.get(f"/api/traces/{quote(TRACE_ID, safe='')}")
     assert sorted(one["value"] for one in trace["feedback"]) == [1, 2]
     _, told = dashboard.get("/api/status")
-    assert (told["stored"], sum(one["lag"] for one in told["lag"])) == (2, 0)
+    assert told["stored"] == 2
+    assert {one["lag"] for one in told["lag"]} == {0}
     assert told["rejected_24h"] == [{"code": "invalid_json", "count": 1}]
     _, refused = dashboard.get("/api/rejected?payload=true")
     assert refused["rejected"][0]["payload"] == "no JSON"

@@ -1,12 +1,12 @@
 """The JSON API as an ASGI application.
 
-    app = create_api(ClickHouse(address), admit=…, freshness=FreshnessBook(…), lag=…)
+    app = create_api(ClickHouse(address), admit=…, freshness=FreshnessBook(…))
 
 Whatever serves it decides on sockets, and brings the routes for operations.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -26,7 +26,6 @@ from afterword_consumers.api import (
 from afterword_consumers.api.budgets import Connection
 from afterword_consumers.api.errors import ApiError
 from afterword_consumers.api.service import Admit, Api, ApiOptions, ClientGoneError, FreshnessReader
-from afterword_consumers.lag import PartitionLag
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +35,6 @@ def create_api(
     *,
     admit: Admit,
     freshness: FreshnessReader,
-    lag: Callable[[], Sequence[PartitionLag]],
     options: ApiOptions | None = None,
     operations: Sequence[Route] = (),
 ) -> Starlette:
@@ -46,13 +44,10 @@ def create_api(
         connection: ClickHouse.
         admit: Who may ask about which project.
         freshness: Up to when the tables are complete.
-        lag: How far the workers are behind; called in a thread, raises `AfterwordError`.
         options: Limits.
         operations: Further routes, for whoever runs it.
     """
-    api = Api(
-        connection, admit=admit, freshness=freshness, lag=lag, options=options or ApiOptions()
-    )
+    api = Api(connection, admit=admit, freshness=freshness, options=options or ApiOptions())
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -130,7 +130,6 @@ SCHEMAS: Final[Json] = {
         lag={
             "oneOf": [_listed(_record(partition=_COUNT, lag=_COUNT)), {"type": "null"}],
         },
-        lag_note=_OR_NULL,
         stored=_COUNT,
         rejected_24h=_listed(_record(code=_TEXT, count=_COUNT)),
     ),

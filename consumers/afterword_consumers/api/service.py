@@ -20,7 +20,6 @@ from afterword_consumers.api.budgets import BudgetedDatabase, Connection
 from afterword_consumers.api.errors import ApiError, of_question
 from afterword_consumers.api.places import Places
 from afterword_consumers.api.recently import Recently
-from afterword_consumers.lag import PartitionLag
 from afterword_consumers.query import Budget, Freshness, QuestionError
 
 _PROJECT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -73,7 +72,6 @@ class Api:
         connection: ClickHouse.
         admit: Who may ask what.
         freshness: Up to when the tables are complete.
-        lag: Returns how far the workers are behind, or raises `AfterwordError`; called in a thread.
         options: Limits.
     """
 
@@ -83,12 +81,10 @@ class Api:
         *,
         admit: Admit,
         freshness: FreshnessReader,
-        lag: Callable[[], Sequence[PartitionLag]],
         options: ApiOptions,
     ) -> None:
         self.options = options
         self.freshness = Recently(freshness.read, kept_s=_KAFKA_KEPT_S)
-        self.lag = Recently(lag, kept_s=_KAFKA_KEPT_S)
         self._connection, self._admit = connection, admit
         self._places = Places(running=options.running, waiting=options.waiting)
 
@@ -120,7 +116,6 @@ class Api:
         """End the threads."""
         self._places.close()
         self.freshness.close()
-        self.lag.close()
 
 
 class ClientGoneError(Exception):

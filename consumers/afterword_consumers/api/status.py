@@ -1,6 +1,6 @@
 """`/api/status`: how fresh the tables are, how far the workers are behind, what is stored and refused."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,11 +10,10 @@ from starlette.routing import Route
 
 from afterword_consumers.api.budgets import BudgetedDatabase
 from afterword_consumers.api.json_answers import json_answer
-from afterword_consumers.api.service import Api, api_of
+from afterword_consumers.api.service import api_of
 from afterword_consumers.query.formats import freshness_fields
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.refusals import count_refusals
-from afterword_schemas import AfterwordError
 
 _REJECTED_WITHIN: Final = timedelta(hours=24)
 
@@ -24,7 +23,6 @@ async def status(request: Request) -> Response:
     api = api_of(request)
     asked = api.read(request, one=())
     freshness = await api.freshness.look()  # before the tables are read
-    lag, lag_note = await _lag(api)
     stored, rejected = await api.ask(
         request,
         lambda database: (
@@ -41,8 +39,7 @@ async def status(request: Request) -> Response:
         {
             "project": asked.project,
             "freshness": freshness_fields(freshness),
-            "lag": lag,
-            "lag_note": lag_note,
+            "lag": _lag(freshness.lags),
             "stored": stored,
             "rejected_24h": [{"code": code, "count": count} for code, count in rejected.items()],
         }
@@ -52,13 +49,10 @@ async def status(request: Request) -> Response:
 ROUTES: Final = [Route("/api/status", status, methods=["GET"])]
 
 
-async def _lag(api: Api) -> tuple[Sequence[dict[str, int]] | None, str | None]:
-    """Return the lag of each partition, or None and why it is not known."""
-    try:
-        lags = await api.lag.look()
-    except AfterwordError:
-        return None, "Kafka does not tell how far the workers are."
-    return [{"partition": at.partition, "lag": at.lag} for at in lags], None
+def _lag(lags: Mapping[int, int] | None) -> list[dict[str, int]] | None:
+    if lags is None:
+        return None
+    return [{"partition": partition, "lag": lag} for partition, lag in lags.items()]
 
 
 def _count_stored(database: BudgetedDatabase, project: str | None) -> int:

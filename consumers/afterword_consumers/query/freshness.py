@@ -1,6 +1,7 @@
 """How complete the tables are that an answer was read from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -14,8 +15,10 @@ class Freshness:
         waiting: Messages of the topic that the group has not finished; None where Kafka did not
             answer.
         note: A sentence where `complete_until` is None or old, else empty.
+        lags: What `waiting` is of each partition, by its number; None where Kafka did not answer.
     """
 
     complete_until: datetime | None
     waiting: int | None
     note: str = ""
+    lags: Mapping[int, int] | None = field(default=None, compare=False)  # it has no hash

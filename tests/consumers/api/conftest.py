@@ -15,9 +15,7 @@ from starlette.testclient import TestClient
 
 from afterword_consumers.api import ApiError, ApiOptions, create_api
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.lag import PartitionLag
 from afterword_consumers.query import Freshness
-from afterword_schemas import AfterwordError
 from afterword_schemas.flatten import flatten
 from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
@@ -57,17 +55,10 @@ class Kafka:
     """What Kafka would say."""
 
     freshness: Freshness = field(default_factory=lambda: Freshness(COMPLETE_UNTIL, 3))
-    lags: list[PartitionLag] | AfterwordError = field(default_factory=list)
 
     def read(self) -> Freshness:
         """See `FreshnessReader`."""
         return self.freshness
-
-    def lag(self) -> list[PartitionLag]:
-        """Return what the broker tells of the partitions, or raise why it does not."""
-        if isinstance(self.lags, AfterwordError):
-            raise self.lags
-        return self.lags
 
 
 class Served:
@@ -82,7 +73,6 @@ class Served:
             clickhouse,
             admit=_admit,
             freshness=self.kafka,
-            lag=self.kafka.lag,
             options=options,
         )
         self.http = TestClient(self.app, raise_server_exceptions=False)

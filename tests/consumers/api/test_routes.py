@@ -3,13 +3,12 @@
 import base64
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from afterword_consumers.lag import PartitionLag
 from afterword_consumers.query import Freshness
-from afterword_schemas import StoreError
 
 if TYPE_CHECKING:
     from tests.consumers.api.conftest import Served
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.services
 
 Row = Callable[..., dict[str, Any]]
+
+COMPLETE_UNTIL = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
 
 
 def test_paths_are_listed(api: "Served", row: Row) -> None:
@@ -57,13 +58,12 @@ def test_status_tells_how_far_everything_is(api: "Served", row: Row) -> None:
     for offset, age_s in enumerate((0, 3_600, 86_300, 86_500)):
         api.reject(offset, own, rejected_at=now - age_s)
     api.reject(9, own, rejected_at=now, code="wrong_type")
-    api.kafka.lags = [PartitionLag(0, 5, 0, 7), PartitionLag(1, None, 0, 3)]
+    api.kafka.freshness = Freshness(COMPLETE_UNTIL, 5, lags={0: 2, 1: 3})
 
     assert api.get("/api/status", "acme") == {
         "project": "acme",
-        "freshness": {"complete_until": "2026-01-31T10:00:00.000Z", "waiting": 3, "note": None},
+        "freshness": {"complete_until": "2026-01-31T10:00:00.000Z", "waiting": 5, "note": None},
         "lag": [{"partition": 0, "lag": 2}, {"partition": 1, "lag": 3}],
-        "lag_note": None,
         "stored": 1,
         "rejected_24h": [{"code": "unknown_field", "count": 3}, {"code": "wrong_type", "count": 1}],
     }
@@ -71,13 +71,11 @@ def test_status_tells_how_far_everything_is(api: "Served", row: Row) -> None:
 
 def test_status_lives_without_kafka(api: "Served") -> None:
     """What the tables tell is told, and what Kafka would have told is null with a note."""
-    api.kafka.lags = StoreError("secret-host does not answer")
     api.kafka.freshness = Freshness(None, None, "Kafka does not answer.")
 
     status = api.get("/api/status", "acme")
 
     assert (status["lag"], status["stored"]) == (None, 0)
-    assert status["lag_note"] == "Kafka does not tell how far the workers are."
     assert status["freshness"] == {
         "complete_until": None,
         "waiting": None,
