@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import (  # the package exports them without a type
-    ListOffsetsResultInfo,
-    OffsetSpec,
-)
 
 from afterword_consumers.source import LogEnds
+from afterword_consumers.topics import LATEST, ask_ends
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+    from confluent_kafka.admin._listoffsets import ListOffsetsResultInfo  # exported without a type
 
 _EVERY_S: Final = 1.0
 
@@ -71,14 +70,11 @@ class EndsWatch:
     def _ask(self, positions: Mapping[int, int]) -> None:
         self._next_s = time.monotonic() + _EVERY_S
         asked_at = datetime.now(UTC)  # before the question, or messages could come in between
-        # The end of all there is. What read_committed shows ends at the first open transaction, and
-        # behind it others' messages may stand that are published and not to be read yet.
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the package has no type for it
         places = [TopicPartition(self._topic, number) for number in positions]
         try:
-            answers = self._admin.list_offsets(
-                dict.fromkeys(places, latest), request_timeout=self._timeout_s
-            )
+            # The end of all there is. What read_committed shows ends at the first open transaction,
+            # and behind it others' messages may stand that are published and not to be read yet.
+            answers = ask_ends(self._admin, places, LATEST, self._timeout_s)
         except KafkaException:
             return  # the work goes on without
         self._question = _Question(asked_at, dict(positions), answers)

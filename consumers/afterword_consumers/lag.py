@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from confluent_kafka import (
     KafkaError,
@@ -18,18 +18,12 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._listoffsets import (  # the package exports them without a type
-    ListOffsetsResultInfo,
-    OffsetSpec,
-)
+from confluent_kafka.admin._listoffsets import ListOffsetsResultInfo  # exported without a type
 
 from afterword_consumers.completeness import from_metadata
 from afterword_consumers.kafka import Reader
-from afterword_consumers.topics import explain, known_id
+from afterword_consumers.topics import EARLIEST, LATEST, ask_ends, explain, known_id
 from afterword_schemas import SetupError, StoreError
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 _log = logging.getLogger(__name__)
 
@@ -121,8 +115,8 @@ class LagReader:
         left_s = _left_s(deadline_s)
         names = TopicCollection([topic])
         topics = self._admin.describe_topics(names, request_timeout=left_s) if has_ids else {}
-        begins = _ask(self._admin, places, OffsetSpec.earliest(), left_s)  # type: ignore[no-untyped-call]  # likewise
-        ends = _ask(self._admin, places, OffsetSpec.latest(), left_s)  # type: ignore[no-untyped-call]  # likewise
+        begins = ask_ends(self._admin, places, EARLIEST, left_s)
+        ends = ask_ends(self._admin, places, LATEST, left_s)
         topic_id = known_id(topic, topics[topic].result()) if has_ids else topic
         return [
             _lag(topic_id, committed.get(at.partition), begins[at].result(), ends[at].result(), at)
@@ -131,9 +125,8 @@ class LagReader:
 
     def _partitions(self, topic: str, deadline_s: float) -> tuple[list[int], bool]:
         """Return the partitions, and whether the broker has ids for topics."""
-        if (
-            self._readers
-        ):  # not the first time: a connection that lay idle was closed, is made again
+        if self._readers:
+            # Not the first time. A connection that lay idle was closed, which is no error here.
             self._admin.poll(0)
             self._errors.clear()
         try:
@@ -213,12 +206,6 @@ def _check(error: KafkaError | None, topic: str, bootstrap_servers: str) -> None
         f"Topic {topic} does not exist on {bootstrap_servers}.",
         "Create it, or set AFTERWORD_KAFKA_TOPIC to another.",
     )
-
-
-def _ask(
-    admin: AdminClient, places: list[TopicPartition], spec: OffsetSpec, timeout_s: float
-) -> "dict[TopicPartition, Future[ListOffsetsResultInfo]]":
-    return admin.list_offsets(dict.fromkeys(places, spec), request_timeout=timeout_s)
 
 
 def _lag(

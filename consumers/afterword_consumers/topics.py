@@ -1,16 +1,29 @@
 """What a broker says of a topic, and what it says when it cannot: for members of a group and others."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import (  # the package exports them without a type
+    ListOffsetsResultInfo,
+    OffsetSpec,
+)
 from confluent_kafka.admin._topic import TopicDescription  # the package exports it without a type
 
 from afterword_schemas import SetupError
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 _log = logging.getLogger(__name__)
+
+EARLIEST: Final[OffsetSpec] = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the package has no type for it
+"""Of a partition, the oldest offset that the broker still has."""
+
+LATEST: Final[OffsetSpec] = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # likewise
+"""Of a partition, the offset that the next message gets, whatever transactions are open."""
 
 _NO_TOPIC_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
 """A UUID of zeros in base 64: what brokers before 2.8 answer."""
@@ -56,6 +69,17 @@ def known_id(topic: str, described: TopicDescription) -> str:
     """Return the id of a topic; its name where the broker is too old to have one."""
     topic_id = str(described.topic_id)
     return topic if topic_id == _NO_TOPIC_ID else topic_id
+
+
+def ask_ends(
+    admin: AdminClient, places: Sequence[TopicPartition], end: OffsetSpec, timeout_s: float
+) -> "dict[TopicPartition, Future[ListOffsetsResultInfo]]":
+    """Ask for the `EARLIEST` or `LATEST` offset of partitions, without waiting for the answers.
+
+    Raises:
+        KafkaException: The question could not be put.
+    """
+    return admin.list_offsets(dict.fromkeys(places, end), request_timeout=timeout_s)
 
 
 def explain(error: Exception) -> str:
