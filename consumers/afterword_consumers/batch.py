@@ -107,8 +107,7 @@ class Batch:
             self.raw_bytes += len(raw)
             try:
                 event, leaves = read_event(raw)
-                self.sightings += catalogue.observe(event.project, leaves, now_ms)
-                self.sightings += catalogue.observe_value(event.project, event.value, now_ms)
+                self.sightings += catalogue.observe(event.project, leaves, now_ms, event.value)
                 row = to_row(event, leaves, message, now_ms)
                 line = b"" if event.op == "patch" else encode(row)
                 if not line:

@@ -44,8 +44,10 @@ class Catalogue:
         self._remembered = 0
         self._since_ms = 0
 
-    def observe(self, project: str, leaves: Leaves, now_ms: int) -> list[Sighting]:
-        """Return what the leaves of an event show that was not written lately."""
+    def observe(
+        self, project: str, leaves: Leaves, now_ms: int, value: float | None = None
+    ) -> list[Sighting]:
+        """Return what the leaves of an event, and its `value`, show that was not written lately."""
         if now_ms - self._since_ms > REFRESH_MS or self._remembered > _MAX_REMEMBERED:
             self.forget(now_ms)
         fresh: list[Sighting] = []
@@ -62,18 +64,11 @@ class Catalogue:
                 fresh += _sightings(project, kind, found, found.keys() - seen, now_ms)
                 self._remembered += len(found.keys() - seen)
                 seen.update(found)
+        if value is not None and "value" not in (numbers := self._seen[project, "number"]):
+            numbers.add("value")
+            self._remembered += 1
+            fresh.append(Sighting(project, "value", "number", now_ms, str(int(value))))
         return fresh
-
-    def observe_value(self, project: str, value: float | None, now_ms: int) -> list[Sighting]:
-        """Return what an event's `value` shows, after `observe` of the same event."""
-        if value is None:
-            return []
-        seen = self._seen[project, "number"]
-        if "value" in seen:
-            return []
-        seen.add("value")
-        self._remembered += 1
-        return [Sighting(project, "value", "number", now_ms, str(int(value)))]
 
     def forget(self, now_ms: int) -> None:
         """Forget all, so that every path in use is written again."""

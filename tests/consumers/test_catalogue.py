@@ -52,11 +52,9 @@ def test_endless_new_paths_do_not_fill_the_memory() -> None:
 def test_a_value_is_told_like_a_path() -> None:
     """Once a project, as a number, and again past the refresh time; no value tells nothing."""
     catalogue = Catalogue()
-    catalogue.observe("acme", LEAVES, AT_MS)
-    assert catalogue.observe_value("acme", None, AT_MS) == []
-    told = [Sighting("acme", "value", "number", AT_MS, "-3")]
-    assert catalogue.observe_value("acme", -3.0, AT_MS) == told
-    assert catalogue.observe_value("acme", 5, AT_MS) == []
-    later_ms = AT_MS + REFRESH_MS + 1
-    catalogue.observe("acme", LEAVES, later_ms)
-    assert len(catalogue.observe_value("acme", 5, later_ms)) == 1
+    told = Sighting("acme", "value", "number", AT_MS, "-3")
+    assert told not in catalogue.observe("acme", LEAVES, AT_MS)
+    assert catalogue.observe("acme", LEAVES, AT_MS, -3.0) == [told]
+    assert catalogue.observe("acme", LEAVES, AT_MS, 5) == []
+    later = catalogue.observe("acme", LEAVES, AT_MS + REFRESH_MS + 1, 5)
+    assert [each.path for each in later if each.path == "value"] == ["value"]
