@@ -1,6 +1,6 @@
 """Which traces have feedback, and what it says in short.
 
-    found = find_traces(database, TraceFilter(project="acme", since="7d"), now=now, limit=50)
+    found = find_traces(database, Question(COUNT, project="acme", since="7d"), now=now, limit=50)
     found[0].trace_id, found[0].weighted_avg, found[0].pairs
 
 Each feedback counts once, in its latest state, and never after it was taken back. Traces of two projects
@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from afterword_consumers.query import Budget, Cell, Database, QuestionError
-from afterword_consumers.query.conditions import Scope, condition, since_until
-from afterword_consumers.query.filters import parse_filter
+from afterword_consumers.query import Budget, Cell, Database, Question
 from afterword_consumers.query.parameters import Parameters
-from afterword_consumers.query.times import parse_moment, parse_zone
+from afterword_consumers.query.selection import conditions
 
 MAX_PAIRS: Final = 100
 """Value:weight pairs told of one trace, the most frequent ones."""
@@ -27,46 +25,6 @@ MAX_SESSIONS: Final = 10
 
 GROUND_TRUTH: Final = "feedback.ground_truth"
 """The path, and the beginning of the paths, that say what the answer should have been."""
-
-
-@dataclass(frozen=True, slots=True)
-class TraceFilter:
-    """Whose feedback is looked at.
-
-    Attributes:
-        project: The tenant; None looks at all.
-        where: Filters that must all hold, in the grammar of questions.
-        since: The earliest `created_at`: a duration before now, a date or a time.
-        until: The end of `created_at`, itself excluded; likewise.
-        timezone: Where dates without an offset are meant.
-    """
-
-    project: str | None = None
-    where: tuple[str, ...] = ()
-    since: str | None = None
-    until: str | None = None
-    timezone: str = "UTC"
-
-    def conditions(self, parameters: Parameters, now: datetime) -> list[str]:
-        """Return the conditions in SQL.
-
-        Raises:
-            QuestionError: A filter or a time is not of its form, or `since` is not before `until`.
-        """
-        zone = parse_zone(self.timezone)
-        since, until = (
-            None if text is None else parse_moment(text, now=now, zone=zone)
-            for text in (self.since, self.until)
-        )
-        if since is not None and until is not None and since >= until:
-            raise QuestionError("since is not before until.", "Exchange them, or leave one out.")
-        scope = Scope(parameters, now, zone)
-        return [
-            *_of(self.project, parameters),
-            "trace_id != ''",
-            *since_until(since, until, parameters),
-            *(condition(parse_filter(text), scope) for text in self.where),
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +79,7 @@ class TracePlace:
 
 def find_traces(
     database: Database,
-    which: TraceFilter,
+    question: Question,
     *,
     now: datetime,
     limit: int,
@@ -132,33 +90,25 @@ def find_traces(
 
     Args:
         database: Where to look.
-        which: The feedback that is looked at, and counted.
+        question: Its project, filters and period choose the feedback that is looked at, and counted.
         now: An aware time that durations count from.
         limit: How many traces at most.
         after: Where the page before ended.
         budget: What each of the three statements may cost.
 
     Raises:
-        QuestionError: As for `TraceFilter.conditions`.
+        QuestionError: A filter compares a column with what it cannot be, or `since` is not before
+            `until`.
     """
     settings = (budget or Budget()).settings()
     parameters = Parameters()
-    conditions = which.conditions(parameters, now)
-    behind = "" if after is None else f"\nHAVING {_behind(after, parameters)}"
-    sql = f"""\
-SELECT project, trace_id, toUnixTimestamp64Milli(max(created_at)) AS last_ms
-FROM feedback_current
-WHERE {_and(conditions)}
-GROUP BY project, trace_id{behind}
-ORDER BY last_ms DESC, project DESC, trace_id DESC
-LIMIT {parameters.count(limit)}"""
-    rows = database.query(sql, parameters.values, settings).rows
-    keys = [(str(project), str(trace_id)) for project, trace_id, _ in rows]
+    where = _and(_conditions(question, parameters, now))
+    keys = _newest(database, where, parameters, settings, after=after, limit=limit)
     if not keys:
         return []
     parameters = Parameters()
     among = ", ".join(parameters.text(trace_id) for _, trace_id in keys)
-    where = _and([*which.conditions(parameters, now), f"trace_id IN ({among})"])
+    where = _and([*_conditions(question, parameters, now), f"trace_id IN ({among})"])
     summaries = _summaries(database, where, parameters, settings)
     pairs = _pairs(database, where, parameters, settings)
     return [_trace(key, summaries[key], pairs.get(key, [])) for key in keys if key in summaries]
@@ -190,6 +140,32 @@ WHERE {{where}} AND value IS NOT NULL
 GROUP BY project, trace_id, value, weight
 ORDER BY n DESC, value DESC, weight DESC
 LIMIT {MAX_PAIRS} BY project, trace_id"""
+
+
+def _conditions(question: Question, parameters: Parameters, now: datetime) -> list[str]:
+    return ["trace_id != ''", *conditions(question, parameters, now)]
+
+
+def _newest(
+    database: Database,
+    where: str,
+    parameters: Parameters,
+    settings: Mapping[str, int | float],
+    *,
+    after: TracePlace | None,
+    limit: int,
+) -> list[_Key]:
+    """Return the traces of a page, in its order."""
+    behind = "" if after is None else f"\nHAVING {_behind(after, parameters)}"
+    sql = f"""\
+SELECT project, trace_id, toUnixTimestamp64Milli(max(created_at)) AS last_ms
+FROM feedback_current
+WHERE {where}
+GROUP BY project, trace_id{behind}
+ORDER BY last_ms DESC, project DESC, trace_id DESC
+LIMIT {parameters.count(limit)}"""
+    rows = database.query(sql, parameters.values, settings).rows
+    return [(str(project), str(trace_id)) for project, trace_id, _ in rows]
 
 
 def _summaries(
@@ -229,10 +205,6 @@ def _trace(key: _Key, summary: Sequence[Cell], pairs: Sequence[Pair]) -> Trace:
         pairs=tuple(pairs),
         ground_truth=bool(ground_truth),
     )
-
-
-def _of(project: str | None, parameters: Parameters) -> list[str]:
-    return [] if project is None else [f"project = {parameters.text(project)}"]
 
 
 def _behind(after: TracePlace, parameters: Parameters) -> str:

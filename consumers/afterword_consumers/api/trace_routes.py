@@ -16,10 +16,12 @@ from starlette.routing import Route
 from afterword_consumers.api.errors import ApiError
 from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.pages import Page, read_cursor
-from afterword_consumers.api.service import api_of
+from afterword_consumers.api.service import Asked, api_of
+from afterword_consumers.query import Question
+from afterword_consumers.query.question import COUNT
 from afterword_consumers.rfc3339 import rfc3339
 from afterword_consumers.trace_feedback import FeedbackPlace, TraceFeedback, read_trace
-from afterword_consumers.traces import Trace, TraceFilter, TracePlace, find_traces
+from afterword_consumers.traces import Trace, TracePlace, find_traces
 
 LIST_ONE: Final = ("since", "until", "timezone", "limit", "cursor")
 LIST_MANY: Final = ("where",)
@@ -36,18 +38,11 @@ async def list_traces(request: Request) -> Response:
     arguments = asked.arguments
     limit = arguments.count("limit", usual=USUAL_LIMIT, most=MAX_LIMIT)
     cursor = read_cursor(arguments.text("cursor"), int, str, str)
-    which = TraceFilter(
-        project=asked.project,
-        where=arguments.texts("where"),
-        since=arguments.text("since"),
-        until=arguments.text("until"),
-        timezone=arguments.text("timezone") or "UTC",
-    )
     found = await api.ask(
         request,
         lambda database: find_traces(
             database,
-            which,
+            _question(asked),
             now=datetime.now(UTC),
             limit=limit + 1,
             after=None if cursor is None else TracePlace(*cursor),
@@ -89,6 +84,18 @@ ROUTES: Final = [
     Route("/api/traces", list_traces, methods=["GET"]),
     Route("/api/traces/{trace_id:path}", show_trace, methods=["GET"]),
 ]
+
+
+def _question(asked: Asked) -> Question:
+    arguments = asked.arguments
+    return Question(
+        COUNT,
+        project=asked.project,
+        where=arguments.texts("where"),
+        since=arguments.text("since"),
+        until=arguments.text("until"),
+        timezone=arguments.text("timezone") or "UTC",
+    )
 
 
 def _trace(one: Trace) -> dict[str, Any]:
