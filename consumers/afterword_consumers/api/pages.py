@@ -1,22 +1,35 @@
 """Pages of a long list: each names where the next one begins.
 
     after = read_cursor(arguments.text("cursor"), str, int)     # a tuple, or None for the first page
-    page = Page.of(found, limit, lambda last: (last.name, last.number))
+    page = Page.of(found, limit)                                # each of them knows its place
 
 A cursor is a place in the order, not a number of rows: what comes in meanwhile moves nothing.
 """
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Generic, Self, TypeVar
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 from afterword_consumers.api.errors import ApiError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 _MOST: Final = 2**63
-_Item = TypeVar("_Item")
+
+
+class Placed(Protocol):
+    """Stands in an order."""
+
+    @property
+    def place(self) -> "DataclassInstance":
+        """Where: a dataclass of text and whole numbers."""
+
+
+_Item = TypeVar("_Item", bound=Placed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +45,12 @@ class Page(Generic[_Item]):
     next: str | None
 
     @classmethod
-    def of(
-        cls, found: Sequence[_Item], limit: int, place: Callable[[_Item], Sequence[str | int]]
-    ) -> Self:
+    def of(cls, found: Sequence[_Item], limit: int) -> Self:
         """Make a page of what was found with one more than `limit`, which shows that there is more."""
         if len(found) <= limit:
             return cls(found, None)
         items = found[:limit]
-        raw = json.dumps(place(items[-1])).encode()
+        raw = json.dumps(astuple(items[-1].place)).encode()
         return cls(items, urlsafe_b64encode(raw).decode().rstrip("="))
 
 

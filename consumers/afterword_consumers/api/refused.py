@@ -48,7 +48,7 @@ async def rejected(request: Request) -> Response:
             budget=database.budget,
         ),
     )
-    page = Page.of(found, limit, _place)
+    page = Page.of(found, limit)
     items = [_refusal(one) for one in page.items]
     return json_answer({"rejected": items, "next": page.next})
 
@@ -67,10 +67,6 @@ def _code(given: str | None) -> str | None:
         f"There is no code {given!r}.",
         f"{hint}Codes: {', '.join(RejectCode)}.",
     )
-
-
-def _place(one: Refusal) -> tuple[int, str, int, int]:
-    return one.place.rejected_ms, one.place.topic_id, one.place.partition, one.place.offset
 
 
 def _refusal(one: Refusal) -> dict[str, Any]:

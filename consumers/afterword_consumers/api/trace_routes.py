@@ -49,7 +49,7 @@ async def list_traces(request: Request) -> Response:
             budget=database.budget,
         ),
     )
-    page = Page.of(found, limit, lambda last: (last.last_ms, last.project, last.trace_id))
+    page = Page.of(found, limit)
     return json_answer({"traces": [_trace(one) for one in page.items], "next": page.next})
 
 
@@ -75,7 +75,7 @@ async def show_trace(request: Request) -> Response:
     )
     if not found and cursor is None:
         raise _unknown(asked.project)
-    page = Page.of(found, limit, lambda last: (last.created_ms, last.feedback_id))
+    page = Page.of(found, limit)
     items = [_feedback(one) for one in page.items]
     return json_answer({"trace_id": trace_id, "feedback": items, "next": page.next})
 
