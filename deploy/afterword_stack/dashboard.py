@@ -24,7 +24,7 @@ from afterword.gateway import (
     check_reach,
     operation_routes,
 )
-from afterword_consumers.api import ApiError, ApiOptions, create_api
+from afterword_consumers.api import Api, ApiError, ApiOptions, create_api
 from afterword_consumers.api.openapi import openapi
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.freshness import FreshnessBook
@@ -71,7 +71,7 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
         settings=settings.kafka,
     )
     metrics = RequestMetrics(_PART)
-    app = create_api(
+    api = Api(
         clickhouse,
         admit=partial(_admit, keys),
         freshness=freshness,
@@ -80,11 +80,11 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
             running=settings.dashboard_running_queries,
             waiting=settings.dashboard_waiting_queries,
         ),
-        operations=operation_routes(Readiness(partial(_look, settings)), metrics, openapi),
     )
+    operations = operation_routes(Readiness(partial(_look, settings)), metrics, openapi)
     try:
         yield GatewayServer(
-            Edge(app, metrics),
+            Edge(create_api(api, operations), metrics),
             ServerOptions(
                 host=settings.dashboard_host,
                 port=settings.dashboard_port,

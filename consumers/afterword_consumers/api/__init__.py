@@ -1,6 +1,6 @@
 """The JSON API of analytics: read-only, one project a key. Needs the extra `server`.
 
-    app = create_api(ClickHouse(address), admit=…, freshness=FreshnessBook(…))
+    app = create_api(Api(ClickHouse(address), admit=…, freshness=FreshnessBook(…)))
 
 `afterword dashboard` serves it; see consumers/API.md for the routes. Who asks is the caller's to find
 out, so that this package knows nothing of keys.
@@ -8,6 +8,6 @@ out, so that this package knows nothing of keys.
 
 from afterword_consumers.api.app import create_api
 from afterword_consumers.api.errors import ApiError
-from afterword_consumers.api.service import ApiOptions
+from afterword_consumers.api.service import Api, ApiOptions
 
-__all__ = ["ApiError", "ApiOptions", "create_api"]
+__all__ = ["Api", "ApiError", "ApiOptions", "create_api"]

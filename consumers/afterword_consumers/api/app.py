@@ -1,6 +1,6 @@
 """The JSON API as an ASGI application.
 
-    app = create_api(ClickHouse(address), admit=…, freshness=FreshnessBook(…))
+    app = create_api(Api(ClickHouse(address), admit=…, freshness=FreshnessBook(…)))
 
 Whatever serves it decides on sockets, and brings the routes for operations.
 """
@@ -23,31 +23,19 @@ from afterword_consumers.api import (
     status,
     trace_routes,
 )
-from afterword_consumers.api.budgets import Connection
 from afterword_consumers.api.errors import ApiError
-from afterword_consumers.api.service import Admit, Api, ApiOptions, ClientGoneError, FreshnessReader
+from afterword_consumers.api.service import Api, ClientGoneError
 
 _log = logging.getLogger(__name__)
 
 
-def create_api(
-    connection: Connection,
-    *,
-    admit: Admit,
-    freshness: FreshnessReader,
-    options: ApiOptions | None = None,
-    operations: Sequence[Route] = (),
-) -> Starlette:
-    """Return the application.
+def create_api(api: Api, operations: Sequence[Route] = ()) -> Starlette:
+    """Return the application, which closes the API as it ends.
 
     Args:
-        connection: ClickHouse.
-        admit: Who may ask about which project.
-        freshness: Up to when the tables are complete.
-        options: Limits.
+        api: What its routes ask.
         operations: Further routes, for whoever runs it.
     """
-    api = Api(connection, admit=admit, freshness=freshness, options=options or ApiOptions())
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

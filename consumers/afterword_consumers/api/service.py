@@ -81,9 +81,9 @@ class Api:
         *,
         admit: Admit,
         freshness: FreshnessReader,
-        options: ApiOptions,
+        options: ApiOptions | None = None,
     ) -> None:
-        self.options = options
+        self.options = options = options or ApiOptions()
         self.freshness = Recently(freshness.read, kept_s=_KAFKA_KEPT_S)
         self._connection, self._admit = connection, admit
         self._places = Places(running=options.running, waiting=options.waiting)

@@ -13,7 +13,7 @@ import pytest
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from afterword_consumers.api import ApiError, ApiOptions, create_api
+from afterword_consumers.api import Api, ApiError, ApiOptions, create_api
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Freshness
 from afterword_schemas.flatten import flatten
@@ -69,12 +69,7 @@ class Served:
 
     def __init__(self, clickhouse: ClickHouse, options: ApiOptions | None = None) -> None:
         self.clickhouse, self.kafka = clickhouse, Kafka()
-        self.app = create_api(
-            clickhouse,
-            admit=_admit,
-            freshness=self.kafka,
-            options=options,
-        )
+        self.app = create_api(Api(clickhouse, admit=_admit, freshness=self.kafka, options=options))
         self.http = TestClient(self.app, raise_server_exceptions=False)
 
     def store(self, *rows: Mapping[str, Any]) -> None:
