@@ -63,10 +63,12 @@ def test_a_message_that_breaks_the_code_is_rejected_alone() -> None:
     """A fault of our own costs the one message, kept for a replay, and not the partition."""
 
     class Faulty(Catalogue):
-        def observe(self, project: str, leaves: Leaves, now_ms: int) -> list[Sighting]:
+        def observe(
+            self, project: str, leaves: Leaves, now_ms: int, value: float | None = None
+        ) -> list[Sighting]:
             if project == "faulty":
                 raise ZeroDivisionError
-            return super().observe(project, leaves, now_ms)
+            return super().observe(project, leaves, now_ms, value)
 
     good = {"trace_id": "t", "value": 1}
     batch = Batch("topic-id")
