@@ -68,9 +68,7 @@ class FreshnessBook:
             self._drop()
 
     def _read(self) -> Freshness:
-        asked_at = datetime.now(
-            UTC
-        )  # before the first question: what comes after it is not asked for
+        asked_at = datetime.now(UTC)  # before the first question, which asks for nothing later
         try:
             if self._reader is None:
                 self._reader = LagReader(self._bootstrap_servers, self._settings)
@@ -78,9 +76,7 @@ class FreshnessBook:
         except SetupError as error:
             return Freshness(None, None, f"{error.detail} So {_UNKNOWN}")
         except StoreError:
-            self._reader = (
-                None  # a new one notices at once that nobody listens; this one would wait
-            )
+            self._drop()  # a new one notices at once that nobody listens; this one would wait
             return Freshness(None, None, f"Kafka does not answer, so {_UNKNOWN}")
         return judge(lags, asked_at)
 

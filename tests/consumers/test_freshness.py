@@ -170,7 +170,7 @@ class Pipeline(RuleBasedStateMachine):
 
 
 def test_the_answer_never_says_too_much() -> None:
-    """Whatever happens, in whatever order: see `Pipeline.read_ends`."""
+    """Whatever happens, in whatever order: see `Pipeline.read`."""
     run_state_machine_as_test(
         Pipeline, settings=settings(max_examples=800, stateful_step_count=50, deadline=None)
     )
@@ -415,8 +415,12 @@ def test_it_notices_that_kafka_comes_and_goes() -> None:
         servers = mock.bootstrap_servers
         book = FreshnessBook(servers, topic="t", group="g")
         assert book.read().waiting == 0
+        connection = book._reader
+        assert connection is not None
+        assert connection._readers
     began_s = time.monotonic()
     assert book.read().waiting is None
+    assert not connection._readers  # closed, not only forgotten
     assert time.monotonic() - began_s < freshness._TIMEOUT_S + 1
     book.close()
 
