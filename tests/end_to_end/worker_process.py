@@ -1,9 +1,10 @@
 """One worker in a process of its own, for tests that kill it.
 
-    python worker_process.py SERVERS TOPIC GROUP CLICKHOUSE_PORT DATABASE [commit-first]
+    python worker_process.py SERVERS TOPIC GROUP CLICKHOUSE_PORT DATABASE [commit-first | tell]
 
 It reads a line before it joins the group, so that a test can have one ready. `commit-first` is wrong
-on purpose: it shows that the tests see what a worker loses that commits before it inserts.
+on purpose: it shows that the tests see what a worker loses that commits before it inserts. With
+`tell` it prints each time until which it knows how far the topic goes.
 """
 
 import signal
@@ -13,11 +14,24 @@ from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
 from afterword_consumers.inserter import Backoff
 from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.sink import ClickHouseSink
+from afterword_consumers.source import LogEnds
 from afterword_consumers.worker import Worker, WorkerOptions
 
 OPTIONS = WorkerOptions(
     batch_max_rows=200, batch_max_age_s=0.05, backoff=Backoff(first_s=0.02, most_s=0.1)
 )
+
+
+class Telling(KafkaSource):
+    """Prints when the ends that it gives were asked for."""
+
+    def log_ends(self) -> LogEnds | None:
+        """See `Source`."""
+        ends = super().log_ends()
+        if ends is not None:
+            sys.stdout.write(f"{ends.asked_at.isoformat()}\n")
+            sys.stdout.flush()
+        return ends
 
 
 class CommitFirst(Worker):
@@ -33,7 +47,8 @@ def main(servers: str, topic: str, group: str, port: str, database: str, *varian
     sink = ClickHouseSink(ClickHouse(ClickHouseAddress(port=int(port), database=database)))
     sys.stdin.readline()
     kind = CommitFirst if variant == ("commit-first",) else Worker
-    worker = kind(KafkaSource(servers, topic=topic, group=group), sink, OPTIONS)
+    source = Telling if variant == ("tell",) else KafkaSource
+    worker = kind(source(servers, topic=topic, group=group), sink, OPTIONS)
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     worker.run()
 
