@@ -14,7 +14,7 @@ from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.service import api_of
 from afterword_consumers.paths import KnownPath, find_paths
 
-ONE: Final = ("prefix", "measured", "limit")
+_ONE: Final = ("prefix", "measured", "limit")
 USUAL_LIMIT: Final = 1_000
 MAX_LIMIT: Final = 10_000
 
@@ -24,7 +24,7 @@ _MEASURED: Final = ("events", "share_percent", "distinct")
 async def paths(request: Request) -> Response:
     """List the paths that feedback has."""
     api = api_of(request)
-    asked = api.read(request, one=ONE)
+    asked = api.read(request, one=_ONE)
     measured = asked.arguments.flag("measured")
     limit = asked.arguments.count("limit", usual=USUAL_LIMIT, most=MAX_LIMIT)
     prefix = asked.arguments.text("prefix") or ""

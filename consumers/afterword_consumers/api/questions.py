@@ -31,11 +31,11 @@ from afterword_consumers.query import (
 from afterword_consumers.query.formats import freshness_fields
 from afterword_consumers.query.question import MAX_TOP
 
-ONE: Final = (
+_ONE: Final = (
     *("measure", "since", "until", "bucket", "timezone", "top", "compare", "approximate"),
     "sql",
 )
-MANY: Final = ("group_by", "where")
+_MANY: Final = ("group_by", "where")
 
 _WITH_OFFSETS: Final = ("since", "until", "timezone")
 _PLUS: Final = "In a URL, write a + as %2B."
@@ -47,7 +47,7 @@ _CSV: Final = "text/csv"
 async def query(request: Request) -> Response:
     """Answer a question about any path."""
     api = api_of(request)
-    asked = api.read(request, one=ONE, many=MANY)
+    asked = api.read(request, one=_ONE, many=_MANY)
     form = _form(request, asked.arguments)
     question = _question(asked.arguments, asked.project)
     now = datetime.now(UTC)

@@ -19,7 +19,7 @@ from afterword_consumers.refusals import Refusal, RefusalPlace, find_refusals
 from afterword_consumers.rfc3339 import rfc3339
 from afterword_schemas import RejectCode
 
-ONE: Final = ("code", "payload", "limit", "cursor")
+_ONE: Final = ("code", "payload", "limit", "cursor")
 USUAL_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
 MAX_PAYLOADS: Final = 20
@@ -29,7 +29,7 @@ MAX_PAYLOADS: Final = 20
 async def rejected(request: Request) -> Response:
     """List refused messages, the newest first."""
     api = api_of(request)
-    asked = api.read(request, one=ONE)
+    asked = api.read(request, one=_ONE)
     arguments = asked.arguments
     code = _code(arguments.text("code"))
     with_payload = arguments.flag("payload")

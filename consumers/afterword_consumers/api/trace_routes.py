@@ -23,9 +23,9 @@ from afterword_consumers.rfc3339 import rfc3339
 from afterword_consumers.trace_feedback import FeedbackPlace, TraceFeedback, read_trace
 from afterword_consumers.traces import Trace, TracePlace, find_traces
 
-LIST_ONE: Final = ("since", "until", "timezone", "limit", "cursor")
-LIST_MANY: Final = ("where",)
-TRACE_ONE: Final = ("limit", "cursor")
+_LIST_ONE: Final = ("since", "until", "timezone", "limit", "cursor")
+_LIST_MANY: Final = ("where",)
+_TRACE_ONE: Final = ("limit", "cursor")
 
 USUAL_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
@@ -34,7 +34,7 @@ MAX_LIMIT: Final = 200
 async def list_traces(request: Request) -> Response:
     """List traces with feedback, the newest first."""
     api = api_of(request)
-    asked = api.read(request, one=LIST_ONE, many=LIST_MANY)
+    asked = api.read(request, one=_LIST_ONE, many=_LIST_MANY)
     arguments = asked.arguments
     limit = arguments.count("limit", usual=USUAL_LIMIT, most=MAX_LIMIT)
     cursor = read_cursor(arguments.text("cursor"), int, str, str)
@@ -59,7 +59,7 @@ async def show_trace(request: Request) -> Response:
     trace_id = request.path_params["trace_id"]
     if not trace_id:  # or the feedback of no trace would be taken for that of one
         raise HTTPException(404)
-    asked = api.read(request, one=TRACE_ONE)
+    asked = api.read(request, one=_TRACE_ONE)
     limit = asked.arguments.count("limit", usual=USUAL_LIMIT, most=MAX_LIMIT)
     cursor = read_cursor(asked.arguments.text("cursor"), int, UUID)
     found = await api.ask(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from afterword_consumers.api.openapi import openapi
 from afterword_consumers.query import Freshness
 
 if TYPE_CHECKING:
@@ -173,6 +174,15 @@ def test_a_wrong_parameter_says_what_to_write(
 ) -> None:
     """On every route."""
     assert told in api.refusal(path, 400, **parameters)["hint"]
+
+
+@pytest.mark.parametrize("path", [path for path in openapi()["paths"] if path > "/api/"])
+def test_a_route_takes_the_parameters_that_are_described(api: "Served", path: str) -> None:
+    """Those of the OpenAPI document, and none besides."""
+    described = openapi()["paths"][path]["get"]["parameters"]
+    hint = api.refusal(path.format(trace_id="t"), 400, zzz="1")["hint"]
+    taken = hint.removeprefix("It takes ").removesuffix(".").split(", ")
+    assert sorted(taken) == sorted(one["name"] for one in described)
 
 
 @pytest.mark.parametrize("path", ["/", "/api"])
