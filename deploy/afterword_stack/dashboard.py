@@ -25,11 +25,11 @@ from afterword.gateway import (
     operation_routes,
 )
 from afterword_consumers.api import Api, ApiError, ApiOptions, create_api
-from afterword_consumers.api.openapi import openapi
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.freshness import FreshnessBook
 from afterword_schemas import AfterwordError, SetupError
 from afterword_stack.console import notice
+from afterword_stack.dashboard_openapi import dashboard_openapi
 from afterword_stack.database import missing_migrations
 from afterword_stack.serving import serve
 from afterword_stack.settings import Settings
@@ -81,7 +81,7 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
             waiting=settings.dashboard_waiting_queries,
         ),
     )
-    operations = operation_routes(Readiness(partial(_look, settings)), metrics, openapi)
+    operations = operation_routes(Readiness(partial(_look, settings)), metrics, dashboard_openapi)
     try:
         yield GatewayServer(
             Edge(create_api(api, operations), metrics),

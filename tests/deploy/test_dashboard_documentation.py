@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from afterword.gateway import KeyFile
-from afterword_consumers.api.openapi import openapi
 from afterword_stack.dashboard import open_dashboard
+from afterword_stack.dashboard_openapi import dashboard_openapi
 from afterword_stack.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def test_the_curl_session_runs(address: str) -> None:
 def test_the_page_names_every_route_and_parameter() -> None:
     """And none besides."""
     named = set(re.findall(r"^\| `GET ([^`]+)`", PAGE, flags=re.MULTILINE))
-    assert named == set(openapi()["paths"])
-    for path, described in openapi()["paths"].items():
+    assert named == set(dashboard_openapi()["paths"])
+    for path, described in dashboard_openapi()["paths"].items():
         row = next(line for line in PAGE.splitlines() if line.startswith(f"| `GET {path}`"))
         for one in described["get"].get("parameters", []):
             assert one["name"] == "project" or f"`{one['name']}`" in row, (path, one["name"])

@@ -14,9 +14,9 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.applications import Starlette
 
 from afterword.gateway import GatewayServer, KeyFile
-from afterword_consumers.api.openapi import openapi
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_stack.dashboard import open_dashboard
+from afterword_stack.dashboard_openapi import dashboard_openapi
 from afterword_stack.database import prepare_database
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
@@ -31,7 +31,9 @@ _REFUSED = [*(str(status) for status in range(400, 432)), "5xx"]
 # 406 is for a header, which the document does not generate: a path that looks like no trace's id is 404.
 _CONFIG = {"checks": {"negative_data_rejection": {"expected-statuses": _REFUSED}}}
 
-schema = schemathesis.openapi.from_dict(openapi(), config=schemathesis.Config.from_dict(_CONFIG))
+schema = schemathesis.openapi.from_dict(
+    dashboard_openapi(), config=schemathesis.Config.from_dict(_CONFIG)
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +79,7 @@ def server(
 
 def test_document_is_valid_openapi() -> None:
     """A validator of OpenAPI 3.1 finds no fault."""
-    validate(openapi())
+    validate(dashboard_openapi())
 
 
 def test_every_route_is_described(server: GatewayServer) -> None:
@@ -91,7 +93,7 @@ def test_every_route_is_described(server: GatewayServer) -> None:
     }
     described = {
         (path, method)
-        for path, operations in openapi()["paths"].items()
+        for path, operations in dashboard_openapi()["paths"].items()
         for method in operations
         if method != "parameters"
     }
