@@ -110,11 +110,12 @@ class StoreError(AfterwordError):
 
     Attributes:
         detail: What it said, in one line.
+        store_code: ClickHouse's number for the reason; None where it gave none, or did not answer.
     """
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
+    def __init__(self, detail: str, store_code: int | None = None) -> None:
+        super().__init__(detail, store_code)  # both, as above
+        self.detail, self.store_code = detail, store_code
 
     def __str__(self) -> str:
         return self.detail

@@ -14,6 +14,7 @@ from typing import Final
 
 from afterword_consumers.query.columns import Column, Kind
 from afterword_consumers.query.intervals import student, wilson
+from afterword_consumers.query.percentiles import LEVELS, MAX_SORTED, interpolated
 
 
 class SeriesType(StrEnum):
@@ -36,16 +37,18 @@ class Aggregate:
         function: `quantilesExactInclusive`.
         argument: What it runs over; empty for `count`.
         parameters: `(0.5, 0.95)`, or empty.
+        then: A function that the result is put through; empty for none.
     """
 
     name: str
     function: str
     argument: str = "measure"
     parameters: str = ""
+    then: str = ""
 
     def whole(self) -> str:
         """Return the SQL that computes it in one step."""
-        return f"{self.function}{self.parameters}({self.argument}) AS {self.name}"
+        return self._named(f"{self.function}{self.parameters}({self.argument})")
 
     def state(self) -> str:
         """Return the SQL of a state that `merge` joins with others without loss."""
@@ -53,7 +56,10 @@ class Aggregate:
 
     def merge(self) -> str:
         """Return the SQL that joins states."""
-        return f"{self.function}Merge{self.parameters}({self.name}_state) AS {self.name}"
+        return self._named(f"{self.function}Merge{self.parameters}({self.name}_state)")
+
+    def _named(self, sql: str) -> str:
+        return f"{f'{self.then}({sql})' if self.then else sql} AS {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,6 @@ From 30 on, the usual rule of thumb, the mean of most distributions is close to 
 """
 
 _N: Final = Aggregate("n", "count", argument="")
-_LEVELS: Final = "0.5, 0.95, 0.98, 0.99"
 
 
 def recipe(kind: SeriesType, *, approximate: bool = False) -> Recipe:
@@ -103,17 +108,20 @@ def recipe(kind: SeriesType, *, approximate: bool = False) -> Recipe:
 
 
 def _number(*, approximate: bool) -> Recipe:
-    exact = "quantilesExactInclusive", f"({_LEVELS})"
     # Counts by the first 16 bits of a 32-bit float: exact in rank, and cut off below 1 / 128 of the value.
-    sketch = "quantilesBFloat16", f"({_LEVELS})"
-    function, parameters = sketch if approximate else exact
+    sketch = (Aggregate("quantiles", "quantilesBFloat16", parameters=f"({LEVELS})"),)
+    exact = (
+        Aggregate("quantiles", "quantilesExactInclusive", parameters=f"({LEVELS})"),
+        Aggregate("sorted", "groupArray", parameters=f"({MAX_SORTED})", then="arraySort"),
+    )
+    percentiles = "quantiles" if approximate else interpolated()
     aggregates = (
         _N,
         Aggregate("total", "sum"),
         Aggregate("deviation", "stddevSampStable"),
         Aggregate("lowest", "min"),
         Aggregate("highest", "max"),
-        Aggregate("quantiles", function, parameters=parameters),
+        *(sketch if approximate else exact),
     )
     low, high = student("total / n", "deviation / sqrt(n)", "n")
     columns = (
@@ -122,12 +130,12 @@ def _number(*, approximate: bool) -> Recipe:
         measured("avg", Kind.NUMBER, "total / n"),
         measured("avg_low", Kind.INTERVAL, low),
         measured("avg_high", Kind.INTERVAL, high),
-        measured("median", Kind.NUMBER, "quantiles[1]"),
+        measured("median", Kind.NUMBER, f"({percentiles} AS percentiles)[1]"),
         measured("min", Kind.NUMBER, "lowest"),
         measured("max", Kind.NUMBER, "highest"),
-        measured("p95", Kind.NUMBER, "quantiles[2]"),
-        measured("p98", Kind.NUMBER, "quantiles[3]"),
-        measured("p99", Kind.NUMBER, "quantiles[4]"),
+        measured("p95", Kind.NUMBER, "percentiles[2]"),
+        measured("p98", Kind.NUMBER, "percentiles[3]"),
+        measured("p99", Kind.NUMBER, "percentiles[4]"),
         small("n"),
     )
     return Recipe(aggregates, columns)
