@@ -188,9 +188,10 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except ClickHouseError as error:
-        if isinstance(error, Error) and error.code in _ROW_ERRORS:
-            raise BatchRefusedError(_refusal(error)) from error
-        raise StoreError(_first_line(error)) from error
+        code = error.code if isinstance(error, Error) else None
+        if isinstance(error, Error) and code in _ROW_ERRORS:
+            raise BatchRefusedError(_refusal(error), code) from error
+        raise StoreError(_first_line(error), code) from error
     except (HTTPError, OSError) as error:
         raise StoreError(_first_line(error)) from error
 

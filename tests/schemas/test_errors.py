@@ -19,6 +19,7 @@ from afterword_schemas import (
     [
         (EventError(RejectCode.TOO_DEEP, "$.a", "too deep"), "too deep [too_deep at $.a]"),
         (StoreError("the server is gone"), "the server is gone"),
+        (StoreError("there is no such table", 60), "there is no such table"),
         (BatchRefusedError("no such column"), "no such column"),
         (SetupError("No broker."), "No broker."),
         (SetupError("No broker.", "Start one."), "No broker. Start one."),

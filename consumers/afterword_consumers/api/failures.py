@@ -4,7 +4,6 @@ What ClickHouse says names hosts, databases and statements; it goes to the log, 
 """
 
 import logging
-import re
 from typing import Final
 
 from afterword_consumers.api.errors import ApiError
@@ -17,7 +16,6 @@ RETRY_AFTER_S: Final = 2
 TIME_BUDGET: Final = "time_budget"
 """Code of an answer to a request whose time is over."""
 
-_CODE: Final = re.compile(r"\bCode: ([0-9]+)\. DB::Exception|\(code ([0-9]+)\)")
 _NARROW: Final = "Narrow the period with since and until"
 _RETRY: Final = {"retry-after": str(RETRY_AFTER_S)}
 
@@ -36,8 +34,7 @@ _log = logging.getLogger(__name__)
 
 def translate(error: StoreError, budget: Budget) -> ApiError:
     """Return what is answered where ClickHouse raised an error; writes the error to the log."""
-    found = _CODE.search(str(error))
-    code = int(found[1] or found[2]) if found else None
+    code = error.store_code
     if code in _MEMORY and "(total)" in str(error):  # the server's memory, not this query's
         code = _TOO_MANY_QUERIES
     if over := _over_budget(code, budget, timed_out="Read timed out" in str(error)):

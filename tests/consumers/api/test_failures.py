@@ -36,7 +36,7 @@ def test_each_code_has_its_answer(
 ) -> None:
     """With what to do about it, and without ClickHouse's own words."""
     with caplog.at_level(logging.WARNING):
-        error = translate(StoreError(SAID.format(code, text)), Budget())
+        error = translate(StoreError(SAID.format(code, text), code), Budget())
     assert (error.status, error.code) == (status, told)
     assert "secret" not in f"{error.detail} {error.hint}"
     assert error.hint
@@ -45,8 +45,8 @@ def test_each_code_has_its_answer(
 
 
 def test_a_code_that_speaks_of_rows_is_a_fault_of_ours() -> None:
-    """The client's module writes those without the server's sentence."""
-    error = translate(BatchRefusedError("TYPE_MISMATCH (code 53)"), Budget())
+    """No question holds rows that could be wrong."""
+    error = translate(BatchRefusedError("TYPE_MISMATCH (code 53)", 53), Budget())
     assert (error.status, error.code) == (500, "internal_error")
 
 
