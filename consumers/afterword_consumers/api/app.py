@@ -93,5 +93,5 @@ def _answer_failure(_: Request, error: Exception) -> Response:
         500,
         "internal_error",
         "A fault of Afterword's own.",
-        "The log of `afterword dashboard` says more; please report it.",
+        "Please report it to the operator, whose log says more.",
     ).response()

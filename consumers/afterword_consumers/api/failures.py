@@ -1,6 +1,7 @@
 """Say what a failure of ClickHouse means to whoever asks: a budget that is used up, or a part that is away.
 
 What ClickHouse says names hosts, databases and statements; it goes to the log, not to the holder of a key.
+Nor do hints name settings, which only the operator can change.
 """
 
 import logging
@@ -63,7 +64,7 @@ def translate(error: StoreError, budget: Budget) -> ApiError:
         500,
         "internal_error",
         f"ClickHouse refused the query (code {code}).",
-        "The log of `afterword dashboard` says why; please report it.",
+        "Please report it to the operator, whose log says why.",
     )
 
 
@@ -77,8 +78,7 @@ def out_of_time(budget: Budget) -> ApiError:
     return _over(
         TIME_BUDGET,
         f"The query takes longer than the {budget.time_s:g} s that it may.",
-        f"{_NARROW}, write approximate=true for percentiles, or have the path promoted with "
-        "`afterword promote`; AFTERWORD_DASHBOARD_QUERY_TIME_S allows more.",
+        f"{_NARROW}, write approximate=true for percentiles, or let the operator promote the path.",
     )
 
 
@@ -89,14 +89,13 @@ def _over_budget(code: int | None, budget: Budget, *, timed_out: bool) -> ApiErr
         return _over(
             "row_budget",
             f"The query reads more than the {budget.read_rows:,} rows that it may.",
-            f"{_NARROW}; AFTERWORD_DASHBOARD_QUERY_READ_ROWS allows more.",
+            f"{_NARROW}.",
         )
     if code in _MEMORY:
         return _over(
             "memory_budget",
             f"The query needs more than the {budget.memory_bytes:,} bytes of memory that it may use.",
-            f"{_NARROW}, group by less, or write approximate=true for percentiles; "
-            "AFTERWORD_DASHBOARD_QUERY_MEMORY_BYTES allows more.",
+            f"{_NARROW}, group by less, or write approximate=true for percentiles.",
         )
     if code in _RESULT:
         return _over(

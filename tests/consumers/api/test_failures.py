@@ -39,6 +39,7 @@ def test_each_code_has_its_answer(
         error = translate(StoreError(SAID.format(code, text), code), Budget())
     assert (error.status, error.code) == (status, told)
     assert "secret" not in f"{error.detail} {error.hint}"
+    assert "AFTERWORD_" not in error.hint
     assert error.hint
     assert ("retry-after" in error.headers) == (status == 503)
     assert ("secret" in caplog.text) == (status != 422)
