@@ -19,7 +19,7 @@ from afterword_consumers.query.database import Database
 from afterword_consumers.query.errors import QuestionError
 from afterword_consumers.query.fields import MAPS, Type, resolve
 from afterword_consumers.query.pasting import quote
-from afterword_consumers.query.suggestions import find_near_paths, suggest
+from afterword_consumers.query.suggestions import did_you_mean, find_near_paths, suggest
 from afterword_schemas.cluster import clustered
 
 _SAMPLED_ROWS: Final = 1_000_000
@@ -94,8 +94,7 @@ def demote(tables: Tables, path: str, cluster: str | None = None) -> list[str]:
     if not names:
         near = suggest(path, [held for _, held in promoted])
         raise QuestionError(
-            f"{path} is not promoted.",
-            f"Did you mean {', '.join(near)}?" if near else "See `afterword promote`.",
+            f"{path} is not promoted.", did_you_mean(near) or "See `afterword promote`."
         )
     for name in names:
         _alter(tables, f"DROP COLUMN IF EXISTS `{name}`", cluster)
@@ -138,8 +137,7 @@ def _maps_that_hold(path: str, tables: Tables) -> list[str]:
         return [MAP_OF[str(kind)] for (kind,) in found.rows]
     near = find_near_paths(path, tables, None, {})
     raise QuestionError(
-        f"No feedback has the path {path}.",
-        f"Did you mean {', '.join(near)}?" if near else "See `afterword paths`.",
+        f"No feedback has the path {path}.", did_you_mean(near) or "See `afterword paths`."
     )
 
 

@@ -21,7 +21,7 @@ from afterword_consumers.query.measures import SeriesType
 from afterword_consumers.query.pasting import to_sql
 from afterword_consumers.query.question import Bucket, Question
 from afterword_consumers.query.statements import Budget, Statement, build
-from afterword_consumers.query.suggestions import suggest
+from afterword_consumers.query.suggestions import did_you_mean, suggest
 
 __all__ = [
     "Answer",
@@ -43,6 +43,7 @@ __all__ = [
     "as_csv",
     "as_json",
     "build",
+    "did_you_mean",
     "freshness_fields",
     "read_promoted",
     "read_storage",

@@ -1,6 +1,6 @@
 """What a person may have meant by a path that no feedback has."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -29,6 +29,15 @@ def find_near_paths(
     )
     table = database.query(sql, parameters.values, settings)
     return suggest(path, [str(found) for (found,) in table.rows])
+
+
+def did_you_mean(near: Sequence[str]) -> str:
+    """Return a question that offers what may have been meant; empty where nothing is near.
+
+    >>> did_you_mean(["feedback.score", "metrics.score"])
+    'Did you mean feedback.score, metrics.score?'
+    """
+    return f"Did you mean {', '.join(near)}?" if near else ""
 
 
 def suggest(path: str, known_paths: Iterable[str]) -> list[str]:

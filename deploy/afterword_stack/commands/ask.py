@@ -13,6 +13,7 @@ from afterword_consumers.query import (
     answer,
     as_csv,
     as_json,
+    did_you_mean,
     to_sql,
 )
 from afterword_schemas import StoreError
@@ -116,5 +117,4 @@ def _print(found: Answer, form: Format, *, after_sql: bool) -> None:
         comment = "-- " if after_sql else ""  # what stands on stderr can be pasted as a whole
         notice(f"{comment}{freshness_line(found.freshness)}")
     if not found.series:
-        hint = f" Did you mean {', '.join(found.suggestions)}?" if found.suggestions else ""
-        raise StoreError(f"{found.notice}{hint}")
+        raise StoreError(f"{found.notice} {did_you_mean(found.suggestions)}".rstrip())

@@ -21,6 +21,7 @@ from afterword_consumers.export import (
     export_pairs,
     export_parquet,
 )
+from afterword_consumers.query import did_you_mean
 from afterword_schemas import SetupError
 from afterword_stack.console import notice, progress
 from afterword_stack.database import open_database
@@ -104,8 +105,7 @@ def _export(file: str, selection: Selection, form: FileFormat) -> None:
         _write(file, _WRITERS[form](selection, clickhouse, now=now), form, total)
         if not total:
             sentence, suggestions = explain_empty(selection, clickhouse)
-            hint = f" Did you mean {', '.join(suggestions)}?" if suggestions else ""
-            notice(f"{sentence}{hint}")
+            notice(f"{sentence} {did_you_mean(suggestions)}".rstrip())
     notice(freshness_line(fresh))
 
 
