@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from afterword_consumers.query import Answer, Cell, Column, Kind, Series, tell_apart
-from afterword_stack.console import decimal_places, table_lines
+from afterword_consumers.query import Answer, Cell, Column, Kind, Question, Series, tell_apart
+from afterword_stack.console import decimal_places, table_lines, written_number
 
 
 def as_table(answer: Answer) -> str:
     """Return every series as an aligned table, for people."""
-    return "\n\n".join("\n".join(_series_lines(series)) for series in answer.series)
+    return "\n\n".join(
+        "\n".join([_title(answer.question, series), *table_lines(rows_of(series))])
+        for series in answer.series
+    )
 
 
 def rows_of(series: Series) -> list[Mapping[str, object]]:
@@ -30,9 +33,10 @@ def rows_of(series: Series) -> list[Mapping[str, object]]:
     ]
 
 
-def _series_lines(series: Series) -> list[str]:
-    title = f"{series.type}" + (f" ({series.note})" if series.note else "")
-    return [title, *table_lines(rows_of(series))]
+def _title(question: Question, series: Series) -> str:
+    compared = f", {question.compare}" if question.compare else ""
+    note = f" ({series.note})" if series.note else ""
+    return f"{question.measure}, {series.type}{compared}{note}"
 
 
 def _cells(columns: Sequence[Column], row: Sequence[Cell]) -> Iterator[tuple[str, object]]:
@@ -45,10 +49,10 @@ def _cells(columns: Sequence[Column], row: Sequence[Cell]) -> Iterator[tuple[str
                 yield "95 %", _interval(cell, next(cells)[1], unit)
             case Kind.PERCENT:
                 unit = " %"
-                yield column.label, None if cell is None else f"{cell:.1f} %"
+                yield column.label, None if cell is None else _percent(float(cell))
             case Kind.POINTS:
                 unit = " pp"
-                yield column.label, None if cell is None else f"{cell:+.1f} pp"
+                yield column.label, None if cell is None else f"{round(float(cell), 1) + 0:+.1f} pp"
             case Kind.PROBABILITY:
                 yield column.label, None if cell is None else _probability(float(cell))
             case Kind.FLAG:
@@ -64,7 +68,11 @@ def _interval(low: Cell, high: Cell, unit: str) -> str | None:
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return None
     places = 1 if unit else decimal_places(max(abs(low), abs(high)))
-    return f"{low:,.{places}f} … {high:,.{places}f}{unit}"
+    return f"{written_number(low, places)} … {written_number(high, places)}{unit}"
+
+
+def _percent(share: float) -> str:
+    return "< 0.1 %" if 0 < share < 0.05 else f"{share:.1f} %"  # noqa: PLR2004  # what would be 0.0
 
 
 def _probability(p: float) -> str:

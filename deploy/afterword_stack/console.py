@@ -23,8 +23,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 _LINE_EVERY_S: Final = 2.0
 _MISSING: Final = "–"
-_WRITTEN_NUMBER: Final = re.compile(r".* (%|pp)|(< )?[01]\.[0-9]{3}|")
-"""What stands to the right as a number does: shares, differences of them, p-values, and nothing."""
+_LONG: Final = 1e15
+_WRITTEN_NUMBER: Final = re.compile(r".* (%|pp)|(< )?[01]\.[0-9]{3}|[-0-9.,e+]+ … [-0-9.,e+]+|")
+"""What stands to the right as a number does: shares, intervals, p-values, and nothing."""
 
 
 def out(text: str = "") -> None:
@@ -134,6 +135,17 @@ def _cells(column: Sequence[object]) -> list[str]:
     return [_cell(cell, places) for cell in column]
 
 
+def written_number(number: float, places: int) -> str:
+    """Return a number with so many places; in powers of ten where its digits would fill a line.
+
+    >>> written_number(1234.5, 1), written_number(-0.04, 1), written_number(1e300, 0)
+    ('1,234.5', '0.0', '1.00e+300')
+    """
+    if abs(number) >= _LONG:
+        return f"{number:.2e}"
+    return f"{round(number, places) + 0:,.{places}f}"  # plus nothing: no sign before 0
+
+
 def _cell(value: object, places: int) -> str:
     match value:
         case None:
@@ -141,7 +153,7 @@ def _cell(value: object, places: int) -> str:
         case bool():
             return "yes" if value else "no"
         case int() | float():
-            return f"{value:,.{places}f}"
+            return written_number(value, places)
         case _:
             return printable(" ".join(str(value).split()))
 

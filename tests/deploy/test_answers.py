@@ -89,7 +89,7 @@ def test_how_many_groups_are_other_is_shown_only_where_some_are() -> None:
 def test_every_series_has_a_title_with_its_note() -> None:
     """One path may hold numbers and texts."""
     text = as_table(answered(series((N,), (1,), note="approximate"), series((N,), (2,))))
-    assert text == "number (approximate)\nn\n1\n\nnumber\nn\n2"
+    assert text == "value, number (approximate)\nn\n1\n\nvalue, number\nn\n2"
 
 
 def test_json_is_whole_and_has_null_for_what_is_missing() -> None:
@@ -145,3 +145,11 @@ def test_a_comparison_reads_as_one_line() -> None:
         "b                  -3.0 pp  -9.0 … 3.0 pp    0.210  few",
     ]
     assert "few" not in rows_of(series(columns, ("a", 1, 0, 2, 0.5, False)))[0]
+
+
+def test_what_is_nearly_nothing_is_not_told_as_nothing() -> None:
+    """A share that rounds to 0 says that it is more; a difference that does has no sign of its own."""
+    assert rows_of(series((TRUE, *TRUE_ENDS), (0.015, 0.005, 0.04)))[0]["true %"] == "< 0.1 %"
+    assert rows_of(series((TRUE, *TRUE_ENDS), (0, 0, 0.04)))[0]["true %"] == "0.0 %"
+    points = Column("difference", Kind.POINTS, "difference")
+    assert rows_of(series((points, *TRUE_ENDS), (-0.04, -1, 1)))[0]["difference"] == "+0.0 pp"

@@ -84,7 +84,7 @@ def test_a_boolean_is_shares_with_an_interval(ask: "Afterword") -> None:
     ran = ask("query", "feedback.rating", "-p", "shop", "--group-by", "metadata.model")
     assert ran.status == 0
     assert ran.out.splitlines() == [
-        "boolean (few: fewer than 30, too small to compare)",
+        "feedback.rating, boolean (few: fewer than 30, too small to compare)",
         "metadata.model  n  true %           95 %  false %  few",
         "aurora          4  75.0 %  30.1 … 95.4 %   25.0 %  few",
         "borealis        2  50.0 %   9.5 … 90.5 %   50.0 %  few",
