@@ -120,7 +120,7 @@ def _with_payloads(
     parameters = Parameters()
     places = ", ".join(
         f"({parameters.text(one.place.topic_id)}, {parameters.count(one.place.partition)}, "
-        f"toUInt64({parameters.text(str(one.place.offset))}))"
+        f"{parameters.integer(one.place.offset)})"
         for one in found
     )
     # As base64: the driver would decode bytes that are no UTF-8.
@@ -162,13 +162,13 @@ def _of(project: str | None, parameters: Parameters) -> list[str]:
 
 
 def _behind(after: RefusalPlace, parameters: Parameters) -> str:
-    numbers = (
-        f"toInt64({parameters.text(str(after.rejected_ms))})",
+    place = (
+        parameters.integer(after.rejected_ms),
         parameters.text(after.topic_id),
-        f"toUInt64({parameters.text(str(after.partition))})",
-        f"toUInt64({parameters.text(str(after.offset))})",
+        parameters.integer(after.partition),
+        parameters.integer(after.offset),
     )
-    return f"(rejected_ms, topic_id, kafka_partition, kafka_offset) < ({', '.join(numbers)})"
+    return f"(rejected_ms, topic_id, kafka_partition, kafka_offset) < ({', '.join(place)})"
 
 
 def _time(moment: datetime, parameters: Parameters) -> str:

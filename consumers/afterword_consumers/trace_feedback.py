@@ -85,29 +85,39 @@ def read_trace(
         budget: What the statement may cost.
     """
     parameters = Parameters()
+    sql = f"""\
+SELECT {_SELECTED}
+FROM feedback_current
+WHERE {" AND ".join(_conditions(trace_id, project, after, parameters))}
+ORDER BY created_at DESC, toUInt128(feedback_id) DESC
+LIMIT {parameters.count(limit)}"""
+    settings = (budget or Budget()).settings() | {"max_result_bytes": _MAX_RESULT_BYTES}
+    return [_feedback(row) for row in database.query(sql, parameters.values, settings).rows]
+
+
+_SELECTED: Final = ", ".join(
+    [
+        "toString(feedback_id)",
+        *(f"toUnixTimestamp64Milli({name})" for name in _TIMES),
+        *(f"toJSONString({name})" for name in _LEAVES),
+        *_COLUMNS.values(),
+    ]
+)
+
+
+def _conditions(
+    trace_id: str, project: str | None, after: FeedbackPlace | None, parameters: Parameters
+) -> list[str]:
     conditions = [f"trace_id = {parameters.text(trace_id)}"]
     if project is not None:
         conditions.append(f"project = {parameters.text(project)}")
     if after is not None:
         conditions.append(
             "(toUnixTimestamp64Milli(created_at), toUInt128(feedback_id)) < "
-            f"(toInt64({parameters.text(str(after.created_ms))}), "
+            f"({parameters.integer(after.created_ms)}, "
             f"toUInt128({parameters.uuid(after.feedback_id)}))"
         )
-    selected = [
-        "toString(feedback_id)",
-        *(f"toUnixTimestamp64Milli({name})" for name in _TIMES),
-        *(f"toJSONString({name})" for name in _LEAVES),
-        *_COLUMNS.values(),
-    ]
-    sql = f"""\
-SELECT {", ".join(selected)}
-FROM feedback_current
-WHERE {" AND ".join(conditions)}
-ORDER BY created_at DESC, toUInt128(feedback_id) DESC
-LIMIT {parameters.count(limit)}"""
-    settings = (budget or Budget()).settings() | {"max_result_bytes": _MAX_RESULT_BYTES}
-    return [_feedback(row) for row in database.query(sql, parameters.values, settings).rows]
+    return conditions
 
 
 def _feedback(row: Sequence[Cell]) -> TraceFeedback:

@@ -208,13 +208,9 @@ def _trace(key: _Key, summary: Sequence[Cell], pairs: Sequence[Pair]) -> Trace:
 
 
 def _behind(after: TracePlace, parameters: Parameters) -> str:
-    last = _whole_number(after.last_ms, parameters)
+    last = parameters.integer(after.last_ms)
     project, trace_id = parameters.text(after.project), parameters.text(after.trace_id)
     return f"(last_ms, project, trace_id) < ({last}, {project}, {trace_id})"
-
-
-def _whole_number(number: int, parameters: Parameters) -> str:
-    return f"toInt64({parameters.text(str(number))})"
 
 
 def _and(conditions: Sequence[str]) -> str:

@@ -53,6 +53,10 @@ class Parameters:
         """Bind a whole number in [0, 2**32) and return its placeholder."""
         return self._bind("UInt32", value)
 
+    def integer(self, value: int) -> str:
+        """Bind a whole number in [-2**63, 2**63) and return its placeholder."""
+        return self._bind("Int64", value)
+
     def uuid(self, value: str) -> str:
         """Bind a UUID in its usual form and return its placeholder."""
         return self._bind("UUID", value)
