@@ -20,12 +20,14 @@ from afterword_consumers.query.fields import Type
 from afterword_consumers.query.filters import Filter, Operator, parse_alternatives
 from afterword_consumers.query.intervals import Z_95, wilson
 from afterword_consumers.query.measures import (
-    MIN_COMPARABLE,
     Aggregate,
     Measured,
     Recipe,
     SeriesType,
     measured,
+    small,
+    squared_error,
+    weighted_sums,
 )
 
 FIRST: Final = 1
@@ -100,7 +102,7 @@ def _means(names: tuple[str, str]) -> Recipe:
         measured("difference_low", Kind.INTERVAL, "tupleElement(welch, 3)", "low"),
         measured("difference_high", Kind.INTERVAL, "tupleElement(welch, 4)", "high"),
         measured("p_value", Kind.PROBABILITY, "tupleElement(welch, 2)", "p"),
-        _small("n_first", "n_second"),
+        small("least(n_first, n_second)"),
     )
     return Recipe(aggregates, columns)
 
@@ -123,32 +125,20 @@ def _shares(names: tuple[str, str], part: str, whole: str, label: str, column: s
         measured("difference_low", Kind.INTERVAL, low, "low"),
         measured("difference_high", Kind.INTERVAL, high, "high"),
         measured("p_value", Kind.PROBABILITY, _campbell(a, n, b, m), "p"),
-        _small(n, m),
+        small(f"least({n}, {m})"),
     )
     return Recipe(aggregates, columns)
 
 
 def _weighted_means(names: tuple[str, str]) -> Recipe:
-    sums = (
-        ("counted", "countIf", "measure_weight > 0"),
-        ("w", "sumIf", "measure_weight"),
-        ("wx", "sumIf", "measure_weight * measure"),
-        ("ww", "sumIf", "pow(measure_weight, 2)"),
-        ("wwx", "sumIf", "pow(measure_weight, 2) * measure"),
-        ("wwxx", "sumIf", "pow(measure_weight * measure, 2)"),
-    )
-    aggregates = _counts() + tuple(
-        Aggregate(
-            f"{name}_{side}",
-            function,
-            f"{argument}{' AND' if name == 'counted' else ','} side = {number}",
-        )
-        for side, number in (("first", FIRST), ("second", SECOND))
-        for name, function, argument in sums
+    aggregates = (
+        *_counts(),
+        *weighted_sums("_first", f"side = {FIRST}"),
+        *weighted_sums("_second", f"side = {SECOND}"),
     )
     first, second = "wx_first / nullIf(w_first, 0)", "wx_second / nullIf(w_second, 0)"
     difference = f"({second} - {first})"
-    error = f"sqrt({_squared_error('first')} + {_squared_error('second')})"
+    error = f"sqrt({squared_error('_first')} + {squared_error('_second')})"
     columns = (
         *_sizes(names),
         measured("weighted_avg_first", Kind.NUMBER, first, f"weighted avg {names[0]}"),
@@ -157,17 +147,9 @@ def _weighted_means(names: tuple[str, str]) -> Recipe:
         measured("difference_low", Kind.INTERVAL, f"{difference} - {Z_95} * {error}", "low"),
         measured("difference_high", Kind.INTERVAL, f"{difference} + {Z_95} * {error}", "high"),
         measured("p_value", Kind.PROBABILITY, f"erfc(abs({difference}) / {error} / sqrt(2))", "p"),
-        _small("counted_first", "counted_second"),
+        small("least(counted_first, counted_second)"),
     )
     return Recipe(aggregates, columns)
-
-
-def _squared_error(side: str) -> str:
-    """Return the variance of a weighted mean, as of a ratio of two sums."""
-    n, w, ww = f"counted_{side}", f"w_{side}", f"ww_{side}"
-    mean = f"wx_{side} / {w}"
-    squares = f"greatest(wwxx_{side} - 2 * {mean} * wwx_{side} + pow({mean}, 2) * {ww}, 0)"
-    return f"{n} / ({n} - 1) * {squares} / pow({w}, 2)"
 
 
 def _newcombe(a: str, n: str, b: str, m: str) -> tuple[str, str]:
@@ -203,7 +185,3 @@ def _sizes(names: tuple[str, str]) -> tuple[Measured, ...]:
         measured("n_first", Kind.COUNT, "n_first", f"n {names[0]}"),
         measured("n_second", Kind.COUNT, "n_second", f"n {names[1]}"),
     )
-
-
-def _small(n: str, m: str) -> Measured:
-    return measured("is_small", Kind.FLAG, f"toBool(least({n}, {m}) < {MIN_COMPARABLE})", "few")

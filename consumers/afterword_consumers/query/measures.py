@@ -155,23 +155,8 @@ def _boolean() -> Recipe:
 
 
 def _weighted() -> Recipe:
-    """Return the weighted mean and its interval, that of a ratio of two sums.
-
-    Its variance is n / (n - 1) * sum(w^2 (x - mean)^2) / sum(w)^2 over the n values of a weight
-    above 0; with equal weights it is that of the plain mean.
-    """
-    aggregates = (
-        _N,
-        Aggregate("counted", "countIf", "measure_weight > 0"),
-        Aggregate("w", "sum", "measure_weight"),
-        Aggregate("wx", "sum", "measure_weight * measure"),
-        Aggregate("ww", "sum", "pow(measure_weight, 2)"),
-        Aggregate("wwx", "sum", "pow(measure_weight, 2) * measure"),
-        Aggregate("wwxx", "sum", "pow(measure_weight * measure, 2)"),
-    )
-    mean = "wx / w"
-    squares = f"greatest(wwxx - 2 * {mean} * wwx + pow({mean}, 2) * ww, 0)"
-    low, high = student(mean, f"sqrt(counted / (counted - 1) * {squares}) / w", "counted")
+    """Return the weighted mean and its interval, that of a ratio of two sums."""
+    low, high = student("wx / w", f"sqrt({squared_error()})", "counted")
     columns = (
         measured("n", Kind.COUNT, "n"),
         measured("weight_sum", Kind.NUMBER, "w", "sum of weights"),
@@ -180,7 +165,7 @@ def _weighted() -> Recipe:
         measured("weighted_avg_high", Kind.INTERVAL, high, "high"),
         small("counted"),
     )
-    return Recipe(aggregates, columns)
+    return Recipe((_N, *weighted_sums()), columns)
 
 
 def _values() -> Recipe:
@@ -193,6 +178,41 @@ def _values() -> Recipe:
         small("of"),
     )
     return Recipe((_N,), columns)
+
+
+def weighted_sums(suffix: str = "", where: str = "") -> tuple[Aggregate, ...]:
+    """Return what a weighted mean and its error are made of.
+
+    Args:
+        suffix: What the names of all end in.
+        where: Which rows are summed up; empty for all.
+    """
+    sums = {
+        "w": "measure_weight",
+        "wx": "measure_weight * measure",
+        "ww": "pow(measure_weight, 2)",
+        "wwx": "pow(measure_weight, 2) * measure",
+        "wwxx": "pow(measure_weight * measure, 2)",
+    }
+    function, only, also = ("sumIf", f", {where}", f" AND {where}") if where else ("sum", "", "")
+    return (
+        Aggregate(f"counted{suffix}", "countIf", f"measure_weight > 0{also}"),
+        *(Aggregate(f"{name}{suffix}", function, f"{sql}{only}") for name, sql in sums.items()),
+    )
+
+
+def squared_error(suffix: str = "") -> str:
+    """Return the variance of a weighted mean, as of a ratio of two sums; from `weighted_sums`.
+
+    It is n / (n - 1) * sum(w^2 (x - mean)^2) / sum(w)^2 over the n values of a weight above 0; with
+    equal weights that of the plain mean.
+    """
+    n, w, wx, ww, wwx, wwxx = (
+        f"{name}{suffix}" for name in ("counted", "w", "wx", "ww", "wwx", "wwxx")
+    )
+    mean = f"{wx} / {w}"
+    squares = f"greatest({wwxx} - 2 * {mean} * {wwx} + pow({mean}, 2) * {ww}, 0)"
+    return f"{n} / ({n} - 1) * {squares} / pow({w}, 2)"
 
 
 def measured(name: str, kind: Kind, sql: str, label: str = "") -> Measured:
