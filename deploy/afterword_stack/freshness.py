@@ -25,4 +25,6 @@ def freshness_line(fresh: Freshness) -> str:
     if fresh.complete_until is None:
         return fresh.note
     line = f"complete until {rfc3339(fresh.complete_until)}"
-    return f"{line}: {fresh.note}" if fresh.note else line
+    if fresh.note:
+        return f"{line}: {fresh.note}"
+    return f"{line}; {fresh.waiting:,} more messages wait" if fresh.waiting else line

@@ -14,7 +14,7 @@ from datetime import datetime
 from afterword_consumers.query.catalogue import read_storage
 from afterword_consumers.query.columns import Column
 from afterword_consumers.query.database import Cell, Database
-from afterword_consumers.query.diagnosis import explain_nothing
+from afterword_consumers.query.diagnosis import explain_nothing, find_unknown_path
 from afterword_consumers.query.freshness import Freshness
 from afterword_consumers.query.measures import MIN_COMPARABLE, SeriesType
 from afterword_consumers.query.question import Question
@@ -82,10 +82,20 @@ def answer(
     statements = tuple(build(question, now, budget, storage))
     found = [_run(statement, question, database) for statement in statements]
     series = tuple(each for each in found if each.rows)
-    if series:
-        return Answer(question, series, statements, freshness)
-    notice, suggestions = explain_nothing(question, database, storage, budget.settings())
-    return Answer(question, (), statements, freshness, notice, tuple(suggestions))
+    explain = find_unknown_path if series else explain_nothing
+    notice, suggestions = explain(question, database, storage, budget.settings())
+    return Answer(
+        question, series, statements, freshness, notice or _empty_side(series), tuple(suggestions)
+    )
+
+
+def _empty_side(series: tuple[Series, ...]) -> str:
+    """Return a sentence on a side of a comparison that nothing is on; else an empty text."""
+    for each in series:
+        for at, column in enumerate(each.columns):
+            if column.name in {"n_first", "n_second"} and not any(row[at] for row in each.rows):
+                return f"There is nothing to compare: {column.label} is 0."
+    return ""
 
 
 def _run(statement: Statement, question: Question, database: Database) -> Series:

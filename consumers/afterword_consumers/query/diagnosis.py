@@ -1,8 +1,13 @@
-"""Say why a question found nothing: a path that no feedback has, or filters that none passes."""
+"""Say what is odd about a question: a path that no feedback has, or filters that none passes.
+
+A group by a misspelt path is one group of all, and a filter that something is not, on a misspelt path,
+passes everything: so it is looked at whether anything was found or not.
+"""
 
 from collections.abc import Mapping
 
 from afterword_consumers.query.catalogue import fields_of
+from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.database import Database
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.question import Question
@@ -16,24 +21,40 @@ def explain_nothing(
     storage: Storage,
     settings: Mapping[str, int | float],
 ) -> tuple[str, list[str]]:
-    """Return a sentence, and paths that may have been meant."""
+    """Return a sentence why there is no answer, and paths that may have been meant."""
     if not _knows_any_path(question.project, database, settings):
         of = "" if question.project is None else f" of project {question.project}"
-        return (
-            f"No paths{of} are known yet: either nothing has arrived, or the name is another.",
-            [],
-        )
-    for field in fields_of(question):
-        if field.column is None and field.name not in storage.maps:
-            near = find_near_paths(field.name, database, question.project, settings)
-            return f"No feedback has the path {field.name}.", near
-    return "No feedback passes the filters within the period; widen them.", []
+        return f"No feedback{of} is stored yet; see `afterword status`.", []
+    notice, near = find_unknown_path(question, database, storage, settings)
+    if notice:
+        return notice, near
+    return "No feedback has what is measured and passes the filters within the period.", []
+
+
+def find_unknown_path(
+    question: Question,
+    database: Database,
+    storage: Storage,
+    settings: Mapping[str, int | float],
+) -> tuple[str, list[str]]:
+    """Return a sentence on a path that no feedback has, and those that may have been meant.
+
+    Empty where there is no such path, or no catalogue that could tell.
+    """
+    unknown = [
+        field.name
+        for field in fields_of(question)
+        if field.column is None and field.name not in storage.maps
+    ]
+    if not unknown or not _knows_any_path(question.project, database, settings):
+        return "", []
+    near = find_near_paths(unknown[0], database, question.project, settings)
+    return f"No feedback has the path {unknown[0]}.", near
 
 
 def _knows_any_path(
     project: str | None, database: Database, settings: Mapping[str, int | float]
 ) -> bool:
     parameters = Parameters()
-    of = "true" if project is None else f"project = {parameters.text(project)}"
-    sql = f"SELECT 1 FROM feedback_paths WHERE {of} LIMIT 1"
+    sql = f"SELECT 1 FROM feedback_paths WHERE {of_project(project, parameters)} LIMIT 1"
     return bool(database.query(sql, parameters.values, settings).rows)

@@ -104,17 +104,25 @@ def query(  # noqa: PLR0917  # one for each option
     fresh = read_freshness(settings)
     with open_database(settings.clickhouse) as clickhouse:
         found = answer(question, clickhouse, now, freshness=fresh)
-    if sql:
-        for statement in found.statements:
-            notice(f"-- {statement.series}\n{to_sql(statement)};\n")
-    _print(found, form, after_sql=sql)
+    _print(found, form, sql=sql)
 
 
-def _print(found: Answer, form: Format, *, after_sql: bool) -> None:
+def _print(found: Answer, form: Format, *, sql: bool) -> None:
     if found.series or form is Format.JSON:
         out(_WRITERS[form](found))
-    if found.freshness is not None:
-        comment = "-- " if after_sql else ""  # what stands on stderr can be pasted as a whole
-        notice(f"{comment}{freshness_line(found.freshness)}")
+    remark = f"{found.notice} {did_you_mean(found.suggestions)}".rstrip()
+    said = [] if found.freshness is None else [freshness_line(found.freshness)]
+    said += [remark] if found.series and remark else []
+    for line in said:
+        notice(f"-- {line}" if sql else line)
+    if sql:
+        _print_sql(found)
     if not found.series:
-        raise StoreError(f"{found.notice} {did_you_mean(found.suggestions)}".rstrip())
+        raise StoreError(remark)
+
+
+def _print_sql(found: Answer) -> None:
+    """Print what ran; one statement can be pasted with all that stands before it."""
+    end = ";\n" if len(found.statements) > 1 else ""  # no server takes two in one request
+    for statement in found.statements:
+        notice(f"-- {statement.series}\n{to_sql(statement)}{end}")

@@ -124,20 +124,17 @@ def test_approximate_answers_say_so(store: Store, row: Row, analytics: Database)
         ),
         (
             Question("feedback.edits.*.value", since="1d"),
-            "No feedback passes the filters within the period; widen them.",
+            "No feedback has what is measured and passes the filters within the period.",
             (),
         ),
         (
             Question("value"),
-            "No feedback passes the filters within the period; widen them.",
+            "No feedback has what is measured and passes the filters within the period.",
             (),
         ),
         (
             Question("feedback.score", project="globex"),
-            (
-                "No paths of project globex are known yet: either nothing has arrived, or the name is "
-                "another."
-            ),
+            "No feedback of project globex is stored yet; see `afterword status`.",
             (),
         ),
     ],
@@ -165,3 +162,30 @@ def test_suggestions_are_few_and_never_the_path_itself() -> None:
     assert len(found) == 5
     assert suggest("zzz.qqq", known) == []
     assert suggest("a.b", ["a.b"]) == []
+
+
+def test_a_misspelt_group_or_filter_is_told_beside_the_answer(
+    run: Callable[[str], None], store: Store, row: Row, analytics: Database
+) -> None:
+    """All in one group, or all that passes a filter on nothing, must not pass for an answer."""
+    store([row(1, feedback={"score": 3}, metadata={"model": "m1"})])
+    run(
+        "INSERT INTO feedback_paths (project, path, type) "
+        "VALUES ('acme', 'feedback.score', 'number'), ('acme', 'metadata.model', 'string')"
+    )
+    for question in (
+        Question("feedback.score", group_by=("metadata.modle",)),
+        Question("feedback.score", where=("metadata.modle != m2",)),
+    ):
+        found = answer(question, analytics, _NOW)
+        assert found.series[0].rows
+        assert found.notice == "No feedback has the path metadata.modle."
+        assert found.suggestions == ("metadata.model",)
+    assert answer(Question("feedback.score"), analytics, _NOW).notice == ""
+
+
+def test_an_empty_side_is_told(store: Store, row: Row, analytics: Database) -> None:
+    """A comparison with a value that nothing has says so, beside its dashes."""
+    store([row(1, feedback={"score": 3}, prompt="v1")])
+    found = answer(Question("feedback.score", compare="prompt = v1, v9"), analytics, _NOW)
+    assert found.notice == "There is nothing to compare: n v9 is 0."
