@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from afterword_consumers.query import Budget, Cell, Database, suggest
+from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.suggestions import find_near_paths
 from afterword_schemas.event import RESERVED_METADATA
@@ -125,7 +126,7 @@ def _catalogue(
     sql = f"""\
 SELECT project, path, kind, {_TIME.format("min(first_seen)")}, {_TIME.format("max(last_seen)")}, any(example)
 FROM (SELECT *, if(path IN ({reserved}), 'string', type) AS kind FROM feedback_paths)
-WHERE {_of(project, parameters)} AND {_begins(prefix, parameters)}
+WHERE {of_project(project, parameters)} AND {_begins(prefix, parameters)}
 GROUP BY project, path, kind
 ORDER BY project, path, kind
 LIMIT {parameters.count(limit)}"""
@@ -145,7 +146,7 @@ def _counts(
     among the first `limit` here, or have no event.
     """
     parameters = Parameters()
-    where, begins = _of(project, parameters), _begins(prefix, parameters)
+    where, begins = of_project(project, parameters), _begins(prefix, parameters)
     parts = [_COUNTS_OF_COLUMNS.format(where=where, begins=begins)]
     for column, kind in _MAPS:
         parts.append(_COUNTS_OF_MAP.format(type=kind, column=column, where=f"{where} AND {begins}"))
@@ -163,10 +164,6 @@ def _measure(known: KnownPath, counts: dict[_Key, tuple[int, int]]) -> KnownPath
     events, distinct = counts.get((known.project, known.path, known.type), (0, 0))
     share = 100 * events / all_events if all_events else None
     return replace(known, events=events, share_percent=share, distinct=distinct)
-
-
-def _of(project: str | None, parameters: Parameters) -> str:
-    return "true" if project is None else f"project = {parameters.text(project)}"
 
 
 def _begins(prefix: str, parameters: Parameters) -> str:

@@ -15,6 +15,7 @@ from afterword_consumers.export.selection import (
     select,
 )
 from afterword_consumers.query import QuestionError
+from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.fields import resolve
 from afterword_consumers.query.parameters import Parameters
 
@@ -72,8 +73,6 @@ def pairs_sql(
         parameters,
         now,
     )
-    project = selection.project
-    of_project = "" if project is None else f"project = {parameters.text(project)} AND "
     return f"""\
 SELECT e.project, toString(e.feedback_id), e.trace_id, e.ground_truth, e.edits, e.own_prompt, e.own_answer,
     (t.prompts, t.a_prompt, t.prompt_id), (t.answers, t.an_answer, t.answer_id)
@@ -86,7 +85,7 @@ LEFT JOIN (
     FROM (
         SELECT project, trace_id, feedback_id, {_present(prompt)} AS said, {_present(answer)} AS answered
         FROM feedback_current
-        WHERE {of_project}trace_id != '' AND trace_id IN (SELECT trace_id FROM (
+        WHERE {of_project(selection.project, parameters)} AND trace_id != '' AND trace_id IN (SELECT trace_id FROM (
 {chosen}
         ))
     )

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.database import Database
 from afterword_consumers.query.fields import MAPS, Field, Type, resolve
 from afterword_consumers.query.filters import parse_filter
@@ -75,9 +76,9 @@ def _read_maps(
     parameters = Parameters()
     named = [f"path = {parameters.text(field.name)}" for field in paths if not field.is_wildcard]
     named += [f"match(path, {parameters.text(f.pattern)})" for f in paths if f.is_wildcard]
-    of = "" if project is None else f"project = {parameters.text(project)} AND "
     table = database.query(
-        f"SELECT DISTINCT path, type FROM feedback_paths WHERE {of}({' OR '.join(named)})",
+        "SELECT DISTINCT path, type FROM feedback_paths "
+        f"WHERE {of_project(project, parameters)} AND ({' OR '.join(named)})",
         parameters.values,
         settings,
     )

@@ -52,6 +52,11 @@ def condition(what: Filter, scope: Scope) -> str:
     return _any_type(what, scope)
 
 
+def of_project(project: str | None, parameters: Parameters) -> str:
+    """Return the condition that keeps to a project; `true` for None, which is all of them."""
+    return "true" if project is None else f"project = {parameters.text(project)}"
+
+
 def since_until(
     since: datetime | None, until: datetime | None, parameters: Parameters
 ) -> list[str]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from afterword_consumers.query.comparison import FIRST, SECOND
-from afterword_consumers.query.conditions import Scope, condition, since_until
+from afterword_consumers.query.conditions import Scope, condition, of_project, since_until
 from afterword_consumers.query.errors import QuestionError
 from afterword_consumers.query.fields import Type, resolve
 from afterword_consumers.query.filters import parse_filter
@@ -83,7 +83,7 @@ def conditions(question: Question, parameters: Parameters, now: datetime) -> lis
             f"since ({to_clickhouse(since)}) is not before until ({to_clickhouse(until)}).",
             "Exchange them, or leave one out.",
         )
-    project = [] if question.project is None else [f"project = {parameters.text(question.project)}"]
+    project = [] if question.project is None else [of_project(question.project, parameters)]
     scope = Scope(parameters, now, question.zone)
     filters = (parse_filter(text) for text in question.where)
     return [

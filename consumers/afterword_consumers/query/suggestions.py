@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
+from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.database import Database
 from afterword_consumers.query.parameters import Parameters
 
@@ -18,7 +19,7 @@ def find_near_paths(
 ) -> list[str]:
     """Return up to five known paths that look like a path, the likeliest first."""
     parameters = Parameters()
-    of = "true" if project is None else f"project = {parameters.text(project)}"
+    of = of_project(project, parameters)
     asked = parameters.text(path.lower())
     last = parameters.text(path.lower().rpartition(".")[2])
     known = f"SELECT DISTINCT path FROM feedback_paths WHERE {of}"
