@@ -24,7 +24,7 @@ from afterword.gateway import (
     check_reach,
     operation_routes,
 )
-from afterword_consumers.api import Api, ApiError, ApiOptions, create_api
+from afterword_consumers.api import Api, ApiError, ApiOptions, ErrorCode, create_api
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.freshness import FreshnessBook
 from afterword_schemas import AfterwordError, SetupError
@@ -117,7 +117,9 @@ def _refuse_other_sites(request: Request) -> None:
     """Refuse what a page of another site loads as an image or a script, which names no origin."""
     headers = request.headers
     if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") == "no-cors":
-        raise ApiError(403, "forbidden", "Another web site asks.", "Open the address itself.")
+        raise ApiError(
+            403, ErrorCode.FORBIDDEN, "Another web site asks.", "Open the address itself."
+        )
 
 
 def _refuse(status: int, code: str, detail: str) -> Response:

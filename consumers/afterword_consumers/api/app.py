@@ -23,7 +23,7 @@ from afterword_consumers.api import (
     status,
     trace_routes,
 )
-from afterword_consumers.api.errors import ApiError
+from afterword_consumers.api.errors import ApiError, ErrorCode
 from afterword_consumers.api.service import Api, ClientGoneError
 
 _log = logging.getLogger(__name__)
@@ -76,10 +76,10 @@ def _answer_http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 405:  # noqa: PLR2004
         detail = f"{request.method} is no method of this address; the API only reads."
         return ApiError(
-            405, "method_not_allowed", detail, "Use GET.", {"allow": "GET, HEAD"}
+            405, ErrorCode.METHOD_NOT_ALLOWED, detail, "Use GET.", {"allow": "GET, HEAD"}
         ).response()
     return ApiError(
-        error.status_code, "not_found", "There is nothing at this address.", "See /api."
+        error.status_code, ErrorCode.NOT_FOUND, "There is nothing at this address.", "See /api."
     ).response()
 
 
@@ -91,7 +91,7 @@ def _answer_failure(_: Request, error: Exception) -> Response:
     _log.error("a fault of the API's own", exc_info=error)
     return ApiError(
         500,
-        "internal_error",
+        ErrorCode.INTERNAL_ERROR,
         "A fault of Afterword's own.",
         "Please report it to the operator, whose log says more.",
     ).response()

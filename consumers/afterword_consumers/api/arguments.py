@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from urllib.parse import parse_qsl
 
-from afterword_consumers.api.errors import ApiError
+from afterword_consumers.api.errors import ApiError, ErrorCode
 
 _FLAGS = {"true": True, "false": False}
 
@@ -39,7 +39,10 @@ class Arguments:
         for name in one:
             if len(self._found.get(name, ())) > 1:
                 raise ApiError(
-                    400, "repeated_parameter", f"{name} takes one value.", "Leave the others out."
+                    400,
+                    ErrorCode.REPEATED_PARAMETER,
+                    f"{name} takes one value.",
+                    "Leave the others out.",
                 )
 
     def __contains__(self, name: str) -> bool:
@@ -77,7 +80,7 @@ def _pairs(query_string: bytes) -> list[tuple[str, str]]:
         return parse_qsl(query_string.decode(), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError:
         raise ApiError(
-            400, "invalid_utf8", "The URL is no UTF-8.", "Write %C3%BC for ü, for example."
+            400, ErrorCode.INVALID_UTF8, "The URL is no UTF-8.", "Write %C3%BC for ü, for example."
         ) from None
 
 
@@ -85,8 +88,8 @@ def _unknown(name: str, known: list[str]) -> ApiError:
     near = get_close_matches(name[:64].casefold(), known, n=1, cutoff=0.5)
     taken = f"It takes {', '.join(known)}."
     hint = f"Did you mean {near[0]}? {taken}" if near else taken
-    return ApiError(400, "unknown_parameter", f"There is no parameter {name!r} here.", hint)
+    return ApiError(400, ErrorCode.UNKNOWN_PARAMETER, f"There is no parameter {name!r} here.", hint)
 
 
 def _invalid(name: str, hint: str) -> ApiError:
-    return ApiError(400, "invalid_parameter", f"{name} is not of its form.", hint)
+    return ApiError(400, ErrorCode.INVALID_PARAMETER, f"{name} is not of its form.", hint)

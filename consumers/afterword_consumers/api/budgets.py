@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 from uuid import uuid4
 
-from afterword_consumers.api.failures import TIME_BUDGET, out_of_time, translate
+from afterword_consumers.api.errors import ErrorCode
+from afterword_consumers.api.failures import out_of_time, translate
 from afterword_consumers.query import Budget, Parameter, Table
 from afterword_schemas import StoreError
 
@@ -78,8 +79,8 @@ class BudgetedDatabase:
             if self._stopped.is_set():  # it was ended, as it should be
                 raise out_of_time(self.budget) from error
             told = translate(error, self.budget)
-            if told.code == TIME_BUDGET:  # where the connection gave up, ClickHouse may not have
-                self.stop()
+            if told.code == ErrorCode.TIME_BUDGET:
+                self.stop()  # where the connection gave up, ClickHouse may not have
             raise told from error
 
     def stop(self) -> None:

@@ -7,15 +7,12 @@ Nor do hints name settings, which only the operator can change.
 import logging
 from typing import Final
 
-from afterword_consumers.api.errors import ApiError
+from afterword_consumers.api.errors import ApiError, ErrorCode
 from afterword_consumers.query import Budget
 from afterword_schemas import StoreError
 
 RETRY_AFTER_S: Final = 2
 """What a client is told to wait where another try may do better."""
-
-TIME_BUDGET: Final = "time_budget"
-"""Code of an answer to a request whose time is over."""
 
 _NARROW: Final = "Narrow the period with since and until"
 _RETRY: Final = {"retry-after": str(RETRY_AFTER_S)}
@@ -44,7 +41,7 @@ def translate(error: StoreError, budget: Budget) -> ApiError:
     if code in _TABLES:
         return ApiError(
             503,
-            "tables_missing",
+            ErrorCode.TABLES_MISSING,
             "The database lacks tables of Afterword, or has old ones.",
             "Its operator runs `afterword migrate`.",
             _RETRY,
@@ -55,14 +52,14 @@ def translate(error: StoreError, budget: Budget) -> ApiError:
         away = "does not answer" if code is None else "does not let Afterword in"
         return ApiError(
             503,
-            "unavailable",
+            ErrorCode.UNAVAILABLE,
             f"ClickHouse {away}.",
             "Ask again soon; the operator sees why in the log and with `afterword doctor`.",
             _RETRY,
         )
     return ApiError(
         500,
-        "internal_error",
+        ErrorCode.INTERNAL_ERROR,
         f"ClickHouse refused the query (code {code}).",
         "Please report it to the operator, whose log says why.",
     )
@@ -70,13 +67,13 @@ def translate(error: StoreError, budget: Budget) -> ApiError:
 
 def busy(detail: str) -> ApiError:
     """Return the answer to one request too many."""
-    return ApiError(503, "busy", detail, "Ask again after Retry-After.", _RETRY)
+    return ApiError(503, ErrorCode.BUSY, detail, "Ask again after Retry-After.", _RETRY)
 
 
 def out_of_time(budget: Budget) -> ApiError:
     """Return the answer to a request whose time is over."""
     return _over(
-        TIME_BUDGET,
+        ErrorCode.TIME_BUDGET,
         f"The query takes longer than the {budget.time_s:g} s that it may.",
         f"{_NARROW}, write approximate=true for percentiles, or let the operator promote the path.",
     )
@@ -87,24 +84,24 @@ def _over_budget(code: int | None, budget: Budget, *, timed_out: bool) -> ApiErr
         return out_of_time(budget)
     if code in _ROWS:
         return _over(
-            "row_budget",
+            ErrorCode.ROW_BUDGET,
             f"The query reads more than the {budget.read_rows:,} rows that it may.",
             f"{_NARROW}.",
         )
     if code in _MEMORY:
         return _over(
-            "memory_budget",
+            ErrorCode.MEMORY_BUDGET,
             f"The query needs more than the {budget.memory_bytes:,} bytes of memory that it may use.",
             f"{_NARROW}, group by less, or write approximate=true for percentiles.",
         )
     if code in _RESULT:
         return _over(
-            "result_budget",
+            ErrorCode.RESULT_BUDGET,
             "The answer is larger than it may be.",
             f"{_NARROW}, or write a larger bucket, a smaller top or a smaller limit.",
         )
     return None
 
 
-def _over(code: str, detail: str, hint: str) -> ApiError:
+def _over(code: ErrorCode, detail: str, hint: str) -> ApiError:
     return ApiError(422, code, detail, hint)

@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
-from afterword_consumers.api.errors import ApiError
+from afterword_consumers.api.errors import ApiError, ErrorCode
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -66,7 +66,7 @@ def read_cursor(cursor: str | None, *types: type[str | int | UUID]) -> tuple[Any
     if len(place) != len(types) or not all(map(_fits, place, types)):
         raise ApiError(
             400,
-            "invalid_cursor",
+            ErrorCode.INVALID_CURSOR,
             "No page of this list has given this cursor.",
             "Take next of the page before, or leave cursor out for the first page.",
         )

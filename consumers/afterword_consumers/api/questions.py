@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from afterword_consumers.api.accepting import choose
 from afterword_consumers.api.arguments import Arguments
-from afterword_consumers.api.errors import ApiError, of_question
+from afterword_consumers.api.errors import ApiError, ErrorCode, of_question
 from afterword_consumers.api.json_answers import NOT_KEPT, json_answer
 from afterword_consumers.api.service import api_of
 from afterword_consumers.query import (
@@ -70,10 +70,15 @@ def _form(request: Request, arguments: Arguments) -> str:
     form = choose(", ".join(request.headers.getlist("accept")), [_JSON, _CSV])
     if form is None:
         raise ApiError(
-            406, "not_acceptable", "The answer is JSON or CSV.", f"Accept: {_JSON}, or {_CSV}."
+            406,
+            ErrorCode.NOT_ACCEPTABLE,
+            "The answer is JSON or CSV.",
+            f"Accept: {_JSON}, or {_CSV}.",
         )
     if form == _CSV and arguments.flag("sql"):
-        raise ApiError(400, "invalid_parameter", "CSV has no place for SQL.", f"Accept: {_JSON}.")
+        raise ApiError(
+            400, ErrorCode.INVALID_PARAMETER, "CSV has no place for SQL.", f"Accept: {_JSON}."
+        )
     return form
 
 
@@ -82,7 +87,7 @@ def _question(arguments: Arguments, project: str | None) -> Question:
     if measure is None:
         raise ApiError(
             400,
-            "missing_parameter",
+            ErrorCode.MISSING_PARAMETER,
             "The question has no measure.",
             "Write measure=feedback.score, another path, value, weighted or count.",
         )

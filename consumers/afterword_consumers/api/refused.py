@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from afterword_consumers.api.errors import ApiError
+from afterword_consumers.api.errors import ApiError, ErrorCode
 from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.pages import Page, read_cursor
 from afterword_consumers.api.service import api_of
@@ -63,7 +63,7 @@ def _code(given: str | None) -> str | None:
     hint = f"Did you mean {near[0]}? " if near else ""
     raise ApiError(
         400,
-        "invalid_parameter",
+        ErrorCode.INVALID_PARAMETER,
         f"There is no code {given!r}.",
         f"{hint}Codes: {', '.join(RejectCode)}.",
     )

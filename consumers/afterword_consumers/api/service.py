@@ -17,7 +17,7 @@ from starlette.requests import Request
 
 from afterword_consumers.api.arguments import Arguments
 from afterword_consumers.api.budgets import BudgetedDatabase, Connection
-from afterword_consumers.api.errors import ApiError, of_question
+from afterword_consumers.api.errors import ApiError, ErrorCode, of_question
 from afterword_consumers.api.places import Places
 from afterword_consumers.api.recently import Recently
 from afterword_consumers.query import Budget, Freshness, QuestionError
@@ -133,14 +133,14 @@ def _project(own: str | None, asked: str | None) -> str | None:
     if not _PROJECT.fullmatch(asked):
         raise ApiError(
             400,
-            "invalid_parameter",
+            ErrorCode.INVALID_PARAMETER,
             "A project is 1 to 64 letters, digits and . _ -.",
             "Leave project out to ask about all that you may see.",
         )
     if own not in {None, asked}:
         raise ApiError(
             403,
-            "forbidden",
+            ErrorCode.FORBIDDEN,
             f"The key is for project {own}.",
             f"Leave project out, write project={own}, or send another key.",
         )

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from afterword_consumers.api.errors import ApiError
+from afterword_consumers.api.errors import ApiError, ErrorCode
 from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.pages import Page, read_cursor
 from afterword_consumers.api.service import Asked, api_of
@@ -131,7 +131,7 @@ def _unknown(project: str | None) -> ApiError:
     of = "" if project is None else f" of project {project}"
     return ApiError(
         404,
-        "unknown_trace",
+        ErrorCode.UNKNOWN_TRACE,
         f"No feedback{of} is on this trace.",
         "It may still be on its way, or was taken back; see /api/traces for those that have some.",
     )
