@@ -112,7 +112,8 @@ def _note(question: Question, statement: Statement, rows: tuple[tuple[Cell, ...]
         notes.append("percentiles are approximate, within 0.8 % of the value at their rank")
     marks = [at for at, column in enumerate(statement.columns) if column.name == "is_small"]
     if any(row[at] for at in marks for row in rows):
-        notes.append(f"few: fewer than {MIN_COMPARABLE}, too small to compare")
+        of_a_kind = " or 5 of a kind" if question.compare else ""
+        notes.append(f"few: fewer than {MIN_COMPARABLE}{of_a_kind}, too small to compare")
     return "; ".join(notes)
 
 

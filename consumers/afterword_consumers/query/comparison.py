@@ -1,6 +1,6 @@
 """Compare two groups: how far apart, how sure, and whether chance alone would do it.
 
-    Question("feedback.liked", compare="metadata.prompt = v1, v2")
+    Question("feedback.liked", compare="metadata._prompt = v1, v2")
 
 The second is set against the first: a positive difference is in favour of the second. Both columns of
 an interval are its ends at 95 %; a p-value is two-sided.
@@ -20,6 +20,7 @@ from afterword_consumers.query.fields import Type
 from afterword_consumers.query.filters import Filter, Operator, parse_alternatives
 from afterword_consumers.query.intervals import Z_95, wilson
 from afterword_consumers.query.measures import (
+    MIN_COMPARABLE,
     Aggregate,
     Measured,
     Recipe,
@@ -35,7 +36,9 @@ FIRST: Final = 1
 
 SECOND: Final = 0
 
-_HOW: Final = "Write a path and two of its values: metadata.prompt = v1, v2."
+_MIN_EXPECTED: Final = 5
+
+_HOW: Final = "Write a path and two of its values: metadata._prompt = v1, v2."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def parse_comparison(text: str) -> Comparison:
     """
     field, values = parse_alternatives(text)
     if len(values) != 2:  # noqa: PLR2004
-        raise QuestionError(f"{text!r} names {len(values)} groups; a comparison has two.", _HOW)
+        raise QuestionError(f"A comparison has two groups; {text!r} names {len(values)}.", _HOW)
     if field.types == (Type.TIME,):
         raise QuestionError(f"{field.name} is a time.", _HOW)
     first, second = (Filter(field, Operator.EQ, (value,)) for value in values)
@@ -125,7 +128,7 @@ def _shares(names: tuple[str, str], part: str, whole: str, label: str, column: s
         measured("difference_low", Kind.INTERVAL, low, "low"),
         measured("difference_high", Kind.INTERVAL, high, "high"),
         measured("p_value", Kind.PROBABILITY, _campbell(a, n, b, m), "p"),
-        small(f"least({n}, {m})"),
+        _small_shares(a, n, b, m),
     )
     return Recipe(aggregates, columns)
 
@@ -170,6 +173,14 @@ def _campbell(a: str, n: str, b: str, m: str) -> str:
         f" / (toFloat64({both}) * ({all_} - {both}) * {n} * {m})"
     )
     return f"erfc(sqrt({chi2} / 2))"
+
+
+def _small_shares(a: str, n: str, b: str, m: str) -> Measured:
+    """Return the mark: also where chance alone makes fewer than 5 of a kind, as for all chi-squared tests."""
+    both, all_ = f"({a} + {b})", f"({n} + {m})"
+    expected = f"least({both}, {all_} - {both}) * least({n}, {m}) / {all_}"
+    few = f"least({n}, {m}) < {MIN_COMPARABLE} OR {expected} < {_MIN_EXPECTED}"
+    return measured("is_small", Kind.FLAG, f"toBool({few})", "few")
 
 
 def _counts() -> tuple[Aggregate, ...]:

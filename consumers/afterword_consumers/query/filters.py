@@ -117,7 +117,7 @@ def parse_alternatives(text: str) -> tuple[Field, tuple[Literal, ...]]:
     form = ["=", *[","] * (len(listed) - 1)]
     if not listed or rest[::2] != form or _SYMBOLS.intersection([name, *listed]):
         raise QuestionError(
-            f"{text!r} names no values to compare.", "Write for example: metadata.prompt = v1, v2."
+            f"{text!r} names no values to compare.", "Write for example: metadata._prompt = v1, v2."
         )
     return _field(name), tuple(_literal(token) for token in listed)
 

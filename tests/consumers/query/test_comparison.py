@@ -107,6 +107,13 @@ def test_second_against_first(store: Store, row: Row, ask: Ask) -> None:
     assert turned["p_value"] == pytest.approx(found["p_value"])
 
 
+def test_few_of_a_kind_are_marked(store: Store, row: Row, ask: Ask) -> None:
+    """4 of 276 against none of 265: large groups, but too few thumbs down to tell from chance."""
+    store(_thumbs(row, "v1", 272, 4, 0) + _thumbs(row, "v2", 265, 0, 1000))
+    (found,) = ask("feedback.liked", compare="prompt=v1,v2")
+    assert found["is_small"] is True
+
+
 def test_shares_of_texts(store: Store, row: Row, ask: Ask) -> None:
     """Each value's share is of the texts of the same side, whatever the values it is beside."""
     reasons = [("v1", "slow")] * 30 + [("v1", "wrong")] * 10 + [("v2", "slow")] * 10
@@ -190,8 +197,8 @@ def test_sides_by_any_type(store: Store, row: Row, ask: Ask, kind: str) -> None:
     ("compare", "says"),
     [
         ("prompt", "names no values"),
-        ("prompt = v1", "names 1 groups"),
-        ("prompt = v1, v2, v3", "names 3 groups"),
+        ("prompt = v1", "names 1"),
+        ("prompt = v1, v2, v3", "names 3"),
         ("prompt = v1, v1", "Both groups"),
         ("prompt > v1, v2", "names no values"),
         ("prompt = v1,", "names no values"),
