@@ -56,7 +56,7 @@ class Backfill:
 def promote(tables: Tables, path: str, cluster: str | None = None) -> list[str]:
     """Add a column for each type that a path has, begin to fill them, and return their names.
 
-    Promoting what is promoted changes nothing but the types that the path has got since.
+    Promoting what is promoted fills its columns again, and adds one for a type that the path has got since.
 
     Args:
         tables: Where the feedback is.
@@ -78,7 +78,8 @@ def promote(tables: Tables, path: str, cluster: str | None = None) -> list[str]:
             )
             comment = quote(f"{PROMOTED_MARK}{kept_in} {path}")
             _alter(tables, f"ADD COLUMN IF NOT EXISTS {column} COMMENT {comment}", cluster)
-            _alter(tables, f"MATERIALIZE COLUMN `{name}`", cluster)
+        # Of a column that is there, too: whoever added it may not have come to this.
+        _alter(tables, f"MATERIALIZE COLUMN `{name}`", cluster)
         names.append(name)
     return names
 

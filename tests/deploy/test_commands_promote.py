@@ -38,11 +38,14 @@ def test_a_path_gets_a_column_and_loses_it(scored: "Afterword") -> None:
     ran = scored("promote", "feedback.score")
     assert ran.status == 0
     assert ran.out.startswith("promoted_numbers_feedback_score_")
-    assert "questions about feedback.score use it now" in ran.err
+    assert ran.err.splitlines()[0] == "made; questions about feedback.score use it from now on"
+    assert ran.err.splitlines()[-1] == "all stored feedback has it"
     assert scored(*asked).out == before
     assert ran.out.strip() in scored(*asked, "--sql").err
     assert scored("promote").out.splitlines()[1].split() == ["feedback.score", ran.out.strip()]
-    assert scored("demote", "feedback.score").out == ran.out
+    demoted = scored("demote", "feedback.score")
+    assert demoted.out == ran.out
+    assert demoted.err == "dropped; the values of feedback.score are in the feedback still\n"
     assert scored(*asked).out == before
     ran = scored("promote")
     assert (ran.out, ran.err) == (

@@ -43,8 +43,9 @@ def promote(
             return
         for name in promote_path(clickhouse, path, cluster):
             out(name)
+        notice(f"made; questions about {path} use it from now on")
         if wait:
-            _wait(clickhouse, path)
+            _wait(clickhouse)
 
 
 def demote(
@@ -58,6 +59,7 @@ def demote(
     with open_database(load_settings().clickhouse) as clickhouse:
         for name in demote_path(clickhouse, path, cluster):
             out(name)
+        notice(f"dropped; the values of {path} are in the feedback still")
 
 
 def _list(clickhouse: ClickHouse) -> None:
@@ -67,15 +69,21 @@ def _list(clickhouse: ClickHouse) -> None:
     print_table([{"path": path, "column": name} for path, name in promoted])
 
 
-def _wait(clickhouse: ClickHouse, path: str) -> None:
+def _wait(clickhouse: ClickHouse) -> None:
     """Wait until no part of the table lacks a promoted column."""
-    notice(f"questions about {path} use it now; Ctrl-C does not stop the filling")
-    to_do = read_backfill(clickhouse).parts_to_do
-    with progress("filling parts", to_do) as advance:
-        while (found := read_backfill(clickhouse)).parts_to_do:
-            if found.failure:
-                raise StoreError(f"ClickHouse cannot fill the column: {found.failure}")
-            advance(max(0, to_do - found.parts_to_do))
-            to_do = min(to_do, found.parts_to_do)
-            time.sleep(_LOOK_EVERY_S)
-        advance(to_do)
+    if to_do := read_backfill(clickhouse).parts_to_do:
+        notice("filling what is stored goes on after Ctrl-C, too")
+        with progress("parts filled", to_do) as advance:
+            while left := _parts_to_do(clickhouse):
+                advance(max(0, to_do - left))
+                to_do = min(to_do, left)
+                time.sleep(_LOOK_EVERY_S)
+            advance(to_do)
+    notice("all stored feedback has it")
+
+
+def _parts_to_do(clickhouse: ClickHouse) -> int:
+    found = read_backfill(clickhouse)
+    if found.failure:
+        raise StoreError(f"ClickHouse cannot fill the column: {found.failure}")
+    return found.parts_to_do
