@@ -18,6 +18,7 @@ from afterword_consumers.query import (
 )
 from afterword_schemas import StoreError
 from afterword_stack.answers import as_table
+from afterword_stack.commands.options import Project, Since, Timezone, Until, Where
 from afterword_stack.console import notice, out
 from afterword_stack.database import open_database
 from afterword_stack.freshness import freshness_line, read_freshness
@@ -44,24 +45,13 @@ def query(  # noqa: PLR0917  # one for each option
         list[str] | None,
         typer.Option("--group-by", "-g", metavar="PATH", help="Path or column; up to two."),
     ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--where", "-w", metavar="EXPR", help="'metadata.model = gpt-5'; repeat for and."
-        ),
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", help="7d, 24h, a date, or a time.")
-    ] = None,
-    until: Annotated[str | None, typer.Option("--until", help="Likewise; not included.")] = None,
+    where: Where = None,
+    since: Since = None,
+    until: Until = None,
     bucket: Annotated[Bucket | None, typer.Option("--bucket", help="A row for each.")] = None,
-    timezone: Annotated[
-        str, typer.Option("--timezone", help="Where days begin, as Europe/Berlin.")
-    ] = "UTC",
+    timezone: Timezone = "UTC",
     top: Annotated[int, typer.Option("--top", help="Groups shown; the rest is 'other'.")] = 20,
-    project: Annotated[
-        str | None, typer.Option("--project", "-p", help="Only this project.")
-    ] = None,
+    project: Project = None,
     compare: Annotated[
         str | None,
         typer.Option("--compare", metavar="PATH=A,B", help="How B differs from A, with a test."),

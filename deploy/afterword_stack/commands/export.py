@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.export import (
     PairCounts,
     PairPaths,
@@ -23,6 +24,7 @@ from afterword_consumers.export import (
 )
 from afterword_consumers.query import did_you_mean
 from afterword_schemas import SetupError
+from afterword_stack.commands.options import Project, Since, Timezone, Until, Where
 from afterword_stack.console import notice, progress
 from afterword_stack.database import open_database
 from afterword_stack.freshness import freshness_line, read_freshness
@@ -54,22 +56,11 @@ def export(  # noqa: PLR0917  # one for each option
         FileFormat | None,
         typer.Option("--format", "-f", help="By default as FILE ends, else jsonl."),
     ] = None,
-    project: Annotated[
-        str | None, typer.Option("--project", "-p", help="Only this project.")
-    ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--where", "-w", metavar="EXPR", help="'metadata.model = gpt-5'; repeat for and."
-        ),
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", help="7d, 24h, a date, or a time.")
-    ] = None,
-    until: Annotated[str | None, typer.Option("--until", help="Likewise; not included.")] = None,
-    timezone: Annotated[
-        str, typer.Option("--timezone", help="Where days begin, as Europe/Berlin.")
-    ] = "UTC",
+    project: Project = None,
+    where: Where = None,
+    since: Since = None,
+    until: Until = None,
+    timezone: Timezone = "UTC",
     pairs: Annotated[
         bool, typer.Option("--pairs", help="Preference pairs of edits and ground truths, as JSONL.")
     ] = False,
@@ -89,35 +80,42 @@ def export(  # noqa: PLR0917  # one for each option
     """
     selection = Selection(project, tuple(where or ()), since, until, timezone)
     written_as = form or _form_of(file)
-    if pairs:
-        if written_as is not FileFormat.JSONL:
-            raise SetupError("Pairs are JSONL.", "Leave --format out, or let FILE end in .jsonl.")
-        _export_pairs(file, selection, PairPaths(prompt_path, answer_path))
-    else:
-        _export(file, selection, written_as)
-
-
-def _export(file: str, selection: Selection, form: FileFormat) -> None:
+    if pairs and written_as is not FileFormat.JSONL:
+        raise SetupError("Pairs are JSONL.", "Leave --format out, or let FILE end in .jsonl.")
+    texts = PairPaths(prompt_path, answer_path) if pairs else None
     now, settings = datetime.now(UTC), load_settings()
     fresh = read_freshness(settings)
     with open_database(settings.clickhouse) as clickhouse:
-        total = count(selection, clickhouse, now=now)
-        _write(file, _WRITERS[form](selection, clickhouse, now=now), form, total)
-        if not total:
-            sentence, suggestions = explain_empty(selection, clickhouse)
-            notice(f"{sentence} {did_you_mean(suggestions)}".rstrip())
+        if texts is None:
+            said = _export(file, selection, written_as, clickhouse, now)
+        else:
+            said = _export_pairs(file, selection, texts, clickhouse, now)
     notice(freshness_line(fresh))
+    if said:
+        notice(said)
 
 
-def _export_pairs(file: str, selection: Selection, paths: PairPaths) -> None:
-    now, counts, settings = datetime.now(UTC), PairCounts(), load_settings()
-    fresh = read_freshness(settings)
-    with open_database(settings.clickhouse) as clickhouse:
-        total = count_candidates(selection, clickhouse, now=now)
-        pieces = export_pairs(selection, paths, clickhouse, counts, now=now)
-        _write(file, pieces, FileFormat.JSONL, total)
-    notice(freshness_line(fresh))
-    notice(str(counts) if total else "no feedback here holds an edit or a ground truth")
+def _export(
+    file: str, selection: Selection, form: FileFormat, clickhouse: ClickHouse, now: datetime
+) -> str:
+    """Write feedback, and return why there is none; empty if there is some."""
+    total = count(selection, clickhouse, now=now)
+    _write(file, _WRITERS[form](selection, clickhouse, now=now), form, total)
+    if total:
+        return ""
+    sentence, suggestions = explain_empty(selection, clickhouse)
+    return f"{sentence} {did_you_mean(suggestions)}".rstrip()
+
+
+def _export_pairs(
+    file: str, selection: Selection, paths: PairPaths, clickhouse: ClickHouse, now: datetime
+) -> str:
+    """Write pairs, and return how many of what was read there are."""
+    counts = PairCounts()
+    total = count_candidates(selection, clickhouse, now=now)
+    pieces = export_pairs(selection, paths, clickhouse, counts, now=now)
+    _write(file, pieces, FileFormat.JSONL, total)
+    return str(counts) if total else "no feedback here holds an edit or a ground truth"
 
 
 def _write(file: str, pieces: Iterable[Piece], form: FileFormat, total: int) -> None:

@@ -1,0 +1,14 @@
+"""Options that several commands have in common: which feedback they look at."""
+
+from typing import Annotated
+
+import typer
+
+Project = Annotated[str | None, typer.Option("--project", "-p", help="Only this project.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", "-w", metavar="EXPR", help="'metadata.model = gpt-5'; repeat for and."),
+]
+Since = Annotated[str | None, typer.Option("--since", help="7d, 24h, a date, or a time.")]
+Until = Annotated[str | None, typer.Option("--until", help="Likewise; not included.")]
+Timezone = Annotated[str, typer.Option("--timezone", help="Where days begin, as Europe/Berlin.")]
