@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
-from afterword_consumers.lag import read_lag
 from afterword_schemas import SetupError, StoreError
 from afterword_stack.database import missing_migrations, open_database
+from afterword_stack.freshness import read_lags
 from afterword_stack.local.jars import KAFKA_VERSION
 from afterword_stack.local.java import find_java
 from afterword_stack.local.stack import running_stack
@@ -70,12 +70,7 @@ def _local_parts() -> Finding:
 def _kafka(settings: Settings) -> Finding:
     where = f"Kafka {settings.kafka_bootstrap_servers}, topic {settings.kafka_topic}"
     try:
-        lags = read_lag(
-            settings.kafka_bootstrap_servers,
-            settings.kafka_topic,
-            settings.kafka_group,
-            settings.kafka,
-        )
+        lags = read_lags(settings)
     except SetupError as error:
         return Finding(f"{where}: {error.detail}", error.next_step, must_change=True)
     except StoreError as error:

@@ -1,8 +1,15 @@
-"""How complete an answer is: asked of Kafka before the tables are read, told in a line after it."""
+"""What Kafka says of the workers: how complete an answer is, and how far they are behind.
+
+fresh = read_freshness(settings)     # before the tables are read
+notice(freshness_line(fresh))        # after the answer
+
+Neither kind of look joins the group.
+"""
 
 from contextlib import closing
 
 from afterword_consumers.freshness import FreshnessBook
+from afterword_consumers.lag import PartitionLag, read_lag
 from afterword_consumers.query import Freshness
 from afterword_consumers.rfc3339 import rfc3339
 from afterword_stack.settings import Settings
@@ -10,14 +17,28 @@ from afterword_stack.settings import Settings
 
 def read_freshness(settings: Settings) -> Freshness:
     """Return how complete the tables are now; without Kafka, that it is not known."""
-    book = FreshnessBook(
+    with closing(open_freshness_book(settings)) as book:
+        return book.read()
+
+
+def open_freshness_book(settings: Settings) -> FreshnessBook:
+    """Return a book about the topic and the group of the settings, for who asks often."""
+    return FreshnessBook(
         settings.kafka_bootstrap_servers,
         topic=settings.kafka_topic,
         group=settings.kafka_group,
         settings=settings.kafka,
     )
-    with closing(book):
-        return book.read()
+
+
+def read_lags(settings: Settings) -> list[PartitionLag]:
+    """Return how far the group is behind in each partition; errors as for `LagReader`."""
+    return read_lag(
+        settings.kafka_bootstrap_servers,
+        settings.kafka_topic,
+        settings.kafka_group,
+        settings.kafka,
+    )
 
 
 def freshness_line(fresh: Freshness) -> str:

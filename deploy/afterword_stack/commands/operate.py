@@ -15,7 +15,6 @@ import typer
 from afterword.gateway.openapi import openapi
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.kafka import KafkaSource
-from afterword_consumers.lag import read_lag
 from afterword_consumers.rejected import counts
 from afterword_consumers.sink import ClickHouseSink
 from afterword_consumers.worker import Worker
@@ -31,6 +30,7 @@ from afterword_stack.database import (
     prepare_database,
 )
 from afterword_stack.doctor import diagnose
+from afterword_stack.freshness import read_lags
 from afterword_stack.gateway import serve_gateway
 from afterword_stack.settings import Settings, load_settings
 
@@ -170,12 +170,7 @@ def status() -> None:
     """Say how far the workers are behind, and what is stored."""
     settings = load_settings()
     notice(f"Kafka {settings.kafka_bootstrap_servers}, ClickHouse {settings.clickhouse}")
-    lags = read_lag(
-        settings.kafka_bootstrap_servers,
-        settings.kafka_topic,
-        settings.kafka_group,
-        settings.kafka,
-    )
+    lags = read_lags(settings)
     print_table(
         [
             {"partition": at.partition, "end": at.end, "committed": at.committed, "lag": at.lag}
