@@ -11,6 +11,7 @@ from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from afterword_consumers.query import Budget, Cell, Database
 from afterword_consumers.query.parameters import Parameters
@@ -26,6 +27,10 @@ class RefusalPlace:
     partition: int
     offset: int
 
+    def __str__(self) -> str:
+        """Return `partition:offset`: the name to show or replay it by."""
+        return f"{self.partition}:{self.offset}"
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -33,7 +38,8 @@ class Refusal:
 
     Attributes:
         place: When it was refused, in milliseconds since 1970, and where it stood.
-        published_ms: When it was published at first, likewise.
+        published_ms: When it was published at first, likewise. Its copy keeps that time, or old
+            feedback would overrule newer.
         replayed_ms: When it was published again; None if it was not.
         project: The one that it names, or empty.
         feedback_id: Likewise; None.
@@ -50,6 +56,30 @@ class Refusal:
     project: str
     feedback_id: str | None
     payload: bytes | None = None
+
+
+REFUSAL_COLUMNS: Final = """\
+toUnixTimestamp64Milli(rejected_at) AS rejected_ms, topic_id, kafka_partition, kafka_offset,
+    kafka_topic, toUnixTimestamp64Milli(published_at), toUnixTimestamp64Milli(replayed_at),
+    code, path, detail, project, toString(feedback_id)"""
+"""What `read_refusal` takes of a row of `feedback_rejected`, in this order."""
+
+
+def read_refusal(row: Sequence[Cell]) -> Refusal:
+    """Return the refusal of a row; its payload is not read."""
+    rejected_ms, topic_id, partition, offset, topic, published_ms, replayed_ms = row[:7]
+    code, path, detail, project, feedback_id = row[7:]
+    return Refusal(
+        place=RefusalPlace(_whole(rejected_ms), str(topic_id), _whole(partition), _whole(offset)),
+        topic=str(topic),
+        published_ms=_whole(published_ms),
+        replayed_ms=_whole(replayed_ms) or None,
+        code=str(code),
+        path=str(path),
+        detail=str(detail),
+        project=str(project),
+        feedback_id=None if feedback_id is None else str(feedback_id),
+    )
 
 
 def find_refusals(
@@ -81,15 +111,13 @@ def find_refusals(
     if after is not None:
         conditions.append(_behind(after, parameters))
     sql = f"""\
-SELECT toUnixTimestamp64Milli(rejected_at) AS rejected_ms, topic_id, kafka_partition, kafka_offset,
-    kafka_topic, toUnixTimestamp64Milli(published_at), toUnixTimestamp64Milli(replayed_at),
-    code, path, detail, project, toString(feedback_id)
+SELECT {REFUSAL_COLUMNS}
 FROM feedback_rejected FINAL
 WHERE {" AND ".join(conditions) or "true"}
 ORDER BY rejected_ms DESC, topic_id DESC, kafka_partition DESC, kafka_offset DESC
 LIMIT {parameters.count(limit)}"""
     rows = database.query(sql, parameters.values, budget.settings()).rows
-    found = [_refusal(row) for row in rows]
+    found = [read_refusal(row) for row in rows]
     return _with_payloads(database, project, found, budget) if with_payload and found else found
 
 
@@ -139,22 +167,6 @@ GROUP BY topic_id, kafka_partition, kafka_offset"""
 
 def _key(place: RefusalPlace) -> tuple[str, int, int]:
     return place.topic_id, place.partition, place.offset
-
-
-def _refusal(row: Sequence[Cell]) -> Refusal:
-    rejected_ms, topic_id, partition, offset, topic, published_ms, replayed_ms = row[:7]
-    code, path, detail, project, feedback_id = row[7:]
-    return Refusal(
-        place=RefusalPlace(_whole(rejected_ms), str(topic_id), _whole(partition), _whole(offset)),
-        topic=str(topic),
-        published_ms=_whole(published_ms),
-        replayed_ms=_whole(replayed_ms) or None,
-        code=str(code),
-        path=str(path),
-        detail=str(detail),
-        project=str(project),
-        feedback_id=None if feedback_id is None else str(feedback_id),
-    )
 
 
 def _of(project: str | None, parameters: Parameters) -> list[str]:

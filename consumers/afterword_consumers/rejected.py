@@ -9,10 +9,11 @@ nothing, also of what was refused again.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Final
 
 from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.query import Cell
+from afterword_consumers.refusals import REFUSAL_COLUMNS, Refusal, read_refusal
 
 _PAGE_ROWS: Final = 200
 """With payloads of a megabyte each, as much as one answer should hold."""
@@ -27,40 +28,27 @@ _NEVER: Final = "replayed_at = toDateTime64(0, 3, 'UTC')"
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
-    """A refused message as stored.
+class RefusedMessage:
+    """A refused message as it came.
 
     Attributes:
-        published_ms: When it was published at first, in milliseconds since 1970. Its copy keeps that
-            time, or old feedback would overrule newer.
-        replayed_at: When it was published again; None if it was not.
-        payload: The bytes as they came.
+        refusal: Why, when and where it was refused, with its payload.
     """
 
-    topic: str
-    topic_id: str
-    partition: int
-    offset: int
-    published_ms: int
-    rejected_at: datetime
-    replayed_at: datetime | None
-    code: str
-    path: str
-    detail: str
+    refusal: Refusal
     key: bytes
     headers: tuple[tuple[str, bytes], ...]
-    payload: bytes
 
     @property
-    def place(self) -> str:
-        """Where it stood, as `partition:offset`: the name to show or replay it by."""
-        return f"{self.partition}:{self.offset}"
+    def payload(self) -> bytes:
+        """The bytes as they came."""
+        return self.refusal.payload or b""
 
     @property
     def replay_headers(self) -> tuple[tuple[str, bytes], ...]:
         """The headers of its copy: its own, and the one that marks the copy."""
         own = [header for header in self.headers if header[0] != REPLAY_HEADER]
-        return (*own, (REPLAY_HEADER, self.place.encode()))
+        return (*own, (REPLAY_HEADER, str(self.refusal.place).encode()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +92,7 @@ def counts(clickhouse: ClickHouse) -> list[tuple[str, int, int]]:
     return [(str(code), int(total or 0), int(waiting or 0)) for code, total, waiting in rows]
 
 
-def find(clickhouse: ClickHouse, selection: Selection, limit: int) -> list[Rejected]:
+def find(clickhouse: ClickHouse, selection: Selection, limit: int) -> list[RefusedMessage]:
     """Return refused messages, the newest first."""
     where, parameters = selection.conditions()
     return _read(
@@ -114,7 +102,7 @@ def find(clickhouse: ClickHouse, selection: Selection, limit: int) -> list[Rejec
 
 def replay(
     clickhouse: ClickHouse,
-    publish: Callable[[Sequence[Rejected]], None],
+    publish: Callable[[Sequence[RefusedMessage]], None],
     selection: Selection,
 ) -> Iterator[int]:
     """Publish refused messages again, partition by partition, each in its order, page by page.
@@ -154,7 +142,7 @@ class _Stretch:
 
 def _pages(
     clickhouse: ClickHouse, selection: Selection, stretch: _Stretch
-) -> Iterator[list[Rejected]]:
+) -> Iterator[list[RefusedMessage]]:
     where, parameters = replace(selection, waiting=True).conditions()
     where += (
         " AND topic_id = {topic_id:String} AND kafka_partition = {partition:UInt32}"
@@ -175,13 +163,14 @@ def _pages(
         _PAGE_ROWS,
     ):
         yield page
-        begin = page[-1].offset + 1
+        begin = page[-1].refusal.place.offset + 1
 
 
-def _mark(clickhouse: ClickHouse, page: Sequence[Rejected]) -> None:
+def _mark(clickhouse: ClickHouse, page: Sequence[RefusedMessage]) -> None:
     """Write the rows again with the time of replay, which is their version."""
     places = ",".join(
-        f"('{_quote(message.topic_id)}',{message.partition},{message.offset})" for message in page
+        f"('{_quote(place.topic_id)}',{place.partition},{place.offset})"
+        for place in (message.refusal.place for message in page)
     )
     clickhouse.command(
         "INSERT INTO feedback_rejected SELECT * REPLACE (now64(3, 'UTC') AS replayed_at) "
@@ -196,13 +185,10 @@ def _read(
     order: str,
     parameters: dict[str, str | int],
     limit: int,
-) -> list[Rejected]:
+) -> list[RefusedMessage]:
     # As hexadecimal: the driver would decode bytes that are no UTF-8.
     rows = clickhouse.query(
-        "SELECT kafka_topic, topic_id, kafka_partition, kafka_offset, "
-        "toUnixTimestamp64Milli(published_at), toUnixTimestamp64Milli(rejected_at), "
-        "toUnixTimestamp64Milli(replayed_at), "
-        "code, path, detail, hex(message_key), "
+        f"SELECT {REFUSAL_COLUMNS}, hex(message_key), "
         "arrayStringConcat(arrayMap(h -> concat(hex(h.name), ':', hex(h.value)), headers), ','), "
         f"hex(payload) FROM feedback_rejected FINAL WHERE {where} "
         f"ORDER BY {order} LIMIT {limit}",
@@ -211,33 +197,18 @@ def _read(
     return [_message(row) for row in rows]
 
 
-def _message(row: Sequence[object]) -> Rejected:
-    topic, topic_id, partition, offset, published_ms, rejected_ms, replayed_ms = row[:7]
-    code, path, detail, key, headers, payload = (str(cell) for cell in row[7:])
-    return Rejected(
-        topic=str(topic),
-        topic_id=str(topic_id),
-        partition=int(str(partition)),
-        offset=int(str(offset)),
-        published_ms=int(str(published_ms)),
-        rejected_at=_time(rejected_ms),
-        replayed_at=_time(replayed_ms) if replayed_ms else None,
-        code=code,
-        path=path,
-        detail=detail,
-        key=bytes.fromhex(key),
-        headers=tuple(_header(text) for text in headers.split(",") if text),
-        payload=bytes.fromhex(payload),
+def _message(row: Sequence[Cell]) -> RefusedMessage:
+    *told, key, headers, payload = row
+    return RefusedMessage(
+        refusal=replace(read_refusal(told), payload=bytes.fromhex(str(payload))),
+        key=bytes.fromhex(str(key)),
+        headers=tuple(_header(text) for text in str(headers).split(",") if text),
     )
 
 
 def _header(text: str) -> tuple[str, bytes]:
     name, _, value = text.partition(":")
     return bytes.fromhex(name).decode(errors="replace"), bytes.fromhex(value)
-
-
-def _time(ms: object) -> datetime:
-    return datetime.fromtimestamp(int(str(ms)) / 1000, UTC)
 
 
 def _quote(text: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.rejected import Rejected, Selection, counts, find, replay
+from afterword_consumers.refusals import RefusalPlace
+from afterword_consumers.rejected import RefusedMessage, Selection, counts, find, replay
 from afterword_consumers.rejections import Rejection
 from afterword_consumers.sink import ClickHouseSink
 from afterword_schemas import RejectCode, StoreError
@@ -60,9 +61,9 @@ def refuse(
 
 def replay_all(
     store: ClickHouse, *, code: str | None = None, place: str | None = None
-) -> tuple[list[int], list[Rejected]]:
+) -> tuple[list[int], list[RefusedMessage]]:
     """Replay into a list; return the sizes of the pages, and what was published."""
-    published: list[Rejected] = []
+    published: list[RefusedMessage] = []
     pages = replay(store, published.extend, Selection(code=code, place=place))
     return list(pages), published
 
@@ -73,9 +74,12 @@ def test_a_message_is_found_as_it_came(store: ClickHouse) -> None:
     (found,) = find(store, Selection(place="3:7"), 10)
     assert (found.key, found.payload) == (b"\xff\x00", b"\x80\x1b[31m\x00'\n")
     assert found.headers == (("schema", b"feedback/v1"), ("bin", b"\xfe:,\x00"))
-    assert (found.topic, found.topic_id, found.place) == ("t", "id-1", "3:7")
-    assert (found.code, found.path, found.detail) == ("unknown_field", "$.vlaue", "no such field")
-    assert (found.rejected_at.isoformat(), found.replayed_at) == ("2026-01-31T09:00:00+00:00", None)
+    refusal = found.refusal
+    assert (refusal.topic, refusal.place) == ("t", RefusalPlace(NOW_MS, "id-1", 3, 7))
+    assert str(refusal.place) == "3:7"
+    told = (refusal.code, refusal.path, refusal.detail)
+    assert told == ("unknown_field", "$.vlaue", "no such field")
+    assert refusal.replayed_ms is None
 
 
 def test_a_replay_publishes_each_partition_in_its_order(store: ClickHouse) -> None:
@@ -83,7 +87,13 @@ def test_a_replay_publishes_each_partition_in_its_order(store: ClickHouse) -> No
     refuse(store, [5, 3, 4], partition=1)
     refuse(store, [9, 8], partition=0)
     pages, published = replay_all(store)
-    assert [message.place for message in published] == ["0:8", "0:9", "1:3", "1:4", "1:5"]
+    assert [str(message.refusal.place) for message in published] == [
+        "0:8",
+        "0:9",
+        "1:3",
+        "1:4",
+        "1:5",
+    ]
     assert pages == [2, 3]
 
 
@@ -94,7 +104,9 @@ def test_a_second_replay_publishes_nothing(store: ClickHouse) -> None:
     assert replay_all(store)[0] == [2]
     assert replay_all(store)[0] == []
     assert counts(store) == [("unknown_field", 2, 0)]
-    assert [message.replayed_at is None for message in find(store, Selection(), 9)] == [False] * 2
+    assert [message.refusal.replayed_ms is None for message in find(store, Selection(), 9)] == [
+        False
+    ] * 2
 
 
 def test_a_redelivery_of_what_was_replayed_does_not_undo_it(store: ClickHouse) -> None:
@@ -110,7 +122,7 @@ def test_pages_hold_200_messages(store: ClickHouse) -> None:
     refuse(store, range(450))
     pages, published = replay_all(store)
     assert pages == [200, 200, 50]
-    assert [message.offset for message in published] == list(range(450))
+    assert [message.refusal.place.offset for message in published] == list(range(450))
 
 
 def test_a_replay_of_what_is_refused_again_ends(store: ClickHouse) -> None:
@@ -119,7 +131,7 @@ def test_a_replay_of_what_is_refused_again_ends(store: ClickHouse) -> None:
     offsets = iter(range(100, 200))
     published = 0
 
-    def publish(page: Sequence[Rejected]) -> None:
+    def publish(page: Sequence[RefusedMessage]) -> None:
         nonlocal published
         published += len(page)
         assert published < 50
@@ -133,14 +145,16 @@ def test_a_page_that_kafka_did_not_take_stays_unmarked(store: ClickHouse) -> Non
     """It is published by the next replay; the pages before it are not."""
     refuse(store, range(300))
 
-    def publish(page: Sequence[Rejected]) -> None:
-        if page[0].offset == 200:
+    def publish(page: Sequence[RefusedMessage]) -> None:
+        if page[0].refusal.place.offset == 200:
             raise StoreError("the broker is away")
 
     with pytest.raises(StoreError, match="the broker is away"):
         list(replay(store, publish, Selection()))
     assert counts(store) == [("unknown_field", 300, 100)]
-    assert [message.offset for message in replay_all(store)[1]] == list(range(200, 300))
+    assert [message.refusal.place.offset for message in replay_all(store)[1]] == list(
+        range(200, 300)
+    )
 
 
 def test_a_selection_is_by_code_and_place(store: ClickHouse) -> None:
@@ -150,10 +164,10 @@ def test_a_selection_is_by_code_and_place(store: ClickHouse) -> None:
     refuse(store, [1], partition=1, code=RejectCode.TOO_DEEP)
     assert len(find(store, Selection(code="too_deep"), 9)) == 3
     assert len(find(store, Selection(code="too_deep"), 2)) == 2
-    assert [m.place for m in replay_all(store, place="0:1")[1]] == ["0:1"]
+    assert [str(m.refusal.place) for m in replay_all(store, place="0:1")[1]] == ["0:1"]
     found = replay_all(store, code="too_deep")[1]
-    assert [message.place for message in found] == ["0:3", "0:4", "1:1"]
-    assert [m.place for m in find(store, Selection(waiting=True), 9)] == ["0:2"]
+    assert [str(message.refusal.place) for message in found] == ["0:3", "0:4", "1:1"]
+    assert [str(m.refusal.place) for m in find(store, Selection(waiting=True), 9)] == ["0:2"]
     assert counts(store) == [("too_deep", 3, 0), ("unknown_field", 2, 1)]
 
 
@@ -163,7 +177,7 @@ def test_a_topic_made_anew_is_another_topic(store: ClickHouse) -> None:
     refuse(store, [1], topic_id=r"it's \ 2")
     pages, published = replay_all(store)
     assert pages == [1, 1]
-    assert [message.topic_id for message in published] == ["id-1", r"it's \ 2"]
+    assert [message.refusal.place.topic_id for message in published] == ["id-1", r"it's \ 2"]
     assert replay_all(store)[0] == []
 
 

@@ -12,7 +12,7 @@ from afterword import Client
 from afterword.gateway import KeyFile, Scope
 from afterword_consumers.backlog import TAIL_MESSAGES
 from afterword_consumers.receipts import ReceiptBook
-from afterword_consumers.rejected import Rejected, Selection, replay
+from afterword_consumers.rejected import RefusedMessage, Selection, replay
 from afterword_schemas import Receipt, ReceiptStatus, StoreError
 from afterword_stack.gateway import open_gateway
 from afterword_stack.settings import default_settings
@@ -158,7 +158,7 @@ def test_a_replay_is_pending_and_then_stored(pipeline: "Pipeline", book: Receipt
 def replay_all(pipeline: "Pipeline") -> None:
     """Publish what was refused and not replayed, replays included."""
 
-    def publish(page: Sequence[Rejected]) -> None:
+    def publish(page: Sequence[RefusedMessage]) -> None:
         for message in page:
             pipeline.publish_raw(message.payload, message.key, message.replay_headers)
         pipeline.flush()

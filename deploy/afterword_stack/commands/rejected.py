@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Final
 
@@ -10,7 +11,7 @@ import typer
 
 from afterword import KafkaTransport, QueueFullError, Transport
 from afterword_consumers.lag import find_partitions
-from afterword_consumers.rejected import Rejected, Selection, counts, find, replay
+from afterword_consumers.rejected import RefusedMessage, Selection, counts, find, replay
 from afterword_schemas import RejectCode, SetupError, StoreError
 from afterword_stack.console import notice, out, print_table, printable, progress
 from afterword_stack.database import open_database
@@ -108,7 +109,7 @@ def replay_(
     out(f"{moved:,} messages published again")
 
 
-def _publish(transport: Transport, messages: Sequence[Rejected]) -> None:
+def _publish(transport: Transport, messages: Sequence[RefusedMessage]) -> None:
     """Publish messages and wait until the broker has them all."""
     reports = list[StoreError | None]()
     for message in messages:
@@ -118,7 +119,7 @@ def _publish(transport: Transport, messages: Sequence[Rejected]) -> None:
             message.payload,
             message.replay_headers,
             reports.append,
-            timestamp_ms=message.published_ms,
+            timestamp_ms=message.refusal.published_ms,
         )
         try:
             send()
@@ -144,29 +145,35 @@ def _selection(code: str | None, place: str | None, *, waiting: bool = False) ->
     return Selection(code=code, place=place, waiting=waiting)
 
 
-def _summary(message: Rejected) -> dict[str, object]:
+def _summary(message: RefusedMessage) -> dict[str, object]:
+    refusal = message.refusal
     return {
-        "at": message.place,
-        "rejected": f"{message.rejected_at:%Y-%m-%d %H:%M:%S}",
-        "replayed": "yes" if message.replayed_at else "no",
-        "code": message.code,
-        "path": message.path,
-        "why": message.detail,
+        "at": str(refusal.place),
+        "rejected": _time(refusal.place.rejected_ms),
+        "replayed": "no" if refusal.replayed_ms is None else "yes",
+        "code": refusal.code,
+        "path": refusal.path,
+        "why": refusal.detail,
     }
 
 
-def _print(message: Rejected) -> None:
-    out(f"topic     {message.topic} ({message.topic_id})")
-    out(f"at        {message.place}")
-    out(f"rejected  {message.rejected_at:%Y-%m-%d %H:%M:%S} UTC")
-    replayed = f"{message.replayed_at:%Y-%m-%d %H:%M:%S} UTC" if message.replayed_at else "no"
+def _print(message: RefusedMessage) -> None:
+    refusal = message.refusal
+    out(f"topic     {refusal.topic} ({refusal.place.topic_id})")
+    out(f"at        {refusal.place}")
+    out(f"rejected  {_time(refusal.place.rejected_ms)} UTC")
+    replayed = "no" if refusal.replayed_ms is None else f"{_time(refusal.replayed_ms)} UTC"
     out(f"replayed  {replayed}")
-    out(f"why       {printable(message.detail)} [{message.code} at {printable(message.path)}]")
+    out(f"why       {printable(refusal.detail)} [{refusal.code} at {printable(refusal.path)}]")
     out(f"key       {_text(message.key)}")
     for name, value in message.headers:
         out(f"header    {printable(name)}: {_text(value)}")
     out(f"payload   {len(message.payload):,} bytes")
     out(_text(message.payload, keep="\n\t"))
+
+
+def _time(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _text(raw: bytes, *, keep: str = "") -> str:
