@@ -25,7 +25,7 @@ from afterword_consumers.query import (
     QuestionError,
     answer,
     as_csv,
-    as_json,
+    as_object,
     to_sql,
 )
 from afterword_consumers.query.formats import freshness_fields
@@ -57,7 +57,7 @@ async def query(request: Request) -> Response:
     )
     if form == _CSV:
         return _csv(found)
-    body = json.loads(as_json(found))
+    body = as_object(found)
     if asked.arguments.flag("sql"):
         body["sql"] = _sql(found)
     return json_answer(body, headers={"vary": "accept"})

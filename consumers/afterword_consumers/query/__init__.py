@@ -15,7 +15,7 @@ from afterword_consumers.query.catalogue import read_promoted, read_storage
 from afterword_consumers.query.columns import Column, Kind, tell_apart
 from afterword_consumers.query.database import Cell, Database, Parameter, Table
 from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.formats import as_csv, as_json, freshness_fields
+from afterword_consumers.query.formats import as_csv, as_json, as_object, freshness_fields
 from afterword_consumers.query.freshness import Freshness
 from afterword_consumers.query.measures import SeriesType
 from afterword_consumers.query.pasting import to_sql
@@ -42,6 +42,7 @@ __all__ = [
     "answer",
     "as_csv",
     "as_json",
+    "as_object",
     "build",
     "did_you_mean",
     "freshness_fields",

@@ -9,6 +9,7 @@ Both hold every cell as it was computed; tables for people are the command line'
 import csv
 import io
 import json
+from typing import Any
 
 from afterword_consumers.query.answers import Answer
 from afterword_consumers.query.columns import Column, Kind, tell_apart
@@ -17,29 +18,30 @@ from afterword_consumers.query.freshness import Freshness
 from afterword_consumers.rfc3339 import rfc3339
 
 
+def as_object(answer: Answer) -> dict[str, Any]:
+    """Return the answer as an object for JSON, which may be added to; missing numbers are None."""
+    return {
+        "measure": answer.question.measure,
+        "freshness": None if answer.freshness is None else freshness_fields(answer.freshness),
+        "notice": answer.notice or None,
+        "suggestions": answer.suggestions,
+        "series": [
+            {
+                "type": series.type,
+                "columns": [
+                    {"name": c.name, "kind": c.kind, "label": c.label} for c in series.columns
+                ],
+                "rows": series.rows,
+                "note": series.note or None,
+            }
+            for series in answer.series
+        ],
+    }
+
+
 def as_json(answer: Answer) -> str:
-    """Return the answer as one JSON object; missing numbers are null."""
-    return json.dumps(
-        {
-            "measure": answer.question.measure,
-            "freshness": None if answer.freshness is None else freshness_fields(answer.freshness),
-            "notice": answer.notice or None,
-            "suggestions": answer.suggestions,
-            "series": [
-                {
-                    "type": series.type,
-                    "columns": [
-                        {"name": c.name, "kind": c.kind, "label": c.label} for c in series.columns
-                    ],
-                    "rows": series.rows,
-                    "note": series.note or None,
-                }
-                for series in answer.series
-            ],
-        },
-        ensure_ascii=False,
-        indent=2,
-    )
+    """Return the answer as one JSON object, laid out; missing numbers are null."""
+    return json.dumps(as_object(answer), ensure_ascii=False, indent=2)
 
 
 def as_csv(answer: Answer) -> str:
