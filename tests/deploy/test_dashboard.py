@@ -230,8 +230,11 @@ def test_a_closed_connection_frees_its_place(settings: Settings, database_of: Cl
 
 
 def running(clickhouse: ClickHouse) -> bool:
-    """Whether a query of the dashboard's runs in ClickHouse."""
-    sql = "SELECT count() FROM system.processes WHERE Settings['log_comment'] != ''"
+    """Whether a query of the dashboard's runs in this test's database."""
+    sql = (
+        "SELECT count() FROM system.processes WHERE current_database = currentDatabase() "
+        "AND Settings['log_comment'] != ''"
+    )
     return bool(clickhouse.query(sql).rows[0][0])
 
 
