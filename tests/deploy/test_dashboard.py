@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -219,14 +220,19 @@ def test_a_closed_connection_frees_its_place(settings: Settings, database_of: Cl
         address = urlsplit(dashboard.address)
         with socket.create_connection((address.hostname, address.port)) as connection:
             connection.sendall(b"GET /api/query?measure=count HTTP/1.1\r\nhost: localhost\r\n\r\n")
-            while not running(database_of):
-                pass
+            wait_until(lambda: running(database_of))
             assert dashboard.get("/api/rejected")[0] == 503
-        while running(database_of):
-            pass
-        while dashboard.get("/api/rejected")[0] == 503:  # a moment later its thread has ended, too
-            pass
-        assert dashboard.get("/api/rejected")[0] == 200
+        wait_until(lambda: not running(database_of))
+        # A moment later its thread has ended, too.
+        wait_until(lambda: dashboard.get("/api/rejected")[0] == 200)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, far less long than the query of this test would take."""
+    deadline_s = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        time.sleep(0.01)
 
 
 def running(clickhouse: ClickHouse) -> bool:
