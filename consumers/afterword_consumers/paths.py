@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from afterword_consumers.query import Budget, Cell, Database, suggest
+from afterword_consumers.query.catalogue import MAP_OF
 from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.suggestions import find_near_paths
+from afterword_consumers.query.times import rfc3339_sql
 from afterword_schemas.event import RESERVED_METADATA
 
 
@@ -87,8 +89,6 @@ def suggest_paths(
     return suggest(prefix.rstrip("."), above.union(near))
 
 
-_TIME: Final = "concat(replaceOne(toString({}), ' ', 'T'), 'Z')"
-
 _RESERVED_COUNTS: Final = ", ".join(
     f"('{path}', 'string', countIf({column} != ''), uniqIf({column}, {column} != ''))"
     for path, column in RESERVED_METADATA.items()
@@ -112,7 +112,6 @@ FROM feedback_current
 ARRAY JOIN mapKeys({column}) AS path, mapValues({column}) AS leaf
 WHERE {where}
 GROUP BY project, path"""
-_MAPS: Final = (("numbers", "number"), ("booleans", "boolean"), ("strings", "string"))
 
 _Key = tuple[str, str, str]
 """Project, path and type; path and type are empty for the project as a whole."""
@@ -124,7 +123,7 @@ def _catalogue(
     parameters = Parameters()
     reserved = ", ".join(f"'{path}'" for path in RESERVED_METADATA)
     sql = f"""\
-SELECT project, path, kind, {_TIME.format("min(first_seen)")}, {_TIME.format("max(last_seen)")}, any(example)
+SELECT project, path, kind, {rfc3339_sql("min(first_seen)")}, {rfc3339_sql("max(last_seen)")}, any(example)
 FROM (SELECT *, if(path IN ({reserved}), 'string', type) AS kind FROM feedback_paths)
 WHERE {of_project(project, parameters)} AND {_begins(prefix, parameters)}
 GROUP BY project, path, kind
@@ -148,7 +147,7 @@ def _counts(
     parameters = Parameters()
     where, begins = of_project(project, parameters), _begins(prefix, parameters)
     parts = [_COUNTS_OF_COLUMNS.format(where=where, begins=begins)]
-    for column, kind in _MAPS:
+    for kind, column in MAP_OF.items():
         parts.append(_COUNTS_OF_MAP.format(type=kind, column=column, where=f"{where} AND {begins}"))
     sql = (
         "SELECT project, path, type, events, values\nFROM (\n"

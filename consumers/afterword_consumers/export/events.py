@@ -20,19 +20,25 @@ from afterword_consumers.export.selection import (
     StreamingDatabase,
     select,
 )
+from afterword_consumers.query.fields import COLUMNS, MAPS, Type
 from afterword_consumers.query.parameters import Parameters
+from afterword_consumers.query.times import rfc3339_sql
 from afterword_schemas import RESERVED_METADATA
 from afterword_schemas.unflatten import restore
 
-_TIME: Final = "concat(replaceOne(toString({0}), ' ', 'T'), 'Z') AS {0}_text"
-_FIELDS: Final = ("feedback_id", "project", "trace_id", "session_id", "span_id", "source")
+_RESERVED: Final = RESERVED_METADATA.values()
+_FIELDS: Final = (
+    "feedback_id",
+    *(name for name, kind in COLUMNS.items() if kind == Type.TEXT and name not in _RESERVED),
+)
 _COLUMNS: Final = ", ".join(
     [
         *_FIELDS,
         *("value", "weight"),
-        *(_TIME.format(name) for name in ("created_at", "updated_at")),
-        *RESERVED_METADATA.values(),
-        *("numbers", "booleans", "strings"),
+        # Under other names, or filters would mean the text.
+        *(f"{rfc3339_sql(name)} AS {name}_text" for name in ("created_at", "updated_at")),
+        *_RESERVED,
+        *MAPS.values(),
     ]
 )
 
@@ -57,8 +63,10 @@ def to_line(row: Row) -> bytes:
     event = {name: text for name in _FIELDS if (text := next(values))}
     value, weight, created_at, updated_at = (next(values) for _ in range(4))
     reserved = {path: text for path in RESERVED_METADATA if (text := next(values))}
-    numbers, booleans, strings = values
-    documents = restore({**numbers, **booleans, **strings, **reserved})
+    leaves: dict[str, Any] = {}
+    for found in values:  # the maps
+        leaves |= found
+    documents = restore(leaves | reserved)
     if not (_has_target(event) and (value is not None or documents.keys() - {"metadata"})):
         event["op"] = "patch"
     if value is not None:

@@ -18,11 +18,10 @@ from afterword_consumers.query import QuestionError
 from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.fields import resolve
 from afterword_consumers.query.parameters import Parameters
+from afterword_consumers.traces import GROUND_TRUTH
 
 EDIT: Final = re.compile(r"feedback\.edits\.([0-9]+)\.(value|original)")
 """Where SDK and browser snippet put an edit: what the answer became, and what it was."""
-
-_GROUND_TRUTH: Final = "feedback.ground_truth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ ORDER BY e.project, toUInt128(e.feedback_id)"""
 
 def _chosen(columns: str, selection: Selection, parameters: Parameters, now: datetime) -> str:
     """Return the query for the feedback selected that holds a ground truth or an edit."""
-    truth = resolve(_GROUND_TRUTH).as_text(parameters)
+    truth = resolve(GROUND_TRUTH).as_text(parameters)
     edit = parameters.text(f"^{EDIT.pattern}$")
     inner = select(
         f"{columns}, {truth} AS ground_truth, "

@@ -22,21 +22,21 @@ from afterword_consumers.export.selection import (
     select,
 )
 from afterword_consumers.query import QuestionError
+from afterword_consumers.query.fields import COLUMNS, MAPS, Type
 from afterword_consumers.query.parameters import Parameters
+from afterword_consumers.query.times import rfc3339_sql
 from afterword_schemas import StoreError
 
 MAX_CSV_PATHS: Final = 16_000
 """Columns of paths in a CSV; spreadsheets take 16,384 columns in all."""
 
-_COLUMNS: Final = (
-    *("project", "trace_id", "session_id", "span_id", "source"),
-    *("user_id", "organisation", "prompt", "environment", "value", "weight"),
+_COLUMNS: Final = tuple(
+    name for name, kind in COLUMNS.items() if kind not in {Type.UUID, Type.TIME}
 )
-_TIMES: Final = ("created_at", "updated_at", "ingested_at")
-_MAPS: Final = ("numbers", "booleans", "strings")
-_TIME: Final = "concat(replaceOne(toString({}), ' ', 'T'), 'Z')"
+_TIMES: Final = tuple(name for name, kind in COLUMNS.items() if kind == Type.TIME)
+_MAPS: Final = tuple(MAPS.values())
 
-_CSV_SQL: Final = ", ".join(["feedback_id", *_COLUMNS, *map(_TIME.format, _TIMES), *_MAPS])
+_CSV_SQL: Final = ", ".join(["feedback_id", *_COLUMNS, *map(rfc3339_sql, _TIMES), *_MAPS])
 # As text: in Parquet a UUID would be 16 bytes.
 _PARQUET_SQL: Final = ", ".join(
     ["toString(feedback_id) AS feedback_id", *_COLUMNS, *_TIMES, *_MAPS]

@@ -72,6 +72,11 @@ def to_clickhouse(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")
 
 
+def rfc3339_sql(column: str) -> str:
+    """Return the expression that writes a column of times in RFC 3339, in UTC."""
+    return f"concat(replaceOne(toString({column}), ' ', 'T'), 'Z')"
+
+
 def _read(text: str, now: datetime, zone: tzinfo) -> datetime:
     if duration := _DURATION.fullmatch(text):
         return now - timedelta(seconds=int(duration[1]) * _SECONDS[duration[2]])
