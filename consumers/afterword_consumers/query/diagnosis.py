@@ -10,7 +10,7 @@ from afterword_consumers.query.catalogue import fields_of
 from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.database import Database
 from afterword_consumers.query.parameters import Parameters
-from afterword_consumers.query.question import Question
+from afterword_consumers.query.question import COUNT, Question
 from afterword_consumers.query.storage import Storage
 from afterword_consumers.query.suggestions import find_near_paths
 
@@ -28,7 +28,8 @@ def explain_nothing(
     notice, near = find_unknown_path(question, database, storage, settings)
     if notice:
         return notice, near
-    return "No feedback has what is measured and passes the filters within the period.", []
+    has = "" if question.measure == COUNT else "has what is measured and "
+    return f"No feedback {has}passes the filters within the period.", []
 
 
 def find_unknown_path(
