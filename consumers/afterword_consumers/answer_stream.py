@@ -18,7 +18,7 @@ _PIECE_BYTES: Final = 1 << 18
 _LONGEST_ERROR_BYTES: Final = 1 << 16
 
 
-class Answer(Protocol):
+class StreamedResponse(Protocol):
     """What is needed of a response of urllib3."""
 
     @property
@@ -32,19 +32,19 @@ class Answer(Protocol):
         """Let go of the connection."""
 
 
-def read_answer(answer: Answer) -> Iterator[bytes]:
-    """Yield the body; the answer is closed in the end, also where the reader stops early.
+def read_answer(response: StreamedResponse) -> Iterator[bytes]:
+    """Yield the body; the response is closed in the end, also where the reader stops early.
 
     Raises:
         StoreError: The server said that it failed on the way; what was yielded is a part.
         HTTPError: The connection broke.
     """
-    tag = answer.headers.get("X-ClickHouse-Exception-Tag", "")
-    pieces = answer.stream(_PIECE_BYTES)
+    tag = response.headers.get("X-ClickHouse-Exception-Tag", "")
+    pieces = response.stream(_PIECE_BYTES)
     try:
         yield from _until_mark(pieces, f"__exception__\r\n{tag}\r\n".encode()) if tag else pieces
     finally:
-        answer.close()
+        response.close()
 
 
 def _until_mark(pieces: Iterator[bytes], mark: bytes) -> Iterator[bytes]:

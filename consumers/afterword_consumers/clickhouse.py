@@ -20,7 +20,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 from urllib3.exceptions import HTTPError
 
-from afterword_consumers.answer_stream import Answer, read_answer
+from afterword_consumers.answer_stream import StreamedResponse, read_answer
 from afterword_consumers.query.database import Table
 from afterword_schemas import BatchRefusedError, StoreError
 
@@ -140,7 +140,7 @@ class ClickHouse:
                 settings=_STREAMED | dict(settings),
                 fmt=form,
             )
-            yield from read_answer(cast("Answer", response))
+            yield from read_answer(cast("StreamedResponse", response))
 
     def insert_lines(
         self,

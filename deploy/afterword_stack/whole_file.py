@@ -30,13 +30,13 @@ def open_whole(file: str) -> Iterator[BinaryIO]:
         return
     path = Path(file).resolve()  # a link stays one
     if path.exists() and not path.is_file():  # a pipe or a device
-        with _open(file, path, "wb") as target:
+        with _open(file, path) as target:
             yield target
         return
     # Of another process that writes the same file at the same time, the last to end wins.
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with _open(file, part, "wb") as target:
+        with _open(file, part) as target:
             yield target
         part.replace(path)
     except OSError as error:
@@ -45,8 +45,8 @@ def open_whole(file: str) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
-def _open(file: str, path: Path, mode: str) -> BinaryIO:
+def _open(file: str, path: Path) -> BinaryIO:
     try:
-        return path.open(mode)  # type: ignore[return-value]  # binary, by both modes
+        return path.open("wb")
     except OSError as error:
         raise SetupError(f"{file} cannot be written: {error.strerror}.") from None

@@ -27,7 +27,7 @@ class Cut:
         self.body, self.ends, self.breaks, self.closed = body, ends, breaks, False
 
     def stream(self, amt: int) -> Iterator[bytes]:
-        """See `Answer`."""
+        """See `StreamedResponse`."""
         assert amt > 0
         begin = 0
         for end in [*sorted(self.ends), len(self.body)]:
@@ -37,7 +37,7 @@ class Cut:
             raise IncompleteRead(len(self.body), 1)
 
     def close(self) -> None:
-        """See `Answer`."""
+        """See `StreamedResponse`."""
         self.closed = True
 
 

@@ -152,9 +152,9 @@ def _pair(candidate: _Candidate, choice: _Choice) -> dict[str, object] | Skipped
     rejected = _rejected(candidate, choice)
     if isinstance(rejected, Skipped):
         return rejected
-    prompt = _text(candidate, candidate.prompt, candidate.trace_prompts)
-    if not isinstance(prompt, _Text):
-        return Skipped.AMBIGUOUS_PROMPT if prompt else Skipped.NO_PROMPT
+    prompt = _prompt(candidate)
+    if isinstance(prompt, Skipped):
+        return prompt
     if rejected.text == choice.text:
         return Skipped.SAME
     return {
@@ -172,20 +172,25 @@ def _pair(candidate: _Candidate, choice: _Choice) -> dict[str, object] | Skipped
     }
 
 
+def _prompt(candidate: _Candidate) -> _Text | Skipped:
+    own, in_trace = candidate.prompt, candidate.trace_prompts
+    missing = Skipped.AMBIGUOUS_PROMPT if in_trace[0] > 1 else Skipped.NO_PROMPT
+    return _text(candidate, own, in_trace) or missing
+
+
 def _rejected(candidate: _Candidate, choice: _Choice) -> _Text | Skipped:
     if choice.original is not None and choice.original.strip():
         return _Text(choice.original, candidate.feedback_id)
     if choice.among_others:  # a part of the answer, or a version on the way: nobody says which
         return Skipped.SEVERAL_EDITS
-    found = _text(candidate, candidate.answer, candidate.trace_answers)
-    if isinstance(found, _Text):
-        return found
-    return Skipped.AMBIGUOUS_REJECTED if found else Skipped.NO_REJECTED
+    own, in_trace = candidate.answer, candidate.trace_answers
+    missing = Skipped.AMBIGUOUS_REJECTED if in_trace[0] > 1 else Skipped.NO_REJECTED
+    return _text(candidate, own, in_trace) or missing
 
 
-def _text(candidate: _Candidate, own: str | None, in_trace: tuple[int, str, str]) -> _Text | int:
-    """Return a text of the feedback itself, else of its trace; else how many the trace has."""
+def _text(candidate: _Candidate, own: str | None, in_trace: tuple[int, str, str]) -> _Text | None:
+    """Return a text of the feedback itself, else the only one of its trace."""
     if own is not None and own.strip():
         return _Text(own, candidate.feedback_id)
     texts, text, feedback_id = in_trace
-    return _Text(text, feedback_id) if texts == 1 else texts
+    return _Text(text, feedback_id) if texts == 1 else None
