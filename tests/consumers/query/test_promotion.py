@@ -1,5 +1,6 @@
 """Promoted paths: columns of their own, and the same answers as before."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -93,8 +94,10 @@ def test_the_builder_reads_the_columns(mixed: Engine) -> None:
 def test_what_was_stored_before_is_filled(mixed: Engine) -> None:
     """The backfill ends, and then every part has the column."""
     (name,) = promote(mixed, "metadata.model")
+    deadline_s = time.monotonic() + 60
     while (found := read_backfill(mixed)).parts_to_do:
         assert found.failure == ""
+        assert time.monotonic() < deadline_s
     ((parts,),) = mixed.select(
         "SELECT countIf(column = '" + name + "') = uniqExact(name) FROM system.parts_columns "
         "WHERE database = currentDatabase() AND table = 'feedback' AND active"
