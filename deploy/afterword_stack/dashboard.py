@@ -26,11 +26,11 @@ from afterword.gateway import (
 )
 from afterword_consumers.api import Api, ApiError, ApiOptions, ErrorCode, create_api
 from afterword_consumers.clickhouse import ClickHouse
-from afterword_consumers.freshness import FreshnessBook
 from afterword_schemas import AfterwordError, SetupError
 from afterword_stack.console import notice
 from afterword_stack.dashboard_openapi import dashboard_openapi
 from afterword_stack.database import missing_migrations
+from afterword_stack.freshness import open_freshness_book
 from afterword_stack.serving import serve
 from afterword_stack.settings import Settings
 
@@ -62,29 +62,16 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
     check_reach(
         settings.dashboard_host, keys_configured=keys.configured, part=_PART, scope=Scope.READ
     )
-    budget = settings.dashboard_budget
-    clickhouse = ClickHouse(replace(settings.clickhouse, timeout_s=int(budget.time_s) + _ANSWER_S))
-    freshness = FreshnessBook(
-        settings.kafka_bootstrap_servers,
-        topic=settings.kafka_topic,
-        group=settings.kafka_group,
-        settings=settings.kafka,
+    clickhouse, freshness = _connection(settings), open_freshness_book(settings)
+    api = Api(
+        clickhouse, admit=partial(_admit, keys), freshness=freshness, options=_options(settings)
     )
     metrics = RequestMetrics(_PART)
-    api = Api(
-        clickhouse,
-        admit=partial(_admit, keys),
-        freshness=freshness,
-        options=ApiOptions(
-            budget=budget,
-            running=settings.dashboard_running_queries,
-            waiting=settings.dashboard_waiting_queries,
-        ),
-    )
-    operations = operation_routes(Readiness(partial(_look, settings)), metrics, dashboard_openapi)
+    readiness = Readiness(partial(_look, settings))
+    app = create_api(api, operation_routes(readiness, metrics, dashboard_openapi))
     try:
         yield GatewayServer(
-            Edge(create_api(api, operations), metrics),
+            Edge(app, metrics),
             ServerOptions(
                 host=settings.dashboard_host,
                 port=settings.dashboard_port,
@@ -95,6 +82,19 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
     finally:
         freshness.close()
         clickhouse.close()
+
+
+def _connection(settings: Settings) -> ClickHouse:
+    timeout_s = int(settings.dashboard_query_time_s) + _ANSWER_S
+    return ClickHouse(replace(settings.clickhouse, timeout_s=timeout_s))
+
+
+def _options(settings: Settings) -> ApiOptions:
+    return ApiOptions(
+        budget=settings.dashboard_budget,
+        running=settings.dashboard_running_queries,
+        waiting=settings.dashboard_waiting_queries,
+    )
 
 
 def _admit(keys: KeyFile, request: Request) -> str | None:
