@@ -136,19 +136,19 @@ class Settings(BaseSettings):
     """Port that it listens on; 0 for any that is free. `afterword up` chooses one and keeps it."""
 
     dashboard_query_time_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
-    """What the queries of one request may take together,"""
+    """Seconds that the queries of one request may take together; beyond, the answer is 422."""
 
     dashboard_query_read_rows: PositiveInt = 1_000_000_000
-    """how many rows each may read,"""
+    """Rows that each query may read; beyond, the answer is 422."""
 
     dashboard_query_memory_bytes: PositiveInt = 4 * 1024 * _MEBIBYTE
-    """and how much memory it may take."""
+    """Bytes of memory that each query may use in ClickHouse; beyond, the answer is 422."""
 
     dashboard_running_queries: Annotated[int, Field(ge=1, le=100)] = 4
-    """How many requests ask ClickHouse at the same time."""
+    """Requests that ask ClickHouse at the same time."""
 
     dashboard_waiting_queries: Annotated[int, Field(ge=0, le=10_000)] = 16
-    """How many more may wait for that; the others are told to come again."""
+    """Requests more that may wait for that; the others are answered 503 and come again."""
 
     @field_validator("kafka", mode="before")
     @classmethod
