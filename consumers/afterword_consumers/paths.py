@@ -8,8 +8,8 @@ measured reads the feedback itself, each once and in its latest state.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
 
 from afterword_consumers.query import Budget, Cell, Database, suggest
 from afterword_consumers.query.catalogue import MAP_OF
@@ -18,6 +18,9 @@ from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.suggestions import find_near_paths
 from afterword_consumers.query.times import rfc3339_sql
 from afterword_schemas.event import RESERVED_METADATA
+
+
+_MEASURED: Final = ("events", "share_percent", "distinct")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,13 @@ class KnownPath:
     events: int | None = None
     share_percent: float | None = None
     distinct: int | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return it by name, without what was not measured; a share that there is none of is None."""
+        found = asdict(self)
+        if self.events is None:
+            return {name: found[name] for name in found if name not in _MEASURED}
+        return found
 
 
 def find_paths(

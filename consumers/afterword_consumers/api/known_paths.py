@@ -3,8 +3,7 @@
 GET /api/paths?prefix=feedback.&measured=true
 """
 
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,13 +11,11 @@ from starlette.routing import Route
 
 from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.service import api_of
-from afterword_consumers.paths import KnownPath, find_paths
+from afterword_consumers.paths import find_paths
 
 _ONE: Final = ("prefix", "measured", "limit")
 USUAL_LIMIT: Final = 1_000
 MAX_LIMIT: Final = 10_000
-
-_MEASURED: Final = ("events", "share_percent", "distinct")
 
 
 async def paths(request: Request) -> Response:
@@ -39,13 +36,8 @@ async def paths(request: Request) -> Response:
             budget=database.budget,
         ),
     )
-    listed = [_path(one, measured=measured) for one in found[:limit]]
+    listed = [one.fields() for one in found[:limit]]
     return json_answer({"paths": listed, "more": len(found) > limit})
 
 
 ROUTES: Final = [Route("/api/paths", paths, methods=["GET"])]
-
-
-def _path(one: KnownPath, *, measured: bool) -> dict[str, Any]:
-    found = asdict(one)
-    return found if measured else {k: v for k, v in found.items() if k not in _MEASURED}

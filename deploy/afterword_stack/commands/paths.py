@@ -4,19 +4,16 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from afterword_consumers.paths import KnownPath, find_paths, suggest_paths
+from afterword_consumers.paths import find_paths, suggest_paths
 from afterword_consumers.query import Budget
 from afterword_stack.commands.ask import Format
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.database import open_database
 from afterword_stack.settings import load_settings
-
-_MEASURED: Final = ("events", "share_percent", "distinct")
 
 
 def paths(
@@ -56,18 +53,17 @@ def paths(
         )
         if not found:
             suggestions = suggest_paths(clickhouse, prefix, project=project)
-    _write([_row(each, measured=measured) for each in found], suggestions, form)
+    _write([each.fields() for each in found], suggestions, form)
     if not found:
-        hint = f"; did you mean {', '.join(suggestions)}?" if suggestions else ""
-        seen = "no such path was seen" if prefix or project else "no feedback was stored yet"
-        notice(f"{seen}{hint}")
+        _say_nothing_found(suggestions, asked=bool(prefix or project))
     elif len(found) == limit:
         notice(f"only the first {limit:,} are shown; see --limit, or give a prefix")
 
 
-def _row(known: KnownPath, *, measured: bool) -> dict[str, object]:
-    row = asdict(known)
-    return row if measured else {name: row[name] for name in row if name not in _MEASURED}
+def _say_nothing_found(suggestions: Sequence[str], *, asked: bool) -> None:
+    hint = f"; did you mean {', '.join(suggestions)}?" if suggestions else ""
+    seen = "no such path was seen" if asked else "no feedback was stored yet"
+    notice(f"{seen}{hint}")
 
 
 def _write(rows: Sequence[dict[str, object]], suggestions: Sequence[str], form: Format) -> None:
