@@ -19,7 +19,6 @@ from afterword_consumers.query.suggestions import find_near_paths
 from afterword_consumers.query.times import rfc3339_sql
 from afterword_schemas.event import RESERVED_METADATA
 
-
 _MEASURED: Final = ("events", "share_percent", "distinct")
 
 
