@@ -11,6 +11,7 @@ import typer
 from afterword_consumers.paths import find_paths, suggest_paths
 from afterword_consumers.query import Budget
 from afterword_stack.commands.ask import Format
+from afterword_stack.commands.options import Project
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.database import open_database
 from afterword_stack.settings import load_settings
@@ -18,9 +19,7 @@ from afterword_stack.settings import load_settings
 
 def paths(
     prefix: Annotated[str, typer.Argument(help="Only paths that begin so, case as written.")] = "",
-    project: Annotated[
-        str | None, typer.Option("--project", "-p", help="Only this project.")
-    ] = None,
+    project: Project = None,
     measured: Annotated[
         bool,
         typer.Option(
