@@ -16,7 +16,7 @@ from afterword_consumers.export.selection import (
 )
 from afterword_consumers.query import QuestionError
 from afterword_consumers.query.conditions import of_project
-from afterword_consumers.query.fields import resolve
+from afterword_consumers.query.fields import MAPS, resolve
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.traces import GROUND_TRUTH
 
@@ -96,15 +96,23 @@ ORDER BY e.project, toUInt128(e.feedback_id)"""
 def _chosen(columns: str, selection: Selection, parameters: Parameters, now: datetime) -> str:
     """Return the query for the feedback selected that holds a ground truth or an edit."""
     truth = resolve(GROUND_TRUTH).as_text(parameters)
-    edit = parameters.text(f"^{EDIT.pattern}$")
     inner = select(
-        f"{columns}, {truth} AS ground_truth, "
-        f"mapFilter((path, leaf) -> match(path, {edit}), strings) AS edits",
+        f"{columns}, {truth} AS ground_truth, {_edits(parameters)} AS edits",
         selection,
         parameters,
         now=now,
     )
     return f"SELECT *\nFROM (\n{inner}\n)\nWHERE ground_truth IS NOT NULL OR notEmpty(edits)"
+
+
+def _edits(parameters: Parameters) -> str:
+    """Return the texts of edits by path, numbers and booleans as `as_text` writes them."""
+    pattern = parameters.text(f"^{EDIT.pattern}$")
+    found = [
+        f"mapFilter((path, leaf) -> match(path, {pattern}), {column})" for column in MAPS.values()
+    ]
+    texts = [f"mapApply((path, leaf) -> (path, toString(leaf)), {edits})" for edits in found]
+    return f"mapConcat({', '.join(texts)})"
 
 
 def _present(text: str) -> str:

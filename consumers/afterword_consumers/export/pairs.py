@@ -155,7 +155,7 @@ def _pair(candidate: _Candidate, choice: _Choice) -> dict[str, object] | Skipped
     prompt = _prompt(candidate)
     if isinstance(prompt, Skipped):
         return prompt
-    if rejected.text == choice.text:
+    if rejected.text.rstrip() == choice.text.rstrip():
         return Skipped.SAME
     return {
         "prompt": prompt.text,

@@ -104,6 +104,15 @@ ASKED = {"input": "Capital?"}
         ),
         (
             [
+                {
+                    "feedback": {"edits": [{"value": "Oslo", "original": "Oslo \n"}]},
+                    "metadata": ASKED,
+                }
+            ],
+            Skipped.SAME,
+        ),
+        (
+            [
                 {"feedback": {"edits": [{"value": "Oslo", "original": "Rome"}]}},
                 {"value": 1, "metadata": {"input": "one"}},
                 {"value": 1, "metadata": {"input": "two"}},
@@ -171,6 +180,33 @@ def test_several_edits_need_their_originals(say: Say, pair: Pair) -> None:
         ("edit", "Bodø", "Bergen"),
     ]
     assert said == "3 pairs of 4; 1 stood among several edits without an original"
+
+
+@pytest.mark.parametrize(
+    ("value", "original", "expected"),
+    [
+        ("42", 41, ("42", "41")),
+        (42, "41", ("42", "41")),
+        (True, False, ("true", "false")),
+        (0.1, 1e300, ("0.1", "1e300")),
+    ],
+)
+def test_numbers_and_booleans_of_an_edit_count_as_their_text(
+    say: Say, pair: Pair, value: object, original: object, expected: tuple[str, str]
+) -> None:
+    """The answer of the whole is not taken in place of an original that is a number."""
+    edits = {"edits": [{"value": value, "original": original}]}
+    say({"feedback": edits, "metadata": {**ASKED, "output": "The whole answer"}})
+    found, said = pair()
+    assert [(each["chosen"], each["rejected"]) for each in found] == [expected]
+    assert said == "1 pair of 1"
+
+
+def test_an_edit_to_a_number_is_one_of_several(say: Say, pair: Pair) -> None:
+    """Two edits without originals are two parts, whatever their types."""
+    edits = {"edits": [{"value": "part"}, {"value": 7}]}
+    say({"feedback": edits, "metadata": {**ASKED, "output": "The whole answer"}})
+    assert pair() == ([], "0 pairs of 2; 2 stood among several edits without an original")
 
 
 def test_edits_past_the_tenth_are_in_order(say: Say, pair: Pair) -> None:
