@@ -102,9 +102,11 @@ def judge(lags: Sequence[PartitionLag], asked_at: datetime) -> Freshness:
 
 
 def _complete_until(at: PartitionLag, asked_at: datetime) -> datetime | None:
-    if at.committed is None:
-        return asked_at if at.begin == at.end else None
-    if at.committed == at.end:
+    if at.end == 0 and not at.committed:
+        return asked_at
+    # An offset by itself proves nothing, as anyone may set it, nor does an emptied log: only what a
+    # worker said, which is only of this topic.
+    if at.committed == at.end and at.caught_up is not None:
         return asked_at
     # Beyond the end too: the log was cut, and has grown by messages that nobody has read.
     return None if at.caught_up is None else min(at.caught_up, asked_at)
@@ -118,7 +120,9 @@ def _why(lags: Sequence[PartitionLag], waiting: int) -> str:
             "The topic ends before the place that the workers have reached: messages were lost "
             "in Kafka, or the topic was made anew."
         )
-    if any(at.committed is not None and at.committed < at.begin for at in lags):
+    if any((at.committed or 0) < at.begin for at in lags):
         return "Kafka has deleted messages before a worker read them."
+    if not waiting:
+        return "No worker has confirmed yet that it read up to the end."
     noun = "message waits" if waiting == 1 else "messages wait"
     return f"The worker is behind, or stopped: {waiting:,} {noun}."

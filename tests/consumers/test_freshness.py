@@ -179,10 +179,20 @@ def test_the_answer_never_says_too_much() -> None:
 @pytest.mark.parametrize(
     ("lags", "expected"),
     [
-        ([PartitionLag(0, 8, 0, 8), PartitionLag(1, None, 0, 0)], Freshness(NOW, 0)),
+        ([PartitionLag(0, 8, 0, 8, ago(9)), PartitionLag(1, None, 0, 0)], Freshness(NOW, 0)),
+        ([PartitionLag(0, 0, 0, 0), PartitionLag(1, None, 0, 0)], Freshness(NOW, 0)),
+        (
+            [PartitionLag(0, 5, 0, 5), PartitionLag(1, 8, 0, 8, ago(9))],
+            Freshness(None, 0, "No worker has confirmed yet that it read up to the end."),
+        ),
+        ([PartitionLag(0, None, 8, 8)], Freshness(None, 0, "No worker has read this topic yet.")),
+        (
+            [PartitionLag(0, None, 8, 8), PartitionLag(1, 8, 0, 8, ago(9))],
+            Freshness(None, 0, "Kafka has deleted messages before a worker read them."),
+        ),
         ([PartitionLag(0, 8, 8, 8, ago(3600))], Freshness(NOW, 0)),
         (
-            [PartitionLag(0, 8, 0, 8), PartitionLag(1, 5, 0, 9, ago(2))],
+            [PartitionLag(0, 8, 0, 8, ago(9)), PartitionLag(1, 5, 0, 9, ago(2))],
             Freshness(ago(2), 4),
         ),
         (
@@ -330,6 +340,27 @@ def test_a_group_that_is_behind_says_what_its_worker_could_prove(followed: Topic
 
 
 @pytest.mark.services
+def test_offsets_that_a_person_sets_to_the_end_prove_nothing(followed: Topic) -> None:
+    """As `kafka-consumer-groups.sh --reset-offsets --to-latest` does: nobody has read these."""
+    for _ in range(5):
+        followed.publish(0)
+    followed.commit_raw({0: 5}, None)
+    note = "No worker has confirmed yet that it read up to the end."
+    assert followed.book.read() == Freshness(None, 0, note)
+
+
+@pytest.mark.services
+def test_a_log_that_kafka_has_emptied_proves_nothing(followed: Topic) -> None:
+    """Nothing waits, as nobody can read it any more; but it was published, and is not stored."""
+    for _ in range(5):
+        followed.publish(0)
+    admin = AdminClient({"bootstrap.servers": followed.servers})
+    place = TopicPartition(followed.name, 0, 5)
+    admin.delete_records([place])[place].result()
+    assert followed.book.read() == Freshness(None, 0, "No worker has read this topic yet.")
+
+
+@pytest.mark.services
 def test_an_open_transaction_hides_nothing(followed: Topic) -> None:
     """What others publish behind it is published, though no worker can read it yet."""
     producer = Producer(
@@ -429,7 +460,7 @@ def test_it_notices_that_kafka_comes_and_goes() -> None:
 def test_many_threads_may_ask_at_once(followed: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
     """They share answers, and none gets one that was asked for before it came."""
     followed.publish(0)
-    followed.commit({0: 1})
+    followed.commit({0: 1}, ago(3600))
     asked: list[float] = []
     real = followed.book._read
 
