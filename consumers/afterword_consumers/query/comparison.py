@@ -30,11 +30,12 @@ from afterword_consumers.query.measures import (
     squared_error,
     weighted_sums,
 )
+from afterword_consumers.query.welch import difference, welch
 
 FIRST: Final = 1
-"""What `side` is for the first of the two: Welch's function subtracts its samples of 1 from those of 0."""
+"""What `side` is for the first of the two."""
 
-SECOND: Final = 0
+SECOND: Final = 2
 
 _MIN_EXPECTED: Final = 5
 
@@ -91,20 +92,24 @@ def comparing_recipe(series: SeriesType, names: tuple[str, str]) -> Recipe:
 
 
 def _means(names: tuple[str, str]) -> Recipe:
-    aggregates = (
-        *_counts(),
-        Aggregate("avg_first", "avgIf", f"measure, side = {FIRST}"),
-        Aggregate("avg_second", "avgIf", f"measure, side = {SECOND}"),
-        Aggregate("welch", "welchTTest", "measure, side", "(0.95)"),
+    sides = (("first", FIRST), ("second", SECOND))
+    aggregates = _counts() + tuple(
+        Aggregate(f"{name}_{side}", function, f"measure, side = {number}")
+        for side, number in sides
+        for name, function in (("avg", "avgIf"), ("deviation", "stddevSampStableIf"))
+    )
+    low, high, p = welch(
+        ("n_first", "avg_first", "deviation_first"),
+        ("n_second", "avg_second", "deviation_second"),
     )
     columns = (
         *_sizes(names),
         measured("avg_first", Kind.NUMBER, "avg_first", f"avg {names[0]}"),
         measured("avg_second", Kind.NUMBER, "avg_second", f"avg {names[1]}"),
-        measured("difference", Kind.NUMBER, "avg_second - avg_first"),
-        measured("difference_low", Kind.INTERVAL, "tupleElement(welch, 3)", "low"),
-        measured("difference_high", Kind.INTERVAL, "tupleElement(welch, 4)", "high"),
-        measured("p_value", Kind.PROBABILITY, "tupleElement(welch, 2)", "p"),
+        measured("difference", Kind.NUMBER, difference("avg_first", "avg_second")),
+        measured("difference_low", Kind.INTERVAL, low, "low"),
+        measured("difference_high", Kind.INTERVAL, high, "high"),
+        measured("p_value", Kind.PROBABILITY, p, "p"),
         small("least(n_first, n_second)"),
     )
     return Recipe(aggregates, columns)
@@ -140,16 +145,28 @@ def _weighted_means(names: tuple[str, str]) -> Recipe:
         *weighted_sums("_second", f"side = {SECOND}"),
     )
     first, second = "wx_first / nullIf(w_first, 0)", "wx_second / nullIf(w_second, 0)"
-    difference = f"({second} - {first})"
-    error = f"sqrt({squared_error('_first')} + {squared_error('_second')})"
+    apart = difference(first, second)
+    error = f"(sqrt({squared_error('_first')} + {squared_error('_second')}) AS error)"
+    told = f"(counted_first > 1 AND counted_second > 1 AND {error} > 0 AS is_told)"
+    low = f"if({told}, difference - {Z_95} * error, NULL)"
     columns = (
         *_sizes(names),
         measured("weighted_avg_first", Kind.NUMBER, first, f"weighted avg {names[0]}"),
         measured("weighted_avg_second", Kind.NUMBER, second, f"weighted avg {names[1]}"),
-        measured("difference", Kind.NUMBER, difference),
-        measured("difference_low", Kind.INTERVAL, f"{difference} - {Z_95} * {error}", "low"),
-        measured("difference_high", Kind.INTERVAL, f"{difference} + {Z_95} * {error}", "high"),
-        measured("p_value", Kind.PROBABILITY, f"erfc(abs({difference}) / {error} / sqrt(2))", "p"),
+        measured("difference", Kind.NUMBER, apart),
+        measured("difference_low", Kind.INTERVAL, low, "low"),
+        measured(
+            "difference_high",
+            Kind.INTERVAL,
+            f"if(is_told, difference + {Z_95} * error, NULL)",
+            "high",
+        ),
+        measured(
+            "p_value",
+            Kind.PROBABILITY,
+            "if(is_told, erfc(abs(difference) / error / sqrt(2)), NULL)",
+            "p",
+        ),
         small("least(counted_first, counted_second)"),
     )
     return Recipe(aggregates, columns)

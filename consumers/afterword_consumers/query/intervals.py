@@ -30,7 +30,13 @@ def student(mean: str, standard_error: str, n: str) -> tuple[str, str]:
 
 def t_quantile(freedom: str) -> str:
     """Return the SQL of the 97.5 % quantile of Student's t, for 1 or more degrees of freedom."""
+    few = f"[12.706205, 4.302653, 3.182446, 2.776445][{freedom}]"
+    return f"if({freedom} > 4, {expanded_t_quantile(freedom)}, {few})"
+
+
+def expanded_t_quantile(freedom: str) -> str:
+    """Return the SQL of the expansion alone; below 5 degrees of freedom it is not right."""
     expansion = f"{Z_95}"
     for power, term in enumerate((2.372271, 2.822499, 2.555850, 1.589534), start=1):
         expansion += f" + {term} / pow({freedom}, {power})"
-    return f"if({freedom} > 4, {expansion}, [12.706205, 4.302653, 3.182446, 2.776445][{freedom}])"
+    return expansion

@@ -211,7 +211,9 @@ def squared_error(suffix: str = "") -> str:
         f"{name}{suffix}" for name in ("counted", "w", "wx", "ww", "wwx", "wwxx")
     )
     mean = f"{wx} / {w}"
-    squares = f"greatest({wwxx} - 2 * {mean} * {wwx} + pow({mean}, 2) * {ww}, 0)"
+    # Where all values agree, the difference of the sums is what rounding has left of them.
+    squares = f"({wwxx} - 2 * {mean} * {wwx} + pow({mean}, 2) * {ww} AS squares{suffix})"
+    squares = f"if({squares} > 1e-12 * {wwxx}, squares{suffix}, 0)"
     return f"{n} / ({n} - 1) * {squares} / pow({w}, 2)"
 
 

@@ -86,6 +86,71 @@ def test_welchs_test(
     assert low == pytest.approx(high)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([19.99] * 40, [19.99] * 40),
+        ([3.3] * 100, [3.3] * 77),
+        ([0.0] * 40, [0.0] * 40),
+        ([5.0] * 40, [7.0] * 40),
+        ([1e200, 2e200], [1e200, 3e200]),
+        ([1.7e308] * 3, [-1.7e308] * 3),
+        ([1.0], [2.0, 3.0]),
+    ],
+)
+def test_without_spread_there_is_no_test(
+    store: Store, row: Row, ask: Ask, first: list[float], second: list[float]
+) -> None:
+    """What all agree on, one value, and what overflows: no interval and no p-value, and no error."""
+    values = [("v1", value) for value in first] + [("v2", value) for value in second]
+    store([row(n, prompt=p, feedback={"x": value}) for n, (p, value) in enumerate(values)])
+    (found,) = ask("feedback.x", compare="prompt=v1,v2")
+    assert (found["difference_low"], found["difference_high"], found["p_value"]) == (None,) * 3
+    if first[0] == second[0]:
+        assert found["difference"] in {0, None} or len(first) == 2
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e7, 1e9, 1e12])
+def test_large_numbers_that_lie_close_are_told_apart(
+    store: Store, row: Row, ask: Ask, offset: float
+) -> None:
+    """Times in seconds or milliseconds have the p-value that their differences have."""
+    first = [offset + number % 8 for number in range(100)]
+    second = [offset + (number % 8) + 0.75 for number in range(100)]
+    values = [("v1", value) for value in first] + [("v2", value) for value in second]
+    store([row(n, prompt=p, feedback={"x": value}) for n, (p, value) in enumerate(values)])
+    (found,) = ask("feedback.x", compare="prompt=v1,v2")
+    error = math.sqrt(2 * statistics.variance([number % 8 for number in range(100)]) / 100)
+    assert found["difference"] == pytest.approx(0.75, abs=2e-3)
+    assert found["p_value"] == pytest.approx(_p_value(0.75 / error, 198), rel=0.02)
+
+
+def test_much_feedback_has_the_normal_test(store: Store, row: Row, ask: Ask) -> None:
+    """Beyond 200 degrees of freedom, too, the p-value is that of Student's t."""
+    values = [(f"v{1 + n % 2}", n % 13 + 0.2 * (n % 2)) for n in range(1500)]
+    store([row(n, prompt=p, feedback={"x": value}) for n, (p, value) in enumerate(values)])
+    (found,) = ask("feedback.x", compare="prompt=v1,v2")
+    sides = [[value for p, value in values if p == name] for name in ("v1", "v2")]
+    variances = [statistics.variance(side) / len(side) for side in sides]
+    t = (statistics.mean(sides[1]) - statistics.mean(sides[0])) / math.sqrt(sum(variances))
+    freedom = sum(variances) ** 2 / sum(v**2 / 749 for v in variances)
+    assert found["p_value"] == pytest.approx(_p_value(t, freedom), rel=1e-4)
+
+
+def test_weighted_means_without_spread(store: Store, row: Row, ask: Ask) -> None:
+    """Certainty never comes of rounding, nor of a single vote."""
+    votes = [("v1", 3, 0.1)] * 40 + [("v2", 3, 0.7)] * 40
+    store([row(n, prompt=p, value=v, weight=w) for n, (p, v, w) in enumerate(votes)])
+    (found,) = ask("weighted", compare="prompt=v1,v2")
+    assert (found["difference"], found["difference_low"], found["p_value"]) == (0, None, None)
+    store(
+        [row(1, prompt="v1", value=3, weight=0.1), *(row(n, prompt="v2", value=n) for n in (2, 3))]
+    )
+    (found,) = ask("weighted", compare="prompt=v1,v2")
+    assert found["difference"] == pytest.approx(-0.5)
+    assert (found["difference_low"], found["p_value"]) == (None, None)
+
+
 def _p_value(t: float, freedom: float) -> float:
     """Return the two-sided p-value of Student's t, by Simpson's rule over its density."""
     steps, width = 2000, abs(t) / 2000
