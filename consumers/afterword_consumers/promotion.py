@@ -158,7 +158,7 @@ def _type(kept_in: str, path: str, tables: Tables) -> str:
 def _name(kept_in: str, path: str) -> str:
     """Return a name that a person recognises, and that no other path has."""
     readable = re.sub(r"[^A-Za-z0-9]+", "_", path)[:48].strip("_")
-    return f"promoted_{kept_in}_{readable}_{sha256(path.encode()).hexdigest()[:8]}"
+    return f"promoted_{kept_in}_{readable}_{sha256(path.encode()).hexdigest()[:16]}"
 
 
 def _alter(tables: Tables, change: str, cluster: str | None) -> None:
