@@ -129,6 +129,13 @@ def test_csv_names_groups_and_buckets_as_they_were_asked_for() -> None:
     ]
 
 
+def test_a_carriage_return_is_quoted_in_csv() -> None:
+    """Alone it ends a line for spreadsheets."""
+    assert as_csv(answered(series((MODEL, N), ("a\rb", 3)))) == (
+        'type,metadata.model,n\nnumber,"a\rb",3'
+    )
+
+
 def test_a_comparison_reads_as_one_line() -> None:
     """Points have their sign and unit, a p-value three places, a mark stands only where it is due."""
     points = Column("difference", Kind.POINTS, "difference")

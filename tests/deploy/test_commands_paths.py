@@ -95,6 +95,15 @@ def test_csv_has_a_header(list_paths: "Afterword") -> None:
     ]
 
 
+def test_an_example_with_a_carriage_return_is_one_field(
+    list_paths: "Afterword", store_events: Callable[..., None]
+) -> None:
+    """Unquoted it would end a line for spreadsheets."""
+    store_events(event(5, feedback={"note": "one\rtwo"}))
+    ran = list_paths("feedback.note", "-f", "csv")
+    assert ran.out.endswith(',"one\rtwo"\n')
+
+
 def test_a_cut_list_says_so(list_paths: "Afterword") -> None:
     """On stderr, with what to do."""
     ran = list_paths("--limit", "2")

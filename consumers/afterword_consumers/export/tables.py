@@ -7,12 +7,11 @@ feedback selected has get none. Parquet keeps the typed maps of the table `feedb
 that read it can, so that a path is a number here and text there as it was sent.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
+from afterword_consumers.csv_text import csv_line
 from afterword_consumers.export.pieces import Piece, Row, read_rows
 from afterword_consumers.export.selection import (
     ORDER,
@@ -72,7 +71,7 @@ def export_csv(
     parameters = Parameters()
     sql = f"{select(_CSV_SQL, selection, parameters, now=now)}\n{ORDER}"
     table = _Table(paths)
-    yield Piece(table.line(["feedback_id", *_COLUMNS, *_TIMES, *paths]), 0)
+    yield Piece(csv_line(["feedback_id", *_COLUMNS, *_TIMES, *paths]).encode(), 0)
     yield from read_rows(
         database.stream(sql, parameters.values, SETTINGS, "JSONCompactEachRow"), table.row
     )
@@ -98,16 +97,6 @@ class _Table:
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._at = {path: position for position, path in enumerate(paths)}
-        self._text = io.StringIO()
-        self._writer = csv.writer(self._text, lineterminator="\n")
-
-    def line(self, cells: Iterable[object]) -> bytes:
-        """Write one line."""
-        self._writer.writerow(cells)
-        written = self._text.getvalue().encode()
-        self._text.seek(0)
-        self._text.truncate()
-        return written
 
     def row(self, row: Row) -> bytes:
         """Write a row whose last three cells are the maps."""
@@ -120,7 +109,7 @@ class _Table:
             raise StoreError(
                 "a path was seen for the first time while this was written: write it again"
             ) from None
-        return self.line([*row[: -len(_MAPS)], *leaves])
+        return csv_line([*row[: -len(_MAPS)], *leaves]).encode()
 
 
 def _cell(leaf: object) -> object:

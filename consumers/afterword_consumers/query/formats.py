@@ -6,11 +6,10 @@
 Both hold every cell as it was computed; tables for people are the command line's business.
 """
 
-import csv
-import io
 import json
 from typing import Any
 
+from afterword_consumers.csv_text import csv_line
 from afterword_consumers.query.answers import Answer
 from afterword_consumers.query.columns import Column, Kind, tell_apart
 from afterword_consumers.query.database import Cell
@@ -49,12 +48,11 @@ def as_csv(answer: Answer) -> str:
 
     Numbers are called as in the SQL; groups and buckets as they were asked for.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    lines = []
     for series in answer.series:
-        writer.writerow(["type", *map(_csv_name, tell_apart(series.columns))])
-        writer.writerows([series.type, *map(_csv_cell, row)] for row in series.rows)
-    return text.getvalue().rstrip("\n")
+        lines.append(csv_line(["type", *map(_csv_name, tell_apart(series.columns))]))
+        lines += [csv_line([series.type, *map(_csv_cell, row)]) for row in series.rows]
+    return "".join(lines).rstrip("\n")
 
 
 def freshness_fields(freshness: Freshness) -> dict[str, str | int | None]:

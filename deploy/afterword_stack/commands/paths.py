@@ -1,13 +1,12 @@
 """The command that lists what can be asked about: paths."""
 
-import csv
 import json
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from afterword_consumers.csv_text import csv_line
 from afterword_consumers.paths import find_paths, suggest_paths
 from afterword_consumers.query import Budget
 from afterword_stack.commands.ask import Format
@@ -71,9 +70,8 @@ def _write(rows: Sequence[dict[str, object]], suggestions: Sequence[str], form: 
             document = {"paths": rows, "suggestions": suggestions}
             out(json.dumps(document, ensure_ascii=False, indent=2))
         case Format.CSV if rows:
-            writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+            lines = [csv_line(rows[0]), *(csv_line(row.values()) for row in rows)]
+            out("".join(lines).rstrip("\n"))
         case Format.TABLE:
             print_table([_cells(row) for row in rows])
 

@@ -58,6 +58,19 @@ def test_a_csv_has_columns_then_paths(say: Say, stored: ClickHouse, now: datetim
     assert float(third["feedback.score"]) == 1e300
 
 
+def test_a_carriage_return_tears_no_line(say: Say, stored: ClickHouse, now: datetime) -> None:
+    """A comment with any end of a line is one field, for readers that take each for an end too."""
+    say({"feedback": {"comment": "one\rtwo", "name\r": "a\r\nb\n"}})
+    pieces = export_csv(Selection(), stored, now=now)
+    text = b"".join(piece.data for piece in pieces).decode()
+    ((first, second),) = [
+        (row["feedback.comment"], row["feedback.name\n"])
+        for row in csv.DictReader(io.StringIO(text, newline=None))
+    ]
+    assert (first, second) == ("one\ntwo", "a\nb\n")
+    assert read_csv(stored, now)[0]["feedback.comment"] == "one\rtwo"
+
+
 def test_paths_of_other_feedback_get_no_column(say: Say, stored: ClickHouse, now: datetime) -> None:
     """A narrow selection makes a narrow table; an empty one a header."""
     say({"feedback": {"a": 1}}, {"feedback": {"b": 1}}, {"feedback": {"c": 1}, "project": "bank"})
