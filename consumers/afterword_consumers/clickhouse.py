@@ -9,10 +9,10 @@ read and refused; nothing of the client library's crosses this module.
 
 import logging
 import re
+import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Final, cast
 
 import clickhouse_connect
@@ -25,6 +25,8 @@ from afterword_consumers.query.database import Table
 from afterword_schemas import BatchRefusedError, StoreError
 
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
+
+_CONNECT_S: Final = 10
 
 _STREAMED: Final = {
     "wait_end_of_query": 0,
@@ -84,6 +86,8 @@ class ClickHouse:
 
     def __init__(self, address: ClickHouseAddress) -> None:
         self.address = address
+        self._opening = threading.Lock()
+        self._opened: Client | None = None
 
     def command(self, sql: str) -> None:
         """Run a statement that answers nothing."""
@@ -162,25 +166,41 @@ class ClickHouse:
 
     def close(self) -> None:
         """Close the connections, if any were opened."""
-        client = self.__dict__.pop("_client", None)
+        with self._opening:
+            client, self._opened = self._opened, None
         if client is not None:
             client.close()
 
-    @cached_property
+    @property
     def _client(self) -> Client:
-        address = self.address
-        return clickhouse_connect.get_client(
-            host=address.host,
-            port=address.port,
-            database=address.database,
-            username=address.user,
-            password=address.password,
-            secure=address.secure,
-            send_receive_timeout=address.timeout_s,
-            autogenerate_session_id=False,
-            query_retries=0,
-            compress=False,
-        )
+        if self._opened is not None:
+            return self._opened
+        # Not under the lock, or of threads that ask what hangs each would wait for those before it.
+        client = _connect(self.address)
+        with self._opening:
+            if self._opened is None:
+                self._opened = client
+                return client
+            kept = self._opened
+        client.close()
+        return kept
+
+
+def _connect(address: ClickHouseAddress) -> Client:
+    """Return a client that has asked the server who it is."""
+    return clickhouse_connect.get_client(
+        host=address.host,
+        port=address.port,
+        database=address.database,
+        username=address.user,
+        password=address.password,
+        secure=address.secure,
+        connect_timeout=min(_CONNECT_S, address.timeout_s),
+        send_receive_timeout=address.timeout_s,
+        autogenerate_session_id=False,
+        query_retries=0,
+        compress=False,
+    )
 
 
 @contextmanager

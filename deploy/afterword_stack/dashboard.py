@@ -35,8 +35,12 @@ from afterword_stack.serving import serve
 from afterword_stack.settings import Settings
 
 _PART = "dashboard"
-_ANSWER_S = 5
-"""What a query may take beyond its time: ClickHouse looks at the clock between two blocks."""
+_ANSWER_S = 2
+"""What a query may take beyond its time: ClickHouse looks at the clock between two blocks. It is less
+than `ApiOptions.silent_s`, which leaves time to end the query."""
+
+_LOOK_S = 2
+"""What ClickHouse may take for each statement of a look."""
 
 
 def serve_dashboard(settings: Settings) -> None:
@@ -128,7 +132,7 @@ def _refuse(status: int, code: str, detail: str) -> Response:
 
 def _look(settings: Settings) -> None:
     """Look whether ClickHouse answers and has all tables; raises if not."""
-    if missing_migrations(settings.clickhouse):
+    if missing_migrations(replace(settings.clickhouse, timeout_s=_LOOK_S)):
         raise SetupError("The tables are missing or old.", "Run `afterword migrate`.")
 
 

@@ -194,6 +194,20 @@ def test_it_outlives_the_parts_behind_it(settings: Settings) -> None:
         assert dashboard.get("/readyz")[0] == 503
 
 
+def test_a_clickhouse_that_hangs_is_told_in_time(settings: Settings) -> None:
+    """It takes connections and never says a word: 503 for questions and for whoever looks."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        hung = settings.model_copy(update={"clickhouse_url": url, "dashboard_query_time_s": 1.0})
+        with serving(hung) as dashboard:
+            began_s = time.monotonic()
+            assert dashboard.get("/readyz")[0] == 503
+            assert time.monotonic() - began_s < 5
+            status, told = dashboard.get("/api/paths")
+            assert (status, told["error"]["code"]) == (503, "unavailable")
+            assert time.monotonic() - began_s < 13
+
+
 def test_what_is_no_request_is_told_in_the_same_shape(dashboard: Dashboard) -> None:
     """Also where the server answers before the app does."""
     address = urlsplit(dashboard.address)

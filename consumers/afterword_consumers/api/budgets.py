@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from uuid import uuid4
 
 from afterword_consumers.api.errors import ErrorCode
-from afterword_consumers.api.failures import out_of_time, translate
+from afterword_consumers.api.failures import away, out_of_time, translate
 from afterword_consumers.query import Budget, Parameter, Table
 from afterword_schemas import StoreError
 
@@ -79,14 +79,21 @@ class BudgetedDatabase:
             if self._stopped.is_set():  # it was ended, as it should be
                 raise out_of_time(self.budget) from error
             told = translate(error, self.budget)
-            if told.code == ErrorCode.TIME_BUDGET:
-                self.stop()  # where the connection gave up, ClickHouse may not have
+            # Where the connection gave up, ClickHouse may not have; one that hangs cannot be told.
+            if told.code == ErrorCode.TIME_BUDGET and not self.stop():
+                told = away()
             raise told from error
 
-    def stop(self) -> None:
-        """End the statement that runs, if one does, and begin none any more."""
+    def stop(self) -> bool:
+        """End the statement that runs, if one does, and begin none any more.
+
+        Returns:
+            Whether ClickHouse answers.
+        """
         self._stopped.set()
         try:
             self._connection.query(_KILL, {"tag": self._tag}, {})
         except StoreError as error:
             _log.warning("a query that nobody waits for could not be ended: %s", error)
+            return False
+        return True

@@ -48,20 +48,26 @@ def translate(error: StoreError, budget: Budget) -> ApiError:
         )
     if code in _BUSY:
         return busy("ClickHouse has too much to do.")
-    if code is None or code in _NO_ENTRY:
-        away = "does not answer" if code is None else "does not let Afterword in"
-        return ApiError(
-            503,
-            ErrorCode.UNAVAILABLE,
-            f"ClickHouse {away}.",
-            "Ask again soon; the operator sees why in the log and with `afterword doctor`.",
-            _RETRY,
-        )
+    if code is None:
+        return away()
+    if code in _NO_ENTRY:
+        return away("does not let Afterword in")
     return ApiError(
         500,
         ErrorCode.INTERNAL_ERROR,
         f"ClickHouse refused the query (code {code}).",
         "Please report it to the operator, whose log says why.",
+    )
+
+
+def away(how: str = "does not answer") -> ApiError:
+    """Return the answer where ClickHouse cannot be asked."""
+    return ApiError(
+        503,
+        ErrorCode.UNAVAILABLE,
+        f"ClickHouse {how}.",
+        "Ask again soon; the operator sees why in the log and with `afterword doctor`.",
+        _RETRY,
     )
 
 

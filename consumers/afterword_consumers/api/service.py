@@ -44,12 +44,14 @@ class ApiOptions:
     Attributes:
         budget: Of one request.
         running: How many requests ask ClickHouse at the same time.
-        waiting: How many more may wait for that.
+        waiting: How many more may wait for that, each for the time of the budget.
+        silent_s: How long beyond the time of the budget ClickHouse may be silent.
     """
 
     budget: Budget = field(default_factory=lambda: Budget(time_s=10))
     running: int = 4
     waiting: int = 16
+    silent_s: float = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,13 @@ class Api:
         self.options = options = options or ApiOptions()
         self.freshness = Recently(freshness.read, kept_s=_KAFKA_KEPT_S)
         self._connection, self._admit = connection, admit
-        self._places = Places(running=options.running, waiting=options.waiting)
+        time_s = options.budget.time_s
+        self._places = Places(
+            running=options.running,
+            waiting=options.waiting,
+            wait_s=time_s,
+            run_s=time_s + options.silent_s,
+        )
 
     def read(self, request: Request, *, one: Sequence[str], many: Sequence[str] = ()) -> Asked:
         """Return what a request asks; `project` is a parameter of every route.

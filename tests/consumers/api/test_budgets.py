@@ -1,16 +1,21 @@
 """What a request may cost, and that neither the API nor ClickHouse is the worse for one too costly."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
 
-from afterword_consumers.api import ApiError, ApiOptions
+from afterword_consumers.api import Api, ApiError, ApiOptions, create_api
 from afterword_consumers.api.budgets import BudgetedDatabase
-from afterword_consumers.query import Budget, Table
+from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
+from afterword_consumers.query import Budget, Freshness, Table
+from afterword_schemas import StoreError
 
 if TYPE_CHECKING:
     from tests.consumers.api.conftest import Serve, Served
@@ -145,6 +150,80 @@ def test_a_request_that_was_stopped_begins_nothing() -> None:
     with pytest.raises(ApiError):
         database.query("", {}, {})
     assert connection.times_s == [0]  # of the statement that ends
+
+
+class Silent:
+    """A connection on which a statement's answer does not come, and perhaps no other one."""
+
+    def __init__(self, *, ends: bool) -> None:
+        self._ends = ends
+
+    def query(self, sql: str, _: Mapping[str, Any], __: Mapping[str, Any]) -> Table:
+        """See `Connection`."""
+        if self._ends and sql.startswith("KILL"):
+            return Table((), ())
+        raise StoreError("HTTPConnectionPool(host='h', port=8123): Read timed out.")
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"), [(True, (422, "time_budget")), (False, (503, "unavailable"))]
+)
+def test_a_silent_clickhouse_is_away_unless_it_can_end_the_query(
+    *, ends: bool, expected: tuple[int, str]
+) -> None:
+    """It looks at the clock between two blocks, which may be long; one that hangs ends nothing."""
+    database = BudgetedDatabase(Silent(ends=ends), Budget())
+    with pytest.raises(ApiError) as caught:
+        database.query("SELECT 1", {}, {})
+    assert (caught.value.status, caught.value.code) == expected
+
+
+class Unknown:
+    """A Kafka that does not answer."""
+
+    def read(self) -> Freshness:
+        """See `FreshnessReader`."""
+        return Freshness(None, None)
+
+
+@pytest.fixture
+def hanging() -> Iterator[ClickHouse]:
+    """One that takes connections, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        clickhouse = ClickHouse(ClickHouseAddress(port=server.getsockname()[1], timeout_s=3))
+        yield clickhouse
+        clickhouse.close()
+
+
+def test_a_clickhouse_that_hangs_holds_nobody_up(hanging: ClickHouse) -> None:
+    """Each is answered in its time, also who has to wait while all places are taken."""
+    budget = Budget(time_s=0.5)
+    options = ApiOptions(budget=budget, silent_s=0.5, running=2, waiting=2)
+    app = create_api(Api(hanging, admit=lambda _: None, freshness=Unknown(), options=options))
+
+    async def ask() -> list[tuple[int, str]]:
+        transport = ASGITransport(app=app)
+        async with AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            found = await asyncio.gather(*(http.get("/api/traces") for _ in range(5)))
+        return [(one.status_code, one.json()["error"]["code"]) for one in found]
+
+    began_s = time.monotonic()
+    answers = asyncio.run(ask())
+    assert time.monotonic() - began_s < 2.5
+    assert sorted(answers) == [(503, "busy")] * 3 + [(503, "unavailable")] * 2
+
+
+def test_connecting_holds_no_other_database_up(hanging: ClickHouse, api: "Served") -> None:
+    """Not even while the first connection of one is being made."""
+    address = replace(api.clickhouse.address, timeout_s=20)
+    with ThreadPoolExecutor(1) as threads:
+        stuck = threads.submit(hanging.query, "SELECT 1")
+        other = ClickHouse(address)
+        assert other.query("SELECT 1").rows == ((1,),)
+        other.close()
+        assert not stuck.done()
+        with pytest.raises(StoreError, match="timed out"):
+            stuck.result()
 
 
 def test_a_client_that_goes_away_frees_its_place(endless: Callable[..., "Served"]) -> None:

@@ -10,11 +10,18 @@ from afterword_consumers.api import ApiError
 from afterword_consumers.api.places import Places
 
 
-def run(test: Callable[[Places], Awaitable[None]], *, running: int, waiting: int) -> None:
+def run(
+    test: Callable[[Places], Awaitable[None]],
+    *,
+    running: int,
+    waiting: int,
+    wait_s: float = 10,
+    run_s: float = 10,
+) -> None:
     """Run a test in an event loop with places of its own."""
 
     async def main() -> None:
-        places = Places(running=running, waiting=waiting)
+        places = Places(running=running, waiting=waiting, wait_s=wait_s, run_s=run_s)
         async with asyncio.timeout(10):
             await test(places)
         places.close()
@@ -129,3 +136,37 @@ def test_who_leaves_while_running_is_stopped_until_it_ends() -> None:
 
     run(test, running=1, waiting=0)
     assert len(stops) == 2
+
+
+def test_a_job_that_does_not_end_is_not_waited_for() -> None:
+    """It is stopped, and keeps its place until then."""
+    go, stopped = threading.Event(), threading.Event()
+
+    async def test(places: Places) -> None:
+        with pytest.raises(ApiError) as caught:
+            await places.run(lambda: go.wait(15), stop=stopped.set)
+        assert (caught.value.status, caught.value.code) == (503, "unavailable")
+        with pytest.raises(ApiError, match="Too many queries"):
+            await places.run(nothing, stop=nothing)
+        await asyncio.to_thread(stopped.wait, 10)
+        go.set()
+
+    run(test, running=1, waiting=0, run_s=0.05)
+    assert stopped.is_set()
+
+
+def test_a_place_is_not_waited_for_without_end() -> None:
+    """Who gets none in time is told so, and its job never begins."""
+    go, begun = threading.Event(), []
+
+    async def test(places: Places) -> None:
+        first = asyncio.create_task(places.run(lambda: go.wait(15), stop=nothing))
+        await asyncio.sleep(0)
+        with pytest.raises(ApiError) as caught:
+            await places.run(lambda: begun.append(1), stop=nothing)
+        assert (caught.value.status, caught.value.code) == (503, "busy")
+        go.set()
+        assert await first
+
+    run(test, running=1, waiting=1, wait_s=0.05)
+    assert begun == []
