@@ -21,6 +21,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from afterword_schemas import StoreError
+
 _LINE_EVERY_S: Final = 2.0
 _MISSING: Final = "–"
 _LONG: Final = 1e15
@@ -29,8 +31,37 @@ _WRITTEN_NUMBER: Final = re.compile(r".* (%|pp)|(< )?[01]\.[0-9]{3}|[-0-9.,e+]+ 
 
 
 def out(text: str = "") -> None:
-    """Print a result."""
-    sys.stdout.write(f"{text}\n")
+    """Print a result.
+
+    Raises:
+        StoreError: Stdout does not take it.
+    """
+    with writing_to_stdout():
+        sys.stdout.write(f"{text}\n")
+
+
+@contextmanager
+def writing_to_stdout() -> Iterator[None]:
+    """Let what stdout does not take be an error of ours; that its reader has left stays as it is.
+
+    Raises:
+        StoreError: It was not written to its end, as on a full disk.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        _give_up_stdout()
+        raise
+    except OSError as error:
+        _give_up_stdout()
+        raise StoreError(f"stdout could not be written: {error.strerror}") from error
+
+
+def _give_up_stdout() -> None:
+    """Let go of what is still buffered, or Python fails at it once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def notice(text: str) -> None:

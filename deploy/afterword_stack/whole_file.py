@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from afterword_schemas import SetupError, StoreError
+from afterword_stack.console import writing_to_stdout
 
 
 @contextmanager
@@ -25,24 +26,32 @@ def open_whole(file: str) -> Iterator[BinaryIO]:
         StoreError: It could not be written to its end.
     """
     if file == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with writing_to_stdout():
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
         return
     path = Path(file).resolve()  # a link stays one
     if path.exists() and not path.is_file():  # a pipe or a device
-        with _open(file, path) as target:
+        with _written(file), _open(file, path) as target:
             yield target
         return
     # Of another process that writes the same file at the same time, the last to end wins.
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with _open(file, part) as target:
-            yield target
-        part.replace(path)
-    except OSError as error:
-        raise StoreError(f"{file} could not be written: {error.strerror}") from error
+        with _written(file):
+            with _open(file, part) as target:
+                yield target
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _written(file: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{file} could not be written: {error.strerror}") from error
 
 
 def _open(file: str, path: Path) -> BinaryIO:

@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -119,6 +120,61 @@ def test_progress_that_fails_is_not_done(capsys: pytest.CaptureFixture[str]) -> 
     with pytest.raises(KeyError), progress("publishing"):
         raise KeyError
     assert capsys.readouterr().err == ""
+
+
+PRINT = """
+import sys
+from afterword_stack.commands import run
+from afterword_stack.commands.app import app
+from afterword_stack.console import out
+from afterword_stack.whole_file import open_whole
+
+@app.command()
+def lines(count: int) -> None:
+    for _ in range(count):
+        out("x" * 1000)
+
+@app.command()
+def data(count: int) -> None:
+    with open_whole("-") as file:
+        file.write(b"x" * 1000 * count)
+
+sys.exit(run(sys.argv[1:]))
+"""
+BUFFERED = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
+@pytest.mark.parametrize("command", ["lines", "data"])
+@pytest.mark.parametrize("count", ["1", "1000"])
+def test_a_full_disk_behind_stdout_is_an_error_of_ours(command: str, count: str) -> None:
+    """Said once, with status 1, whether it shows while printing or at the end."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", PRINT, command, count],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=BUFFERED,
+            check=False,
+        )
+    said = "afterword: stdout could not be written: No space left on device\n"
+    assert (done.returncode, done.stderr.decode()) == (1, said)
+
+
+@pytest.mark.parametrize("command", ["lines", "data"])
+@pytest.mark.parametrize("count", ["1", "1000"])
+def test_a_reader_that_has_left_is_told_nothing(command: str, count: str) -> None:
+    """As in `afterword paths | true`: status 1 and not a word."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT, command, count],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        env=BUFFERED,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_progress_is_a_bar_on_a_terminal() -> None:

@@ -67,6 +67,32 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "real.csv").read_bytes() == b"new"
 
 
+def test_a_device_that_is_full_is_an_error_of_ours() -> None:
+    """Whether it shows while it is written or when it is closed."""
+    for size in (1, 100_000):
+        with (
+            pytest.raises(StoreError, match="/dev/full could not be written: No space"),
+            open_whole("/dev/full") as file,
+        ):
+            file.write(b"x" * size)
+
+
+def test_a_pipe_whose_reader_leaves_is_an_error_of_ours(tmp_path: Path) -> None:
+    """More than a pipe holds cannot be written then."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: pipe.open("rb").close())
+    reader.start()
+
+    def write() -> None:
+        with open_whole(str(pipe)) as file:
+            reader.join()
+            file.write(b"x" * 1_000_000)
+
+    with pytest.raises(StoreError, match="could not be written: Broken pipe"):
+        write()
+
+
 def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     """And not replaced by a file."""
     pipe, read = tmp_path / "pipe", list[bytes]()

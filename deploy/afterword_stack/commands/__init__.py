@@ -4,11 +4,12 @@ Results go to stdout, notices and progress to stderr. Exit status: 0 done, 1 fai
 change something.
 """
 
+import sys
 from collections.abc import Sequence
 
 from afterword_schemas import AfterwordError, SetupError
 from afterword_stack.commands.app import app
-from afterword_stack.console import notice
+from afterword_stack.console import notice, writing_to_stdout
 
 __all__ = ["run"]
 
@@ -16,10 +17,20 @@ __all__ = ["run"]
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status."""
     try:
-        app(arguments, prog_name="afterword")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
+        status = _run(arguments)
+        with writing_to_stdout():
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader has what it wanted, as `head` does
+        return 1
     except AfterwordError as error:
         notice(f"afterword: {error}")
         return 2 if isinstance(error, SetupError) else 1
+    return status
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        app(arguments, prog_name="afterword")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
     return 0

@@ -3,7 +3,6 @@
 import json
 import logging
 import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -233,6 +232,4 @@ def schema(
 
     Example: `afterword schema json > feedback.schema.json`.
     """
-    made = _MAKERS[document]()
-    json.dump(made, sys.stdout, indent=2, ensure_ascii=False)
-    out()
+    out(json.dumps(_MAKERS[document](), indent=2, ensure_ascii=False))
