@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProtocolError
 
 from afterword_schemas import StoreError
 
@@ -36,13 +36,15 @@ def read_answer(response: StreamedResponse) -> Iterator[bytes]:
     """Yield the body; the response is closed in the end, also where the reader stops early.
 
     Raises:
-        StoreError: The server said that it failed on the way; what was yielded is a part.
-        HTTPError: The connection broke.
+        StoreError: The server failed on the way, or went away; what was yielded is a part.
+        HTTPError: It did not answer in time.
     """
     tag = response.headers.get("X-ClickHouse-Exception-Tag", "")
     pieces = response.stream(_PIECE_BYTES)
     try:
         yield from _until_mark(pieces, f"__exception__\r\n{tag}\r\n".encode()) if tag else pieces
+    except ProtocolError as error:
+        raise StoreError("ClickHouse broke off in the middle of its answer") from error
     finally:
         response.close()
 

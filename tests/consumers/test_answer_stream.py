@@ -134,6 +134,6 @@ def test_a_server_that_stops_half_way_is_an_error(tmp_path: Path) -> None:
         pieces = one.stream("SELECT repeat('x', 1000) FROM system.numbers", {}, {}, "CSV")
         assert next(pieces).startswith(b'"xxx')
         node.kill()
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreError, match="ClickHouse broke off in the middle"):
             deque(pieces)
         one.close()
