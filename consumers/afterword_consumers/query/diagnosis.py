@@ -4,15 +4,21 @@ A group by a misspelt path is one group of all, and a filter that something is n
 passes everything: so it is looked at whether anything was found or not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from afterword_consumers.query.catalogue import fields_of
 from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.database import Database
+from afterword_consumers.query.fields import MAPS, Type
+from afterword_consumers.query.filters import Operator, parse_filter
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.question import COUNT, Question
 from afterword_consumers.query.storage import Storage
 from afterword_consumers.query.suggestions import find_near_paths
+
+_HOLDS: Final = {"numbers": "numbers", "booleans": "true and false", "strings": "texts"}
+_IS: Final = {Type.NUMBER: "a number", Type.BOOLEAN: "a boolean", Type.TEXT: "text"}
 
 
 def explain_nothing(
@@ -28,6 +34,8 @@ def explain_nothing(
     notice, near = find_unknown_path(question, database, storage, settings)
     if notice:
         return notice, near
+    for mismatch in _mismatches(question, storage):
+        return mismatch, []
     has = "" if question.measure == COUNT else "has what is measured and "
     return f"No feedback {has}passes the filters within the period.", []
 
@@ -51,6 +59,18 @@ def find_unknown_path(
         return "", []
     near = find_near_paths(unknown[0], database, question.project, settings)
     return f"No feedback has the path {unknown[0]}.", near
+
+
+def _mismatches(question: Question, storage: Storage) -> Iterator[str]:
+    """Yield a sentence for each filter that compares a path with what it never holds."""
+    for what in map(parse_filter, question.where):
+        held = storage.maps.get(what.field.name, frozenset())
+        if not held or not what.values or what.operator == Operator.CONTAINS:
+            continue
+        if held.isdisjoint(MAPS[value.type] for value in what.values):
+            value, holds = what.values[0], " and ".join(_HOLDS[kept_in] for kept_in in sorted(held))
+            hint = "" if value.type == Type.TEXT else " In quotes it would be text."
+            yield f"{what.field.name} holds {holds}; {value.text!r} is {_IS[value.type]}.{hint}"
 
 
 def _knows_any_path(

@@ -133,6 +133,16 @@ def test_approximate_answers_say_so(store: Store, row: Row, analytics: Database)
             (),
         ),
         (
+            Question("feedback.score", where=("feedback.score > high",)),
+            "feedback.score holds numbers; 'high' is text.",
+            (),
+        ),
+        (
+            Question("feedback.score", where=("metadata.model = 5",)),
+            "metadata.model holds texts; '5' is a number. In quotes it would be text.",
+            (),
+        ),
+        (
             Question("feedback.score", project="globex"),
             "No feedback of project globex is stored yet; see `afterword status`.",
             (),
@@ -148,8 +158,12 @@ def test_nothing_found_says_why(
     suggestions: tuple[str, ...],
 ) -> None:
     """No empty table: the answer names the path that is unknown and what may have been meant."""
-    for path in ("feedback.score", "metadata.model", "feedback.edits.0.value"):
-        run(f"INSERT INTO feedback_paths VALUES ('acme', '{path}', 'number', now(), now(), '1')")
+    for path, kind in (
+        ("feedback.score", "number"),
+        ("metadata.model", "string"),
+        ("feedback.edits.0.value", "number"),
+    ):
+        run(f"INSERT INTO feedback_paths VALUES ('acme', '{path}', '{kind}', now(), now(), '1')")
     found = answer(question, analytics, _NOW)
     assert (found.series, found.notice, found.suggestions) == ((), notice, suggestions)
 
