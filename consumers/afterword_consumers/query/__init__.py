@@ -1,10 +1,10 @@
 """Ask ClickHouse about feedback: percentiles, shares and counts of any path, grouped by any other.
 
-    from afterword_consumers.query import Question, answer, build, to_sql
+    from afterword_consumers.query import Question, answer, to_sql
 
     question = Question("feedback.score", project="acme", group_by=("metadata.model",), since="7d")
     found = answer(question, database, now)
-    print(to_sql(build(question, now)[0]))
+    print(to_sql(found.statements[0]))
 
 What users write never becomes SQL: column names come from a closed list, all else is a parameter.
 Filters and groups see each feedback once, in its latest state, and never what was taken back.
