@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 from uuid import uuid4
 
-from afterword_consumers.api.errors import ErrorCode
-from afterword_consumers.api.failures import away, out_of_time, translate
+from afterword_consumers.api.failures import away, out_of_time, timed_out
 from afterword_consumers.query import Budget, Parameter, Table
 from afterword_schemas import StoreError
 
@@ -65,7 +64,8 @@ class BudgetedDatabase:
         """Run a statement as `Database` says.
 
         Raises:
-            ApiError: It goes beyond the budget, or ClickHouse or its tables are not there.
+            ApiError: The time is over, or ClickHouse hangs.
+            StoreError: As for the connection; `translate` says what it means.
         """
         if self._end_s is None:  # waiting for a place costs nothing
             self._end_s = self._clock() + self.budget.time_s
@@ -78,11 +78,10 @@ class BudgetedDatabase:
         except StoreError as error:
             if self._stopped.is_set():  # it was ended, as it should be
                 raise out_of_time(self.budget) from error
-            told = translate(error, self.budget)
+            if not timed_out(error):
+                raise
             # Where the connection gave up, ClickHouse may not have; one that hangs cannot be told.
-            if told.code == ErrorCode.TIME_BUDGET and not self.stop():
-                told = away()
-            raise told from error
+            raise (out_of_time(self.budget) if self.stop() else away()) from error
 
     def stop(self) -> bool:
         """End the statement that runs, if one does, and begin none any more.

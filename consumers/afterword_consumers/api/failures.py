@@ -35,7 +35,7 @@ def translate(error: StoreError, budget: Budget) -> ApiError:
     code = error.store_code
     if code in _MEMORY and "(total)" in str(error):  # the server's memory, not this query's
         code = _TOO_MANY_QUERIES
-    if over := _over_budget(code, budget, timed_out="Read timed out" in str(error)):
+    if over := _over_budget(code, budget):
         return over
     _log.warning("ClickHouse: %s", error)
     if code in _TABLES:
@@ -58,6 +58,11 @@ def translate(error: StoreError, budget: Budget) -> ApiError:
         f"ClickHouse refused the query (code {code}).",
         "Please report it to the operator, whose log says why.",
     )
+
+
+def timed_out(error: StoreError) -> bool:
+    """Whether the connection gave up waiting: for a long query, or for a ClickHouse that hangs."""
+    return "Read timed out" in str(error)
 
 
 def away(how: str = "does not answer") -> ApiError:
@@ -85,8 +90,8 @@ def out_of_time(budget: Budget) -> ApiError:
     )
 
 
-def _over_budget(code: int | None, budget: Budget, *, timed_out: bool) -> ApiError | None:
-    if code in _TIME or timed_out:
+def _over_budget(code: int | None, budget: Budget) -> ApiError | None:
+    if code in _TIME:
         return out_of_time(budget)
     if code in _ROWS:
         return _over(

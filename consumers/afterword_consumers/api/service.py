@@ -18,9 +18,11 @@ from starlette.requests import Request
 from afterword_consumers.api.arguments import Arguments
 from afterword_consumers.api.budgets import BudgetedDatabase, Connection
 from afterword_consumers.api.errors import ApiError, ErrorCode, of_question
+from afterword_consumers.api.failures import translate
 from afterword_consumers.api.places import Places
 from afterword_consumers.api.recently import Recently
 from afterword_consumers.query import Budget, Freshness, QuestionError
+from afterword_schemas import StoreError
 
 _PROJECT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KAFKA_KEPT_S: Final = 1.0
@@ -119,6 +121,8 @@ class Api:
             return await _while_connected(request, asking)
         except QuestionError as error:
             raise of_question(error) from error
+        except StoreError as error:
+            raise translate(error, self.options.budget) from error
 
     def close(self) -> None:
         """End the threads."""

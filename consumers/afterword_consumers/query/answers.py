@@ -10,6 +10,7 @@ A measure that holds several types gives one series for each. An answer without 
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from afterword_consumers.query.catalogue import read_storage
 from afterword_consumers.query.columns import Column
@@ -19,6 +20,9 @@ from afterword_consumers.query.freshness import Freshness
 from afterword_consumers.query.measures import MIN_COMPARABLE, SeriesType
 from afterword_consumers.query.question import Question
 from afterword_consumers.query.statements import Budget, Statement, build
+from afterword_schemas import StoreError
+
+_UNKNOWN_IDENTIFIER: Final = 47  # of ClickHouse's codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,22 @@ def answer(
         freshness: As it was before this call, or it would tell of more than was read.
     """
     budget = budget or Budget()
+    try:
+        return _answer(question, database, now, budget, freshness)
+    except StoreError as error:
+        if error.store_code != _UNKNOWN_IDENTIFIER:
+            raise
+        # A column that was demoted since it was looked up, or else it is missing the second time too.
+        return _answer(question, database, now, budget, freshness)
+
+
+def _answer(
+    question: Question,
+    database: Database,
+    now: datetime,
+    budget: Budget,
+    freshness: Freshness | None,
+) -> Answer:
     storage = read_storage(question, database, budget.settings())
     statements = tuple(build(question, now, budget, storage))
     found = [_run(statement, question, database) for statement in statements]

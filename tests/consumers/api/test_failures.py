@@ -59,11 +59,3 @@ def test_a_server_that_does_not_answer_is_away() -> None:
     error = translate(caught.value, Budget())
     assert (error.status, error.code) == (503, "unavailable")
     assert error.detail == "ClickHouse does not answer."
-
-
-def test_a_query_that_outlasts_the_connection_is_out_of_time() -> None:
-    """ClickHouse looks at the clock between two blocks, and the client does not wait for ever."""
-    timed_out = StoreError(
-        "HTTPConnectionPool(host='h', port=8123): Read timed out. (read timeout=15)"
-    )
-    assert translate(timed_out, Budget(time_s=10)).code == "time_budget"
