@@ -51,8 +51,8 @@ def export(afterword: "Afterword", store_events: Store) -> "Afterword":
 
 
 def test_the_format_is_that_of_the_name(export: "Afterword", own_folders: Path) -> None:
-    """Or of --format, or JSONL; all the same feedback, and nothing on stdout."""
-    for name in ("all.jsonl", "all.csv", "all.parquet", "all"):
+    """Or of --format; JSONL where it has no ending; all the same feedback, and nothing on stdout."""
+    for name in ("all.jsonl", "all.csv", "all.parquet", "all", "all.NDJSON"):
         ran = export(name)
         assert (ran.status, ran.out) == (0, "")
     lines = (own_folders / "all.jsonl").read_bytes()
@@ -61,7 +61,8 @@ def test_the_format_is_that_of_the_name(export: "Afterword", own_folders: Path) 
         True,
         False,
     ]
-    assert (own_folders / "all").read_bytes() == lines
+    for name in ("all", "all.NDJSON"):
+        assert (own_folders / name).read_bytes() == lines
     rows = list(csv.DictReader(io.StringIO((own_folders / "all.csv").read_text(), newline="")))
     assert [row["feedback.rating"] for row in rows] == ["true", "true", "false"]
     assert pyarrow.parquet.read_table(own_folders / "all.parquet").num_rows == 3
@@ -74,7 +75,7 @@ def test_a_dash_is_stdout_and_progress_is_not_on_it(export: "Afterword") -> None
     ran = export("-", "--format", "csv", "--project", "bank")
     (row,) = csv.DictReader(io.StringIO(ran.out))
     assert row["project"] == "bank"
-    assert ran.err.startswith("exporting: 1 done\ncomplete until 20")
+    assert ran.err.startswith("exported: 1 done\ncomplete until 20")
 
 
 def test_filters_and_period_are_those_of_a_query(export: "Afterword") -> None:
@@ -85,14 +86,19 @@ def test_filters_and_period_are_those_of_a_query(export: "Afterword") -> None:
     assert [json.loads(line)["project"] for line in ran.out.splitlines()] == ["bank"]
 
 
-def test_an_export_of_nothing_is_an_empty_file_that_says_why(
-    export: "Afterword", own_folders: Path
+@pytest.mark.parametrize("file", ["none.jsonl", "none.csv", "none.parquet", "-"])
+def test_an_export_of_nothing_writes_nothing_and_says_why(
+    export: "Afterword", own_folders: Path, file: str
 ) -> None:
-    """With the path that was meant; status 0, for that is what was asked for."""
-    ran = export("none.jsonl", "-w", "feedback.ratign = true")
-    assert ran.status == 0
-    assert "No feedback has the path feedback.ratign. Did you mean feedback.rating" in ran.err
-    assert (own_folders / "none.jsonl").read_bytes() == b""
+    """With the path that was meant; status 1, and what was there before stays."""
+    (own_folders / file).write_text("old")
+    ran = export(file, "-w", "feedback.ratign = true")
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err == (
+        "afterword: nothing was written. No feedback has the path feedback.ratign. "
+        "Did you mean feedback.rating?\n"
+    )
+    assert [path.read_text() for path in own_folders.iterdir()] == ["old"]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +108,7 @@ def test_an_export_of_nothing_is_an_empty_file_that_says_why(
         (["out.csv", "--since", "soon"], "'soon' is no moment in time."),
         (["out.csv", "--pairs"], "Pairs are JSONL."),
         (["missing/out.csv"], "missing/out.csv cannot be written"),
+        (["out.xlsx"], "out.xlsx ends in no format. Say --format jsonl, csv, parquet."),
         (["out.csv", "--pairs", "-f", "jsonl", "--prompt-path", "input"], "Write feedback.input"),
     ],
 )
@@ -153,8 +160,10 @@ def test_pairs_are_counted_and_skipped_with_reasons(
     assert (pair["prompt"], pair["chosen"], pair["rejected"]) == ("Where?", "Oslo", "Bergen")
     assert ran.err.splitlines()[-1] == "1 pair of 2; 1 had no rejected text"
     ran = export("-", "--pairs", "--project", "bank")
-    assert (ran.status, ran.out) == (0, "")
-    assert ran.err.splitlines()[-1] == "no feedback here holds an edit or a ground truth"
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err == (
+        "afterword: nothing was written. No feedback here holds an edit or a ground truth.\n"
+    )
 
 
 def test_the_reader_of_a_pipe_may_leave(

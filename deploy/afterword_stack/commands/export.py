@@ -23,7 +23,7 @@ from afterword_consumers.export import (
     export_parquet,
 )
 from afterword_consumers.query import did_you_mean
-from afterword_schemas import SetupError
+from afterword_schemas import SetupError, StoreError
 from afterword_stack.commands.options import Project, Since, Timezone, Until, Where
 from afterword_stack.console import notice, progress
 from afterword_stack.database import open_database
@@ -54,7 +54,7 @@ def export(  # noqa: PLR0917  # one for each option
     file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; - for stdout.")],
     form: Annotated[
         FileFormat | None,
-        typer.Option("--format", "-f", help="By default as FILE ends, else jsonl."),
+        typer.Option("--format", "-f", help="By default as FILE ends; jsonl without an ending."),
     ] = None,
     project: Project = None,
     where: Where = None,
@@ -87,7 +87,8 @@ def export(  # noqa: PLR0917  # one for each option
     fresh = read_freshness(settings)
     with open_database(settings.clickhouse) as clickhouse:
         if texts is None:
-            said = _export(file, selection, written_as, clickhouse, now)
+            said = ""
+            _export(file, selection, written_as, clickhouse, now)
         else:
             said = _export_pairs(file, selection, texts, clickhouse, now)
     notice(freshness_line(fresh))
@@ -97,31 +98,40 @@ def export(  # noqa: PLR0917  # one for each option
 
 def _export(
     file: str, selection: Selection, form: FileFormat, clickhouse: ClickHouse, now: datetime
-) -> str:
-    """Write feedback, and return why there is none; empty if there is some."""
+) -> None:
+    """Write feedback.
+
+    Raises:
+        StoreError: No feedback is selected; nothing is written, not even an empty file.
+    """
     total = count(selection, clickhouse, now=now)
+    if not total:
+        sentence, suggestions = explain_empty(selection, clickhouse)
+        raise StoreError(f"nothing was written. {sentence} {did_you_mean(suggestions)}".rstrip())
     _write(file, _WRITERS[form](selection, clickhouse, now=now), form, total)
-    if total:
-        return ""
-    sentence, suggestions = explain_empty(selection, clickhouse)
-    return f"{sentence} {did_you_mean(suggestions)}".rstrip()
 
 
 def _export_pairs(
     file: str, selection: Selection, paths: PairPaths, clickhouse: ClickHouse, now: datetime
 ) -> str:
-    """Write pairs, and return how many of what was read there are."""
+    """Write pairs, and return how many of what was read there are.
+
+    Raises:
+        StoreError: Nothing selected could make a pair; nothing is written, not even an empty file.
+    """
     counts = PairCounts()
     total = count_candidates(selection, clickhouse, now=now)
+    if not total:
+        raise StoreError("nothing was written. No feedback here holds an edit or a ground truth.")
     pieces = export_pairs(selection, paths, clickhouse, counts, now=now)
     _write(file, pieces, FileFormat.JSONL, total)
-    return str(counts) if total else "no feedback here holds an edit or a ground truth"
+    return str(counts)
 
 
 def _write(file: str, pieces: Iterable[Piece], form: FileFormat, total: int) -> None:
     # Parquet does not show where a row ends, but how much of it there is.
     by_bytes = form is FileFormat.PARQUET
-    what = "exporting, bytes" if by_bytes else "exporting"
+    what = "bytes exported" if by_bytes else "exported"
     with (
         open_whole(file) as target,
         progress(what, None if by_bytes else total) as advance,
@@ -133,4 +143,8 @@ def _write(file: str, pieces: Iterable[Piece], form: FileFormat, total: int) -> 
 
 def _form_of(file: str) -> FileFormat:
     ending = Path(file).suffix.lower().removeprefix(".")
-    return FileFormat(ending) if ending in set(FileFormat) else FileFormat.JSONL
+    if ending in set(FileFormat):
+        return FileFormat(ending)
+    if ending in {"", "ndjson"}:
+        return FileFormat.JSONL
+    raise SetupError(f"{file} ends in no format.", f"Say --format {', '.join(FileFormat)}.")
