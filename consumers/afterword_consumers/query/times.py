@@ -20,6 +20,9 @@ _DATE: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2})?)?"
 )
 _ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+_NO_ZONE: Final = re.compile(r"(posix|right)/.*|localtime|posixrules")
+"""Files beside the zones on many machines, which Python opens and ClickHouse does not know."""
+
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 _HOW: Final = "Write a duration before now (30m, 24h, 7d, 2w), a date (2026-01-31) or a time (2026-01-31T09:30:00Z)."
@@ -54,7 +57,7 @@ def parse_zone(name: str) -> tzinfo:
     if name == "UTC":
         return UTC
     try:
-        if _ZONE.fullmatch(name):
+        if _ZONE.fullmatch(name) and not _NO_ZONE.fullmatch(name):
             return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         pass

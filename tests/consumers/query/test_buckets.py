@@ -138,6 +138,10 @@ def test_dates_are_meant_in_the_zone(store: Store, row: Row, ask: Ask) -> None:
         ({"timezone": "Europe/Atlantis"}, "Write a name such as UTC"),
         ({"timezone": "../etc/passwd"}, "There is no time zone"),
         ({"timezone": "Europe"}, "There is no time zone"),
+        *(
+            ({"timezone": name}, "There is no time zone")
+            for name in ("right/UTC", "posix/Europe/Berlin", "localtime", "posixrules")
+        ),
         ({"bucket": "year"}, "Write minute, hour, day, week, month"),
         ({"top": 0}, "Write a number from 1"),
         ({"project": "a b"}, "1 to 64 letters"),
