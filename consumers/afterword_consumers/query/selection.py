@@ -27,12 +27,15 @@ _TYPES: Final = {
     SeriesType.BOOLEAN: Type.BOOLEAN,
     SeriesType.TEXT: Type.TEXT,
 }
+_DAY: Final = (
+    "toDate32(toTimeZone(created_at, {zone}))"  # a date before 1970 too, as no Date can be
+)
 _BUCKETS: Final = {
     Bucket.MINUTE: "toStartOfMinute(created_at, {zone})",
     Bucket.HOUR: "toStartOfHour(created_at, {zone})",
-    Bucket.DAY: "toDate32(toTimeZone(created_at, {zone}))",  # a date before 1970 too
-    Bucket.WEEK: "toMonday(created_at, {zone})",
-    Bucket.MONTH: "toStartOfMonth(created_at, {zone})",
+    Bucket.DAY: _DAY,
+    Bucket.WEEK: f"subtractDays({_DAY}, toDayOfWeek({_DAY}) - 1)",
+    Bucket.MONTH: f"subtractDays({_DAY}, toDayOfMonth({_DAY}) - 1)",
 }
 
 

@@ -60,6 +60,17 @@ def test_a_day_begins_at_midnight_of_its_zone(store: Store, row: Row, ask: Ask) 
     ]
 
 
+def test_weeks_and_months_may_begin_before_1970(store: Store, row: Row, ask: Ask) -> None:
+    """1970 begins on a Thursday, and in New York five hours later."""
+    store([row(1, created_at=datetime(1970, 1, 1, tzinfo=UTC))])
+    buckets = [
+        ask("count", bucket=bucket, timezone=zone)[0]["bucket"]
+        for zone in ("UTC", "America/New_York")
+        for bucket in ("week", "month")
+    ]
+    assert buckets == ["1969-12-29", "1970-01-01", "1969-12-29", "1969-12-01"]
+
+
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -97,8 +97,9 @@ def test_clocks_that_were_never_set(*, store: Store, analytics: Database, zone: 
         for number, time in enumerate(times)
     ]
     store([event.row() for event in events])
-    question = Question("count", bucket="day", timezone=zone)
-    check(answer(question, analytics, NOW).series, expected(question, events, NOW))
+    for bucket in ("day", "week", "month"):
+        question = Question("count", bucket=bucket, timezone=zone)
+        check(answer(question, analytics, NOW).series, expected(question, events, NOW))
 
 
 def _write_catalogue(analytics: Engine, events: list[Event]) -> list[str]:
