@@ -125,12 +125,11 @@ _COLUMN_SQL: Final = {
 
 
 def resolve(name: str) -> Field:
-    """Return what a user's text names.
+    """Return what a user's text names, taken as it is: a space may be a part of a key.
 
     Raises:
         QuestionError: It names neither a column nor a path.
     """
-    name = name.strip()
     if column := RESERVED_METADATA.get(name):
         return Field(name, column)
     if name in COLUMNS:

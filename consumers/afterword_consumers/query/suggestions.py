@@ -13,16 +13,19 @@ _CUTOFF: Final = 0.7
 _LOOKED_AT: Final = 100
 """Paths that are compared letter by letter, which takes too long for a whole catalogue."""
 
+_NAMEABLE: Final = "NOT hasAny(splitByChar('.', path), ['', '*'])"
+"""An empty key is no name, and `*` in a question stands for every position of an array."""
+
 
 def find_near_paths(
     path: str, database: Database, project: str | None, settings: Mapping[str, int | float]
 ) -> list[str]:
-    """Return up to five known paths that look like a path, the likeliest first."""
+    """Return up to five known paths that look like a path and can be asked, the likeliest first."""
     parameters = Parameters()
     of = of_project(project, parameters)
     asked = parameters.text(path.lower())
     last = parameters.text(path.lower().rpartition(".")[2])
-    known = f"SELECT DISTINCT path FROM feedback_paths WHERE {of}"
+    known = f"SELECT DISTINCT path FROM feedback_paths WHERE {of} AND {_NAMEABLE}"
     alike = f"ORDER BY ngramDistance(lower(path), {asked}), path LIMIT {_LOOKED_AT}"
     sql = (
         f"SELECT path FROM ({known} {alike})\nUNION DISTINCT\n"

@@ -223,6 +223,22 @@ def test_a_misspelt_prefix_has_near_ones(
     assert "feedback.step1" not in suggest_paths(analytics, "feedback.step1.", project="bank")
 
 
+def test_what_cannot_be_asked_is_not_suggested(
+    analytics: Database, catalogued: Callable[[Sequence[Sighting]], None]
+) -> None:
+    """A key that is empty or `*`: the one is no name, and the other would stand for many."""
+    paths = (
+        "feedback.a.*.note",
+        "feedback.a..note",
+        "feedback.*",
+        "feedback.",
+        "feedback.a* .note",
+    )
+    catalogued([Sighting("acme", path, "string", AT_MS, "x") for path in paths])
+    assert suggest_paths(analytics, "feedback.a.note") == ["feedback.a* .note", "feedback.a* "]
+    assert suggest_paths(analytics, "feedback") == []
+
+
 def test_a_budget_ends_a_count(
     analytics: Database,
     catalogued: Callable[[Sequence[Sighting]], None],
