@@ -81,7 +81,7 @@ _WORD: Final = r"[^\s=!<>(),'\"]+"
 _TOKEN: Final = re.compile(
     rf"\s*(?:(?P<token>{_QUOTED}|==|[<>!]=|[=<>(),]|{_WORD})|(?P<bad>\S))", re.DOTALL
 )
-_NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _SYMBOLS: Final = frozenset({"=", "==", "!=", "<", "<=", ">", ">=", "(", ")", ","})
 _HOW: Final = (
     "Write for example: feedback.score >= 3, metadata.model = gpt-5, prompt in (a, 'b c'), "

@@ -20,6 +20,14 @@ Store = Callable[..., None]
     [
         ("feedback.score>=3", "feedback.score", Operator.GE, [3.0]),
         ("feedback.score == -2.5e1", "feedback.score", Operator.EQ, [-25.0]),
+        ("feedback.score > .5", "feedback.score", Operator.GT, [0.5]),
+        ("feedback.score in (5., -.5e1)", "feedback.score", Operator.IN, [5.0, -5.0]),
+        (
+            "metadata.version in (., 1.2.3, -., 5.e)",
+            "metadata.version",
+            Operator.IN,
+            [".", "1.2.3", "-.", "5.e"],
+        ),
         ("metadata.model = gpt-5", "metadata.model", Operator.EQ, ["gpt-5"]),
         ("metadata.model='gpt 5'", "metadata.model", Operator.EQ, ["gpt 5"]),
         ('metadata.version != "5"', "metadata.version", Operator.NE, ["5"]),
@@ -40,6 +48,22 @@ def test_what_a_filter_says(text: str, name: str, operator: Operator, values: li
     assert (found.field.name, found.operator) == (name, operator)
     assert [literal.value for literal in found.values] == values
     assert [type(literal.value) for literal in found.values] == [type(value) for value in values]
+
+
+NAMES = ("feedback.x", "feedback.x ", "feedback.x\n", "feedback. x")
+
+
+def test_a_name_is_taken_with_its_spaces(store: Store, row: Row, ask: Ask) -> None:
+    """They are a part of the key, so that no path answers with the numbers of another."""
+    store([row(at, feedback={name[9:]: 2**at}) for at, name in enumerate(NAMES)])
+    for at, name in enumerate(NAMES):
+        assert [(found["n"], found["sum"]) for found in ask(name)] == [(1, 2**at)]
+        assert [found["n"] for found in ask("count", where=(f'"{name}" exists',))] == [1]
+        groups = ask("count", group_by=(name,), where=(f'"{name}" = {2**at}',))
+        assert [found["n"] for found in groups] == [1]
+    for padded in (" feedback.x", "value ", "\nmetadata._user"):
+        with pytest.raises(QuestionError, match="is neither a path nor a column"):
+            Question(padded)
 
 
 @pytest.mark.parametrize(
