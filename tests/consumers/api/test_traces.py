@@ -1,5 +1,7 @@
 """`/api/traces`: one line a trace, and everything on one."""
 
+import json
+from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.services
 
 Row = Callable[..., dict[str, Any]]
+
+NIL = "00000000-0000-0000-0000-000000000000"
 
 
 def test_a_trace_is_told_in_short(api: "Served", row: Row) -> None:
@@ -191,7 +195,10 @@ def test_feedback_of_a_trace_comes_in_pages(api: "Served", row: Row) -> None:
     assert seen == [4, 3, 2, 1, 0]
 
 
-@pytest.mark.parametrize("trace_id", ["a/b", "a b?c#d", "50%", "ü", "'; DROP TABLE feedback; --"])
+@pytest.mark.parametrize(
+    "trace_id",
+    ["a/b", "a b?c#d", "50%", "ü", "'; DROP TABLE feedback; --"],
+)
 def test_any_trace_id_can_be_asked_for(api: "Served", row: Row, trace_id: str) -> None:
     """Percent-encoded, whatever letters it has."""
     api.store(row(1, trace_id=trace_id, value=1))
@@ -218,6 +225,10 @@ def test_an_unknown_trace_is_404(api: "Served") -> None:
         "W" * 5000,
         "Wy0xLCJhIiwiYiJd",
         "WzEsIlx1ZDgwMCIsImIiXQ",
+        *(
+            urlsafe_b64encode(json.dumps([1, f"{form[0]}{NIL}{form[1]}"]).encode()).decode()
+            for form in (("urn:uuid:", ""), ("{", "}"), ("", "{"))
+        ),
     ],
 )
 @pytest.mark.parametrize("path", ["/api/traces", "/api/traces/tr-1", "/api/rejected"])
