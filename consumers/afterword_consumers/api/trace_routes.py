@@ -4,6 +4,7 @@ GET /api/traces?where=metadata._environment = production&since=7d&limit=20
 GET /api/traces/tr-1
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -80,9 +81,15 @@ async def show_trace(request: Request) -> Response:
     return json_answer({"trace_id": trace_id, "feedback": items, "next": page.next})
 
 
+def _across_lines(route: Route) -> Route:
+    """Let the text in a path hold newlines, which Starlette's pattern for it leaves out."""
+    route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
+    return route
+
+
 ROUTES: Final = [
     Route("/api/traces", list_traces, methods=["GET"]),
-    Route("/api/traces/{trace_id:path}", show_trace, methods=["GET"]),
+    _across_lines(Route("/api/traces/{trace_id:path}", show_trace, methods=["GET"])),
 ]
 
 

@@ -197,7 +197,7 @@ def test_feedback_of_a_trace_comes_in_pages(api: "Served", row: Row) -> None:
 
 @pytest.mark.parametrize(
     "trace_id",
-    ["a/b", "a b?c#d", "50%", "ü", "'; DROP TABLE feedback; --"],
+    ["a/b", "a b?c#d", "50%", "ü", "'; DROP TABLE feedback; --", "a\nb", "\n", "a\r\n/b\n", "\0"],
 )
 def test_any_trace_id_can_be_asked_for(api: "Served", row: Row, trace_id: str) -> None:
     """Percent-encoded, whatever letters it has."""
