@@ -3,7 +3,7 @@
     after = read_cursor(arguments.text("cursor"), str, int)     # a tuple, or None for the first page
     page = Page.of(found, limit)                                # each of them knows its place
 
-A cursor is a place in the order, not a number of rows: what comes in meanwhile moves nothing.
+A cursor is a place in the order, not a number of rows: what comes in meanwhile moves nothing but itself.
 """
 
 import json

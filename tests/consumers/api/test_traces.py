@@ -119,6 +119,17 @@ def test_pages_lose_and_repeat_nothing(api: "Served", row: Row) -> None:
     assert seen == ["tr-5", "tr-3", "tr-2", "tr-1", "tr-4", "tr-0"]
 
 
+def test_a_trace_with_newer_feedback_moves_to_the_front(api: "Served", row: Row) -> None:
+    """So it stands on a new first page, and on no later one."""
+    api.store(*(row(n, trace_id=f"tr-{n}", value=1) for n in range(3)))
+    first = api.get("/api/traces", "acme", limit="1")
+    api.store(row(9, trace_id="tr-0", value=1))
+    later = api.get("/api/traces", "acme", cursor=first["next"])
+    assert [one["trace_id"] for one in later["traces"]] == ["tr-1"]
+    anew = api.get("/api/traces", "acme", limit="1")
+    assert [one["trace_id"] for one in anew["traces"]] == ["tr-0"]
+
+
 def test_a_trace_is_shown_whole(api: "Served", row: Row) -> None:
     """Its feedback with every column and leaf in its type, the newest first, ground truth apart."""
     api.store(
