@@ -84,7 +84,7 @@ def _read_maps(
     )
     found = {
         field.name: frozenset(
-            MAP_OF[str(kind)] for path, kind in table.rows if re.search(field.pattern, str(path))
+            MAP_OF[str(kind)] for path, kind in table.rows if re.fullmatch(field.pattern, str(path))
         )
         for field in paths
     }
