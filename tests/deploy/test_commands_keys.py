@@ -30,7 +30,10 @@ def test_a_pipe_gets_the_secret_alone(afterword: "Afterword", own_folders: Path)
     )
     assert ran.err.splitlines() == [
         f"key {key.key_id} of project acme is in {own_folders / 'afterword.keys.json'}",
-        "it is the first one: gateways that use this file now serve nobody without a key",
+        (
+            "it is the first one: gateways and dashboards that use this file now serve nobody "
+            "without a key"
+        ),
         "keep it secret, and send it as a header: Authorization: Bearer KEY",
     ]
 
@@ -92,7 +95,7 @@ def test_a_key_is_revoked(afterword: "Afterword", own_folders: Path) -> None:
     ran = afterword("keys", "revoke", key_id)
     assert ran.status == 0
     assert ran.out.startswith(f"key {key_id} of project acme is revoked since 20")
-    assert ran.err == "gateways that run follow within a second\n"
+    assert ran.err == "gateways and dashboards that run follow within a second\n"
     assert KeyFile(own_folders / "afterword.keys.json").find(secret) is None
     assert afterword("keys", "revoke", secret).out == ran.out
 

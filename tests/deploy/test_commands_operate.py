@@ -1,6 +1,7 @@
 """migrate, status, doctor and schema: what stands, what is missing, and what to do."""
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import clickhouse_connect
@@ -112,18 +113,22 @@ def test_a_clickhouse_that_is_away_is_named(
 
 @pytest.mark.services
 def test_status_says_how_far_everything_is(afterword: "Afterword", line: "Line") -> None:
-    """What waits, what is stored, and what was refused for which reason."""
+    """What waits, what is stored, until when that is complete, and what was refused for which reason."""
     line.publish(GOOD, b"{}", b"[]")
     ran = afterword("status")
     assert ran.status == 0
-    assert ran.out.splitlines()[-1] == "0 feedbacks stored; 3 messages wait"
+    assert ran.out.splitlines()[-2:] == [
+        "0 feedbacks stored; 3 messages wait",
+        "No worker has read this topic yet.",
+    ]
     line.ingest(3)
     said = afterword("status").out.splitlines()
     assert said[0].split() == ["partition", "end", "committed", "lag"]
     assert max(row.split()[1:] for row in said[1:5]) == ["3", "3", "0"]
     assert said[6].startswith("1 feedbacks stored, the last at 20")
     assert said[6].endswith(" UTC; 0 messages wait")
-    assert said[8:] == [
+    assert re.fullmatch(r"complete until 20\S+Z", said[7])
+    assert said[9:] == [
         "rejected for   messages  not replayed",
         "missing_field         1             1",
         "not_an_object         1             1",

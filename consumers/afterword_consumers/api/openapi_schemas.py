@@ -121,7 +121,7 @@ SCHEMAS: Final[Json] = {
         ),
         sql=_listed(_record(type=_TEXT, sql=_TEXT)),
     ),
-    "Paths": _record(paths=_listed(_PATH), more={"type": "boolean"}),
+    "Paths": _record(paths=_listed(_PATH), more={"type": "boolean"}, suggestions=_listed(_TEXT)),
     "Traces": _record(traces=_listed(_TRACE), next=_OR_NULL),
     "TraceFeedback": _record(trace_id=_TEXT, feedback=_listed(_FEEDBACK), next=_OR_NULL),
     "Status": _record(

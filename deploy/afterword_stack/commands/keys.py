@@ -1,4 +1,4 @@
-"""The commands on the gateway's keys: keys create, list, revoke."""
+"""The commands on the keys of gateway and dashboard: keys create, list, revoke."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from afterword_stack.settings import load_settings
 
 keys = typer.Typer(
     no_args_is_help=True,
-    help="Make, list and revoke the gateway's keys.",
+    help="Make, list and revoke the keys of gateway and dashboard.",
 )
 
 
@@ -64,7 +64,10 @@ def create(
         f"key {key.key_id} of project {key.project} is in {settings.gateway_keys_file.absolute()}"
     )
     if first:
-        notice("it is the first one: gateways that use this file now serve nobody without a key")
+        notice(
+            "it is the first one: gateways and dashboards that use this file now serve nobody "
+            "without a key"
+        )
     notice(_next_step(secret, key))
 
 
@@ -84,13 +87,13 @@ def revoke(
         str, typer.Argument(metavar="ID", help="As `list` names it; or the key itself.")
     ],
 ) -> None:
-    """End a key for good: gateways that run refuse it within a second.
+    """End a key for good: gateways and dashboards that run refuse it within a second.
 
     Example: `afterword keys revoke h7c2k9wq4m`.
     """
     key = KeyFile(load_settings().gateway_keys_file).revoke(key_id)
     out(f"key {key.key_id} of project {key.project} is revoked since {key.revoked_at}")
-    notice("gateways that run follow within a second")
+    notice("gateways and dashboards that run follow within a second")
 
 
 def _next_step(secret: str, key: Key) -> str:

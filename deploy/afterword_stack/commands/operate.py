@@ -5,6 +5,8 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import FrameType
 from typing import Annotated, Any, Final
@@ -13,6 +15,7 @@ import typer
 
 from afterword.gateway.openapi import openapi
 from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.freshness import judge
 from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.rejected import counts
 from afterword_consumers.sink import ClickHouseSink
@@ -29,7 +32,7 @@ from afterword_stack.database import (
     prepare_database,
 )
 from afterword_stack.doctor import diagnose
-from afterword_stack.freshness import read_lags
+from afterword_stack.freshness import freshness_line, read_lags
 from afterword_stack.gateway import serve_gateway
 from afterword_stack.settings import Settings, load_settings
 
@@ -166,9 +169,13 @@ def migrate(
 
 
 def status() -> None:
-    """Say how far the workers are behind, and what is stored."""
+    """Say how far the workers are behind, and what is stored.
+
+    Also until when that is complete, and what was refused for which reason.
+    """
     settings = load_settings()
     notice(f"Kafka {settings.kafka_bootstrap_servers}, ClickHouse {settings.clickhouse}")
+    asked_at = datetime.now(UTC)
     lags = read_lags(settings)
     print_table(
         [
@@ -184,6 +191,7 @@ def status() -> None:
     waiting = sum(at.lag for at in lags)
     last = f", the last at {newest} UTC" if stored else ""
     out(f"\n{stored:,} feedbacks stored{last}; {waiting:,} messages wait")
+    out(freshness_line(replace(judge(lags, asked_at), waiting=None)))  # which stands above
     if refused:
         out()
         print_table(

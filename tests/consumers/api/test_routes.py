@@ -40,6 +40,7 @@ def test_paths_are_listed(api: "Served", row: Row) -> None:
         "last_seen",
         "example",
     }
+    assert found["suggestions"] == []
     measured = api.get("/api/paths", "acme", measured="true", limit="1")
     assert measured["more"] is True
     (note,) = measured["paths"]
@@ -49,6 +50,15 @@ def test_paths_are_listed(api: "Served", row: Row) -> None:
         50,
         1,
     )
+
+
+def test_a_misspelt_prefix_is_offered_others(api: "Served", row: Row) -> None:
+    """Of the project alone; a prefix that fits nothing at all is offered none."""
+    api.store(row(1, feedback={"score": 1}), row(2, project="other", feedback={"scores": 1}))
+    found = api.get("/api/paths", "acme", prefix="feedback.scroe")
+    assert found == {"paths": [], "more": False, "suggestions": ["feedback.score", "feedback"]}
+    assert api.get("/api/paths", "acme", prefix="zzz")["suggestions"] == []
+    assert api.get("/api/paths", "nothing")["suggestions"] == []
 
 
 def test_status_tells_how_far_everything_is(api: "Served", row: Row) -> None:
