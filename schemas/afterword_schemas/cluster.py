@@ -22,7 +22,7 @@ _SHARDING: Final = {
 
 _TABLE: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 _CHANGE: Final = re.compile(r"ALTER TABLE (\w+)")
-_INSIDE: Final = re.compile(r"ALTER TABLE \w+\s+(?:(?:ADD|DROP) INDEX|MATERIALIZE)")
+_INSIDE: Final = re.compile(r"ALTER TABLE \w+\s+(?:(?:ADD|DROP) INDEX|MATERIALIZE|MODIFY SETTING)")
 _VIEW: Final = re.compile(r"(CREATE OR REPLACE VIEW \w+)")
 _ENGINE: Final = re.compile(r"ENGINE = (\w*MergeTree)(?:\(([^)]*)\))?")
 
@@ -44,7 +44,7 @@ def clustered(statement: str, cluster: str) -> list[str]:
     if change is not None:  # of the parts first: the whole reads what they have
         names = [f"{change[1]}_local", change[1]]
         if _INSIDE.match(statement):
-            names.pop()  # the whole stores nothing and has no index, and refuses to be told so
+            names.pop()  # the whole stores nothing, has no index, and refuses to be told of either
         return [
             _CHANGE.sub(f"ALTER TABLE {name} ON CLUSTER '{cluster}'", statement) for name in names
         ]

@@ -56,6 +56,13 @@ def test_an_index_is_added_to_the_parts_alone() -> None:
     ]
 
 
+def test_a_setting_is_of_the_parts_alone() -> None:
+    """A Distributed table refuses to be told one."""
+    assert clustered("ALTER TABLE feedback_paths MODIFY SETTING x = 1, y = 1", "prod") == [
+        "ALTER TABLE feedback_paths_local ON CLUSTER 'prod' MODIFY SETTING x = 1, y = 1"
+    ]
+
+
 def test_every_view_is_made_on_every_node() -> None:
     """Analysts may be connected to any of them."""
     views = [

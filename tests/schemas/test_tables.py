@@ -113,3 +113,15 @@ def test_rejection_redelivered_after_its_replay_stays_replayed(client: Client) -
         "SELECT toUnixTimestamp64Milli(replayed_at), hex(payload) FROM feedback_rejected FINAL"
     ).result_rows
     assert rows == [(5, "FF")]
+
+
+def test_what_is_acknowledged_survives_a_power_cut(client: Client) -> None:
+    """In every table that workers write: rows without their catalogue would be left out of answers."""
+    for migration in migrations()[1:]:
+        for statement in migration.sql:
+            client.command(statement)
+    found = client.query(
+        "SELECT name FROM system.tables WHERE database = currentDatabase() "
+        "AND engine_full LIKE '%fsync_after_insert = 1%fsync_part_directory = 1%' ORDER BY name"
+    ).result_rows
+    assert found == [("feedback",), ("feedback_paths",), ("feedback_rejected",)]
