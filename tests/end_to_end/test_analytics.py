@@ -84,6 +84,7 @@ def test_counts_types_and_percentiles_equal_pythons(pipeline: "Pipeline") -> Non
         ("feedback.step1.retry", "boolean"),
         ("metadata._user", "number"),
         ("metadata.model", "string"),
+        ("value", "number"),
     ]
 
 
