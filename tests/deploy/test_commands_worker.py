@@ -146,7 +146,7 @@ def test_a_worker_ingests_what_was_published_and_ends_on_sigterm(
     assert worker.end(signal.SIGTERM) == 0
     assert worker.log[-1] == "stopped: 500 stored, 0 rejected"
     assert database_of.select("SELECT count() FROM feedback_current") == ((500,),)
-    assert afterword("status").out.endswith("; 0 messages wait\n")
+    assert "; 0 messages wait\ncomplete until 20" in afterword("status").out
 
 
 def test_a_worker_makes_the_tables_if_it_is_asked_to(
