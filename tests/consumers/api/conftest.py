@@ -7,16 +7,15 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 import pytest
 from starlette.requests import Request
 from starlette.testclient import TestClient
+from tests.consumers.stored_rows import make_row
 
 from afterword_consumers.api import Api, ApiError, ApiOptions, create_api
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Freshness
-from afterword_schemas.flatten import flatten
 from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
 
@@ -24,30 +23,9 @@ START: Final = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 COMPLETE_UNTIL: Final = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
 
 
-def make_row(number: int, **fields: Any) -> dict[str, Any]:
-    """Make the row of one event, nested objects flattened as the worker does it.
-
-    Args:
-        number: Which event, and how many seconds after `START` it was created.
-        fields: Columns, and the roots `feedback`, `metadata` and `metrics` as objects.
-    """
-    leaves = flatten({name: fields.pop(name, None) for name in ("feedback", "metadata", "metrics")})
-    created = (START + timedelta(seconds=number)).timestamp()
-    return {
-        "project": "acme",
-        "feedback_id": str(UUID(int=(0x019C12E98B3D7 << 76) | (0x2 << 62) | number)),
-        "source": "explicit",
-        "weight": 1.0,
-        "numbers": leaves.numbers,
-        "booleans": leaves.booleans,
-        "strings": leaves.strings,
-        "created_at": created,
-        "updated_at": created,
-        "ingested_at": created,
-        "is_deleted": 0,
-        "version": 1,
-        **fields,
-    }
+def make_row_at(number: int, **fields: Any) -> dict[str, Any]:
+    """Make the row of one event, created so many seconds after `START` as its number says."""
+    return make_row(number, **{"created_at": START + timedelta(seconds=number), **fields})
 
 
 @dataclass
@@ -184,5 +162,5 @@ def api(serving: Serve) -> Iterator[Served]:
 
 @pytest.fixture(scope="session")
 def row() -> Callable[..., dict[str, Any]]:
-    """`row(1, feedback={"score": 3})`: see `make_row`."""
-    return make_row
+    """`row(1, feedback={"score": 3})`: see `make_row_at`."""
+    return make_row_at

@@ -4,6 +4,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -193,7 +194,12 @@ def test_only_the_latest_state_is_shown(api: "Served", row: Row) -> None:
 
 def test_feedback_of_a_trace_comes_in_pages(api: "Served", row: Row) -> None:
     """Each once, also where several were created in the same millisecond."""
-    api.store(*(row(n, trace_id="tr-1", value=n, created_at=1769851800.0) for n in range(5)))
+    api.store(
+        *(
+            row(n, trace_id="tr-1", value=n, created_at=datetime(2026, 1, 31, tzinfo=UTC))
+            for n in range(5)
+        )
+    )
 
     seen: list[Any] = []
     cursor: dict[str, str] | None = {}

@@ -4,13 +4,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import UUID
 
 import chdb
 import pytest
+from tests.consumers.stored_rows import make_row
 
 from afterword_consumers.query import Cell, Parameter, Question, Table, answer
-from afterword_schemas.flatten import flatten
 from afterword_schemas.migrate import migrate
 
 NOW: Final = datetime(2026, 2, 10, tzinfo=UTC)
@@ -64,33 +63,6 @@ class Engine:
         for batch in batches:
             lines = "\n".join(json.dumps(row) for row in batch)
             self.command(f"INSERT INTO feedback FORMAT JSONEachRow {lines}")
-
-
-def make_row(number: int, **fields: Any) -> dict[str, Any]:
-    """Make the row of one event, nested objects flattened as the worker does it.
-
-    Args:
-        number: Which event: the same number is the same feedback.
-        fields: Columns, and the roots `feedback`, `metadata` and `metrics` as objects.
-    """
-    roots = {name: fields.pop(name, None) for name in ("feedback", "metadata", "metrics")}
-    leaves = flatten(roots)
-    created = fields.pop("created_at", datetime(2026, 1, 31, 9, 30, tzinfo=UTC)).timestamp()
-    return {
-        "project": "acme",
-        "feedback_id": str(UUID(int=(0x019C12E98B3D7 << 76) | (0x2 << 62) | number)),
-        "source": "explicit",
-        "weight": 1.0,
-        "numbers": leaves.numbers,
-        "booleans": leaves.booleans,
-        "strings": leaves.strings,
-        "created_at": created,
-        "updated_at": created,
-        "ingested_at": created,
-        "is_deleted": 0,
-        "version": 1,
-        **fields,
-    }
 
 
 @pytest.fixture(scope="session")
