@@ -1,8 +1,8 @@
 """The outer part of a statement: aggregate the selected rows by bucket, group and value.
 
 Only the largest groups are shown, and the rest as one called "other". Percentiles of several groups
-cannot be made from theirs, so each group is aggregated to a *state*, the groups are ranked by how
-many rows they have, and the states of those past the top are merged: exact, and in one reading.
+cannot be made from theirs, so each group is aggregated to *parts* that can be joined, the groups are ranked
+by how many rows they have, and the parts of those past the top are merged: exact, and in one reading.
 """
 
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ class Dimension:
     Attributes:
         name: `group` or `value`.
         keys: The selected columns that make it.
-        outputs: What they are called in the answer.
+        outputs: The columns of the answer, and the SQL of what each shows, from the keys.
     """
 
     name: str
     keys: tuple[str, ...]
-    outputs: tuple[str, ...]
+    outputs: Mapping[str, str]
 
     @property
     def folded(self) -> str:
@@ -85,11 +85,11 @@ def _plain(layout: Layout) -> str:
 
 
 def _ranked(layout: Layout) -> dict[str, str]:
-    """Return the steps from rows to a state for each combination, with the rank of its parts."""
+    """Return the steps from rows to the parts of each combination, with the ranks of its keys."""
     keys = [*layout.bucket_keys, *(key for each in layout.dimensions for key in each.keys)]
-    states = [each.state() for each in layout.recipe.aggregates]
+    parts = [each.part() for each in layout.recipe.aggregates]
     sizes = [
-        f"sum(size) OVER (PARTITION BY {', '.join(each.keys)}) AS {each.name}_size"
+        f"sum(n_part) OVER (PARTITION BY {', '.join(each.keys)}) AS {each.name}_size"
         for each in layout.dimensions
     ]
     ranks = [
@@ -98,7 +98,7 @@ def _ranked(layout: Layout) -> dict[str, str]:
         for each in layout.dimensions
     ]
     return {
-        "parts": _query([*keys, "count() AS size", *states], "selected", group_by=keys),
+        "parts": _query([*keys, *parts], "selected", group_by=keys),
         "sized": _query(["*", *sizes], "parts"),
         "ranked": _query(["*", *ranks], "sized"),
     }
@@ -110,7 +110,8 @@ def _merged(layout: Layout, top: str) -> str:
         place = f"{each.name}_place"
         columns.append(f"least({each.name}_rank, {top} + 1) AS {place}")
         columns += [
-            f"if({place} > {top}, '{OTHER}', any({key})) AS {key}_shown" for key in each.keys
+            f"if({place} > {top}, '{OTHER}', any({shown})) AS {output}_shown"
+            for output, shown in each.outputs.items()
         ]
         columns.append(f"if({place} > {top}, uniqExact({each.name}_rank), 0) AS {each.folded}")
     columns += [each.merge() for each in layout.recipe.aggregates]
@@ -128,9 +129,7 @@ def _shares(layout: Layout) -> str:
 def _final(layout: Layout, source: str) -> str:
     columns = [] if layout.bucket is None else [f"{layout.bucket} AS bucket"]
     for each in layout.dimensions:
-        columns += [
-            f"{key}_shown AS {output}" for key, output in zip(each.keys, each.outputs, strict=True)
-        ]
+        columns += [f"{output}_shown AS {output}" for output in each.outputs]
         columns.append(each.folded)
     columns += [
         name if (name := each.column.name) == each.sql else f"{each.sql} AS {name}"

@@ -28,6 +28,17 @@ class SeriesType(StrEnum):
     COUNT = "count"
 
 
+_MERGED_BY: Final = {
+    "count": "sum",
+    "countIf": "sum",
+    "sum": "sum",
+    "sumIf": "sum",
+    "min": "min",
+    "max": "max",
+}
+"""Functions whose results can be joined as they are: ClickHouse compiles these, and no states."""
+
+
 @dataclass(frozen=True, slots=True)
 class Aggregate:
     """An aggregate function over the rows of a group, in ClickHouse's terms.
@@ -50,13 +61,15 @@ class Aggregate:
         """Return the SQL that computes it in one step."""
         return self._named(f"{self.function}{self.parameters}({self.argument})")
 
-    def state(self) -> str:
-        """Return the SQL of a state that `merge` joins with others without loss."""
-        return f"{self.function}State{self.parameters}({self.argument}) AS {self.name}_state"
+    def part(self) -> str:
+        """Return the SQL of a part that `merge` joins with others without loss."""
+        state = "" if self.function in _MERGED_BY else "State"
+        return f"{self.function}{state}{self.parameters}({self.argument}) AS {self.name}_part"
 
     def merge(self) -> str:
-        """Return the SQL that joins states."""
-        return self._named(f"{self.function}Merge{self.parameters}({self.name}_state)")
+        """Return the SQL that joins parts."""
+        function = _MERGED_BY.get(self.function, f"{self.function}Merge")
+        return self._named(f"{function}{self.parameters}({self.name}_part)")
 
     def _named(self, sql: str) -> str:
         return f"{f'{self.then}({sql})' if self.then else sql} AS {self.name}"

@@ -43,7 +43,7 @@ def select(question: Question, series: SeriesType, parameters: Parameters, *, no
     """Return the query whose rows are aggregated.
 
     Its columns are `bucket_start`, `group_1`, `group_2` and `side` where asked for, and `measure`, which
-    is never NULL; of weighted feedback also `measure_weight`.
+    is never NULL; of weighted feedback and its pairs also `measure_weight`.
 
     Raises:
         QuestionError: A filter compares a column with what it cannot be, or `since` is not before
@@ -128,7 +128,7 @@ def _measure(question: Question, series: SeriesType, parameters: Parameters) -> 
     if series == SeriesType.WEIGHTED:
         return _Measured("toFloat64(value)", beside=("weight AS measure_weight",))
     if series == SeriesType.PAIRS:
-        return _Measured("concat(toString(value), ':', toString(weight))")
+        return _Measured("value", beside=("weight AS measure_weight",))
     field = resolve(question.measure)
     kind = _TYPES[series]
     if field.is_wildcard:

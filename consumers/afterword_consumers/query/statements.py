@@ -28,6 +28,7 @@ _SERIES = {
     Type.UUID: SeriesType.TEXT,
 }
 _BY_VALUE = frozenset({SeriesType.TEXT, SeriesType.PAIRS})
+_PAIR = "concat(toString(measure), ':', toString(measure_weight))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +156,13 @@ def _bucket(question: Question) -> str | None:
 
 def _dimensions(question: Question, series: SeriesType) -> tuple[Dimension, ...]:
     names = tuple(f"group_{number}" for number, _ in enumerate(question.group_by, start=1))
-    groups = (Dimension("group", names, names),) if names else ()
-    values = (Dimension("value", ("measure",), ("value",)),) if series in _BY_VALUE else ()
-    return groups + values
+    groups = (Dimension("group", names, {name: name for name in names}),) if names else ()
+    match series:
+        case SeriesType.TEXT:
+            return (*groups, Dimension("value", ("measure",), {"value": "measure"}))
+        case SeriesType.PAIRS:
+            return (*groups, Dimension("value", ("measure", "measure_weight"), {"value": _PAIR}))
+    return groups
 
 
 def _columns(question: Question, layout: Layout) -> tuple[Column, ...]:

@@ -8,7 +8,7 @@ that computes. What it has no answer to is a sketch: percentiles are always exac
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
@@ -175,7 +175,8 @@ def _series(question: Question, kind: SeriesType, seen: Sequence[_Seen]) -> Expe
     """Put what was seen in rows: by bucket, place of the group, and place of the value."""
     top = question.top
     group_places = _places((each.groups for each in seen), top)
-    value_places = _places(((_label(each.value),) for each in seen), top)
+    order = _by_numbers if kind == SeriesType.PAIRS else _by_name
+    value_places = _places(((_label(each.value),) for each in seen), top, order)
     rows = defaultdict(list)
     for each in seen:
         value_place = value_places[_label(each.value),] if kind in _BY_VALUE else 0
@@ -200,11 +201,23 @@ def _label(value: Value) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _places(keys: Iterable[tuple[str | None, ...]], top: int) -> dict[tuple[str | None, ...], int]:
-    """Number the keys from 0, the most frequent first, then by name; from `top` on all have its number."""
+def _by_name(part: str | None) -> tuple[bool, str]:
+    return (part is None, part or "")
+
+
+def _by_numbers(pair: str | None) -> tuple[float, ...]:
+    assert pair is not None
+    return tuple(float(number) for number in pair.split(":"))
+
+
+def _places(
+    keys: Iterable[tuple[str | None, ...]],
+    top: int,
+    order: Callable[[str | None], tuple[object, ...]] = _by_name,
+) -> dict[tuple[str | None, ...], int]:
+    """Number the keys from 0, the most frequent first, then in order; from `top` on all have its number."""
     ranked = sorted(
-        Counter(keys).items(),
-        key=lambda each: (-each[1], [(part is None, part or "") for part in each[0]]),
+        Counter(keys).items(), key=lambda each: (-each[1], [order(part) for part in each[0]])
     )
     return {key: min(place, top) for place, (key, _) in enumerate(ranked)}
 

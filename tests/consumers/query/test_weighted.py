@@ -28,6 +28,14 @@ def test_average_and_pairs(store: Store, row: Row, analytics: Database) -> None:
     assert [row[:3] for row in pairs.rows] == [("4:1", 0, 2), ("-2:0.5", 0, 1)]
 
 
+def test_equally_frequent_pairs_come_by_number(store: Store, row: Row, analytics: Database) -> None:
+    """Of pairs that are as frequent the lower value comes first, then the lower weight; 9 before 10."""
+    votes = [(10, 1.0), (9, 1.0), (9, 0.25), (-2, 1.0), (0, 1.0), (0, 1.0)]
+    store([row(number, value=value, weight=weight) for number, (value, weight) in enumerate(votes)])
+    _, pairs = answer(Question("weighted"), analytics, _NOW).series
+    assert [row[0] for row in pairs.rows] == ["0:1", "-2:1", "9:0.25", "9:1", "10:1"]
+
+
 def test_no_weight_is_null_in_sql(store: Store, row: Row, analytics: Database) -> None:
     """Where the weights sum to 0 the pasted SQL and the view say NULL, not NaN."""
     store([row(1, value=3, weight=0)])
