@@ -7,10 +7,21 @@ from dataclasses import replace
 from typing import Final
 
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
+from afterword_consumers.query import Budget
 from afterword_schemas import SetupError, StoreError
 from afterword_schemas.migrate import Migration, migrate, migrations, pending
 
+_CHEAPER: Final = (
+    "A shorter period (--since, --until) or --approximate is cheaper, and so are paths with a column of "
+    "their own (`afterword promote PATH`)."
+)
 _SAID: Final = re.compile(r"DB::Exception: (?P<text>.*?)\.? \((?P<name>[A-Z0-9_]+)\)")
+
+
+def patience(address: ClickHouseAddress) -> Budget:
+    """Return what a command's query may cost: who types it means to wait, and can break it off."""
+    # Less than the connection waits, so that ClickHouse gives up first, and says why.
+    return Budget(time_s=0.9 * address.timeout_s, read_rows=0)
 
 
 @contextmanager
@@ -61,11 +72,10 @@ def create_statement(address: ClickHouseAddress, cluster: str | None = None) -> 
 def _explain(error: StoreError, address: ClickHouseAddress) -> StoreError | SetupError:
     """Return the error in words that help; the same one where there are none."""
     said = _SAID.search(str(error))
-    match said and said["name"]:
-        case None if "ConnectionPool" in str(error):
-            return StoreError(f"ClickHouse does not answer at {address}; see `afterword doctor`")
-        case None:
-            return error
+    if said is None:
+        away = f"ClickHouse does not answer at {address}; see `afterword doctor`"
+        return StoreError(away) if "ConnectionPool" in str(error) else error
+    match said["name"]:
         case "UNKNOWN_DATABASE" | "UNKNOWN_TABLE":
             return SetupError(
                 f"{address} lacks tables of Afterword.",
@@ -76,4 +86,8 @@ def _explain(error: StoreError, address: ClickHouseAddress) -> StoreError | Setu
                 f"ClickHouse at {address} does not let user {address.user!r} do this.",
                 "Set AFTERWORD_CLICKHOUSE_USER and AFTERWORD_CLICKHOUSE_PASSWORD, or grant it.",
             )
-    return StoreError(f"ClickHouse at {address}: {said['text']} ({said['name']})" if said else "")
+        case "TIMEOUT_EXCEEDED" | "TOO_SLOW" | "MEMORY_LIMIT_EXCEEDED" as name:
+            much = "memory" if name == "MEMORY_LIMIT_EXCEEDED" else "time"
+            return StoreError(f"The query takes too much {much}. {_CHEAPER}")
+        case name:
+            return StoreError(f"ClickHouse at {address}: {said['text']} ({name})")

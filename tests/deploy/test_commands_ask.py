@@ -5,15 +5,19 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
 from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.query import Question, answer
 from afterword_consumers.sink import ClickHouseSink
 from afterword_consumers.testing import MemoryBroker
 from afterword_consumers.worker import Worker, WorkerOptions
+from afterword_stack.commands.ask import slow_line
 from afterword_stack.settings import Settings
 
 if TYPE_CHECKING:
@@ -158,6 +162,22 @@ def test_the_sql_it_prints_gives_the_same_answer(ask: "Afterword", filled: Click
     assert "\n-- number\nWITH selected" in ran.err
     pasted = filled.select(ran.err)
     assert [list(row) for row in pasted] == json.loads(ran.out)["series"][0]["rows"]
+
+
+def test_a_long_wait_says_what_would_be_sooner(filled: ClickHouse) -> None:
+    """Which paths to promote, as commands to paste; nothing after a short wait, or where none would help."""
+    asked = Question("feedback.score", group_by=("metadata.model",))
+    found = answer(asked, filled, datetime(2026, 2, 1, tzinfo=UTC))
+    assert slow_line(found, 4.99) == ""
+    assert slow_line(found, 12.34) == (
+        "This took 12.3 s. If you ask it often: `afterword promote feedback.score`, "
+        "`afterword promote metadata.model`"
+    )
+    assert slow_line(replace(found, unpromoted=("feedback.odd key",)), 5.0) == (
+        "This took 5.0 s. If you ask it often: `afterword promote 'feedback.odd key'`"
+    )
+    columns = answer(Question("weighted", group_by=("prompt",)), filled, datetime.now(UTC))
+    assert slow_line(columns, 12.34) == ""
 
 
 def test_a_misspelt_path_suggests_the_right_one(ask: "Afterword") -> None:

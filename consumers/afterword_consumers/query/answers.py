@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from afterword_consumers.query.catalogue import read_storage
+from afterword_consumers.query.catalogue import read_storage, unpromoted_paths
 from afterword_consumers.query.columns import Column
 from afterword_consumers.query.database import Cell, Database
 from afterword_consumers.query.diagnosis import explain_nothing, find_unknown_path
@@ -53,6 +53,7 @@ class Answer:
         series: One for each type that the measure was found to have; empty without data.
         statements: All that ran for it, those that found nothing too.
         freshness: Up to when what was read was complete, as it was told; None where nobody asked.
+        unpromoted: Paths of the question that were read out of their maps, with all that is beside them.
         notice: Why there is nothing, or something odd about what there is; else empty.
         suggestions: Paths that may have been meant.
     """
@@ -61,6 +62,7 @@ class Answer:
     series: tuple[Series, ...]
     statements: tuple[Statement, ...]
     freshness: Freshness | None
+    unpromoted: tuple[str, ...] = ()
     notice: str = ""
     suggestions: tuple[str, ...] = ()
 
@@ -105,7 +107,13 @@ def _answer(
     explain = find_unknown_path if series else explain_nothing
     notice, suggestions = explain(question, database, storage, budget.settings())
     return Answer(
-        question, series, statements, freshness, notice or _empty_side(series), tuple(suggestions)
+        question,
+        series,
+        statements,
+        freshness,
+        unpromoted_paths(question, storage),
+        notice or _empty_side(series),
+        tuple(suggestions),
     )
 
 

@@ -37,7 +37,7 @@ class Budget:
 
     Attributes:
         time_s: Of running.
-        read_rows: Rows read, counted before any filter but the primary key.
+        read_rows: Rows read, counted before any filter but the primary key; 0 for any number.
         result_rows: Rows answered.
         memory_bytes: At its peak.
     """

@@ -1,8 +1,10 @@
 """The command that answers questions: query."""
 
+import shlex
+import time
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -20,7 +22,7 @@ from afterword_schemas import StoreError
 from afterword_stack.answers import as_table
 from afterword_stack.commands.options import Project, Since, Timezone, Until, Where
 from afterword_stack.console import notice, out
-from afterword_stack.database import open_database
+from afterword_stack.database import open_database, patience
 from afterword_stack.freshness import freshness_line, read_freshness
 from afterword_stack.settings import load_settings
 
@@ -32,6 +34,9 @@ class Format(StrEnum):
     JSON = "json"
     CSV = "csv"
 
+
+_LONG_S: Final = 5.0
+"""From here on a person notices that a question could be cheaper."""
 
 _WRITERS = {Format.TABLE: as_table, Format.JSON: as_json, Format.CSV: as_csv}
 
@@ -93,17 +98,26 @@ def query(  # noqa: PLR0917  # one for each option
     settings = load_settings()
     fresh = read_freshness(settings)
     with open_database(settings.clickhouse) as clickhouse:
-        found = answer(question, clickhouse, now, freshness=fresh)
-    _print(found, form, sql=sql)
+        began_s = time.monotonic()
+        found = answer(question, clickhouse, now, patience(settings.clickhouse), fresh)
+        took_s = time.monotonic() - began_s
+    _print(found, form, slow_line(found, took_s), sql=sql)
 
 
-def _print(found: Answer, form: Format, *, sql: bool) -> None:
+def slow_line(found: Answer, took_s: float) -> str:
+    """Return how such questions could be answered sooner; empty where this took no long time."""
+    if took_s < _LONG_S or not found.unpromoted:
+        return ""
+    commands = ", ".join(f"`afterword promote {shlex.quote(path)}`" for path in found.unpromoted)
+    return f"This took {took_s:.1f} s. If you ask it often: {commands}"
+
+
+def _print(found: Answer, form: Format, slow: str, *, sql: bool) -> None:
     if found.series or form is Format.JSON:
         out(_WRITERS[form](found))
     remark = f"{found.notice} {did_you_mean(found.suggestions)}".rstrip()
-    said = [] if found.freshness is None else [freshness_line(found.freshness)]
-    said += [remark] if found.series and remark else []
-    for line in said:
+    said = "" if found.freshness is None else freshness_line(found.freshness)
+    for line in filter(None, (said, remark if found.series else "", slow)):
         notice(f"-- {line}" if sql else line)
     if sql:
         _print_sql(found)

@@ -8,11 +8,10 @@ import typer
 
 from afterword_consumers.csv_text import csv_line
 from afterword_consumers.paths import find_paths, suggest_paths
-from afterword_consumers.query import Budget
 from afterword_stack.commands.ask import Format
 from afterword_stack.commands.options import Project
 from afterword_stack.console import notice, out, print_table
-from afterword_stack.database import open_database
+from afterword_stack.database import open_database, patience
 from afterword_stack.settings import load_settings
 
 
@@ -39,7 +38,6 @@ def paths(
     """
     suggestions: list[str] = []
     address = load_settings().clickhouse
-    budget = Budget(time_s=address.timeout_s)  # who counts all feedback means to wait
     with open_database(address) as clickhouse:
         found = find_paths(
             clickhouse,
@@ -47,7 +45,7 @@ def paths(
             prefix=prefix,
             measured=measured,
             limit=limit,
-            budget=budget,
+            budget=patience(address),
         )
         if not found:
             suggestions = suggest_paths(clickhouse, prefix, project=project)

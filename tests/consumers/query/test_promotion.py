@@ -163,3 +163,17 @@ def test_only_what_is_promoted_can_be_demoted(mixed: Engine) -> None:
     promote(mixed, "metadata.model")
     with pytest.raises(QuestionError, match=r"Did you mean metadata\.model"):
         demote(mixed, "metadata.modle")
+
+
+def test_an_answer_names_the_paths_that_have_no_column(mixed: Engine) -> None:
+    """Each once; not those that no feedback has, nor a column, and none that was promoted."""
+    question = Question(
+        "feedback.x",
+        group_by=("metadata.model", "prompt"),
+        where=("feedback.x != 7", "feedback.none is missing"),
+    )
+    assert answer(question, mixed, _NOW).unpromoted == ("feedback.x", "metadata.model")
+    promote(mixed, "feedback.x")
+    assert answer(question, mixed, _NOW).unpromoted == ("metadata.model",)
+    promote(mixed, "metadata.model")
+    assert answer(question, mixed, _NOW).unpromoted == ()
