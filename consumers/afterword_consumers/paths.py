@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from afterword_consumers.query import Budget, Cell, Database, suggest
+from afterword_consumers.query import Budget, Database, suggest
 from afterword_consumers.query.catalogue import MAP_OF
 from afterword_consumers.query.conditions import of_project
+from afterword_consumers.query.database import whole
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.suggestions import find_near_paths
 from afterword_consumers.query.times import rfc3339_sql
@@ -164,7 +165,7 @@ def _counts(
         + f"\n)\nORDER BY project, path, type\nLIMIT {parameters.count(limit)} BY path = ''"
     )
     rows = database.query(sql, parameters.values, budget.settings()).rows
-    return {(str(p), str(path), str(kind)): (_whole(n), _whole(d)) for p, path, kind, n, d in rows}
+    return {(str(p), str(path), str(kind)): (whole(n), whole(d)) for p, path, kind, n, d in rows}
 
 
 def _measure(known: KnownPath, counts: dict[_Key, tuple[int, int]]) -> KnownPath:
@@ -176,10 +177,6 @@ def _measure(known: KnownPath, counts: dict[_Key, tuple[int, int]]) -> KnownPath
 
 def _begins(prefix: str, parameters: Parameters) -> str:
     return f"startsWith(path, {parameters.text(prefix)})" if prefix else "true"
-
-
-def _whole(cell: Cell) -> int:
-    return int(cell or 0)
 
 
 def _beginnings(path: str) -> Sequence[str]:

@@ -14,6 +14,8 @@ from datetime import datetime
 from typing import Final
 
 from afterword_consumers.query import Budget, Cell, Database
+from afterword_consumers.query.conditions import of_project
+from afterword_consumers.query.database import whole
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.times import to_clickhouse
 
@@ -70,10 +72,10 @@ def read_refusal(row: Sequence[Cell]) -> Refusal:
     rejected_ms, topic_id, partition, offset, topic, published_ms, replayed_ms = row[:7]
     code, path, detail, project, feedback_id = row[7:]
     return Refusal(
-        place=RefusalPlace(_whole(rejected_ms), str(topic_id), _whole(partition), _whole(offset)),
+        place=RefusalPlace(whole(rejected_ms), str(topic_id), whole(partition), whole(offset)),
         topic=str(topic),
-        published_ms=_whole(published_ms),
-        replayed_ms=_whole(replayed_ms) or None,
+        published_ms=whole(published_ms),
+        replayed_ms=whole(replayed_ms) or None,
         code=str(code),
         path=str(path),
         detail=str(detail),
@@ -105,7 +107,7 @@ def find_refusals(
     """
     budget = budget or Budget()
     parameters = Parameters()
-    conditions = [*_of(project, parameters)]
+    conditions = [of_project(project, parameters)]
     if code is not None:
         conditions.append(f"code = {parameters.text(code)}")
     if after is not None:
@@ -113,7 +115,7 @@ def find_refusals(
     sql = f"""\
 SELECT {REFUSAL_COLUMNS}
 FROM feedback_rejected FINAL
-WHERE {" AND ".join(conditions) or "true"}
+WHERE {" AND ".join(conditions)}
 ORDER BY rejected_ms DESC, topic_id DESC, kafka_partition DESC, kafka_offset DESC
 LIMIT {parameters.count(limit)}"""
     rows = database.query(sql, parameters.values, budget.settings()).rows
@@ -130,7 +132,7 @@ def count_refusals(
 ) -> dict[str, int]:
     """Return how many were refused since a time for each code, the most first."""
     parameters = Parameters()
-    conditions = [*_of(project, parameters), f"rejected_at >= {_time(since, parameters)}"]
+    conditions = [of_project(project, parameters), f"rejected_at >= {_time(since, parameters)}"]
     sql = f"""\
 SELECT code, count() AS n
 FROM feedback_rejected FINAL
@@ -138,7 +140,7 @@ WHERE {" AND ".join(conditions)}
 GROUP BY code
 ORDER BY n DESC, code"""
     rows = database.query(sql, parameters.values, (budget or Budget()).settings()).rows
-    return {str(code): _whole(count) for code, count in rows}
+    return {str(code): whole(count) for code, count in rows}
 
 
 def _with_payloads(
@@ -155,11 +157,11 @@ def _with_payloads(
     sql = f"""\
 SELECT topic_id, kafka_partition, kafka_offset, any(base64Encode(payload))
 FROM feedback_rejected
-WHERE {" AND ".join([*_of(project, parameters), f"(topic_id, kafka_partition, kafka_offset) IN ({places})"])}
+WHERE {of_project(project, parameters)} AND (topic_id, kafka_partition, kafka_offset) IN ({places})
 GROUP BY topic_id, kafka_partition, kafka_offset"""
     rows = database.query(sql, parameters.values, budget.settings()).rows
     payloads = {
-        (str(topic_id), _whole(partition), _whole(offset)): b64decode(str(text))
+        (str(topic_id), whole(partition), whole(offset)): b64decode(str(text))
         for topic_id, partition, offset, text in rows
     }
     return [replace(one, payload=payloads.get(_key(one.place))) for one in found]
@@ -167,10 +169,6 @@ GROUP BY topic_id, kafka_partition, kafka_offset"""
 
 def _key(place: RefusalPlace) -> tuple[str, int, int]:
     return place.topic_id, place.partition, place.offset
-
-
-def _of(project: str | None, parameters: Parameters) -> list[str]:
-    return [] if project is None else [f"project = {parameters.text(project)}"]
 
 
 def _behind(after: RefusalPlace, parameters: Parameters) -> str:
@@ -185,7 +183,3 @@ def _behind(after: RefusalPlace, parameters: Parameters) -> str:
 
 def _time(moment: datetime, parameters: Parameters) -> str:
     return f"toDateTime64({parameters.text(to_clickhouse(moment))}, 3, 'UTC')"
-
-
-def _whole(cell: Cell) -> int:
-    return int(cell or 0)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from afterword_consumers.query import Budget, Cell, Database
+from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.traces import GROUND_TRUTH
 
@@ -108,9 +109,7 @@ _SELECTED: Final = ", ".join(
 def _conditions(
     trace_id: str, project: str | None, after: FeedbackPlace | None, parameters: Parameters
 ) -> list[str]:
-    conditions = [f"trace_id = {parameters.text(trace_id)}"]
-    if project is not None:
-        conditions.append(f"project = {parameters.text(project)}")
+    conditions = [of_project(project, parameters), f"trace_id = {parameters.text(trace_id)}"]
     if after is not None:
         conditions.append(
             "(toUnixTimestamp64Milli(created_at), toUInt128(feedback_id)) < "

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from afterword_consumers.query import Budget, Cell, Database, Question
+from afterword_consumers.query.database import whole
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.selection import conditions
 
@@ -187,7 +188,7 @@ def _pairs(
     found: dict[_Key, list[Pair]] = {}
     table = database.query(_PAIRS.format(where=where), parameters.values, settings)
     for project, trace_id, value, weight, count in table.rows:
-        pair = Pair(_whole(value), float(weight or 0), _whole(count))
+        pair = Pair(whole(value), float(weight or 0), whole(count))
         found.setdefault((str(project), str(trace_id)), []).append(pair)
     return found
 
@@ -196,11 +197,11 @@ def _trace(key: _Key, summary: Sequence[Cell], pairs: Sequence[Pair]) -> Trace:
     count, sessions, session_ids, first_ms, last_ms, _, average, ground_truth = summary
     return Trace(
         *key,
-        feedback=_whole(count),
-        sessions=_whole(sessions),
+        feedback=whole(count),
+        sessions=whole(sessions),
         session_ids=tuple(json.loads(str(session_ids))),
-        first_ms=_whole(first_ms),
-        last_ms=_whole(last_ms),
+        first_ms=whole(first_ms),
+        last_ms=whole(last_ms),
         weighted_avg=None if average is None else float(average),
         pairs=tuple(pairs),
         ground_truth=bool(ground_truth),
@@ -215,7 +216,3 @@ def _behind(after: TracePlace, parameters: Parameters) -> str:
 
 def _and(conditions: Sequence[str]) -> str:
     return "\n  AND ".join(conditions)
-
-
-def _whole(cell: Cell) -> int:
-    return int(cell or 0)

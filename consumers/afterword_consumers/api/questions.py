@@ -29,7 +29,7 @@ from afterword_consumers.query import (
     to_sql,
 )
 from afterword_consumers.query.formats import freshness_fields
-from afterword_consumers.query.question import MAX_TOP
+from afterword_consumers.query.question import MAX_TOP, USUAL_TOP
 
 _ONE: Final = (
     *("measure", "since", "until", "bucket", "timezone", "top", "compare", "approximate"),
@@ -101,7 +101,7 @@ def _question(arguments: Arguments, project: str | None) -> Question:
             until=arguments.text("until"),
             bucket=arguments.text("bucket"),
             timezone=arguments.text("timezone") or "UTC",
-            top=arguments.count("top", usual=20, most=MAX_TOP),
+            top=arguments.count("top", usual=USUAL_TOP, most=MAX_TOP),
             approximate=arguments.flag("approximate"),
             compare=arguments.text("compare"),
         )

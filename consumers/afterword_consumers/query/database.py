@@ -37,3 +37,8 @@ class Database(Protocol):
         self, sql: str, parameters: Mapping[str, Parameter], settings: Mapping[str, int | float]
     ) -> Table:
         """Run a query with server-side parameters (`{name:Type}`) and settings for it alone."""
+
+
+def whole(cell: Cell) -> int:
+    """Return a cell that holds a whole number, 0 for NULL."""
+    return int(cell or 0)

@@ -25,6 +25,7 @@ COUNT: Final = "count"
 """The measure that is the number of feedback events."""
 
 MAX_GROUPS: Final = 2
+USUAL_TOP: Final = 20
 MAX_TOP: Final = 10_000
 
 
@@ -70,7 +71,7 @@ class Question:
     until: str | None = None
     bucket: Bucket | str | None = None
     timezone: str = "UTC"
-    top: int = 20
+    top: int = USUAL_TOP
     approximate: bool = False
     compare: str | None = None
 

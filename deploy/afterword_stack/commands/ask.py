@@ -18,6 +18,7 @@ from afterword_consumers.query import (
     did_you_mean,
     to_sql,
 )
+from afterword_consumers.query.question import USUAL_TOP
 from afterword_schemas import StoreError
 from afterword_stack.answers import as_table
 from afterword_stack.commands.options import Project, Since, Timezone, Until, Where
@@ -55,7 +56,9 @@ def query(  # noqa: PLR0917  # one for each option
     until: Until = None,
     bucket: Annotated[Bucket | None, typer.Option("--bucket", help="A row for each.")] = None,
     timezone: Timezone = "UTC",
-    top: Annotated[int, typer.Option("--top", help="Groups shown; the rest is 'other'.")] = 20,
+    top: Annotated[
+        int, typer.Option("--top", help="Groups shown; the rest is 'other'.")
+    ] = USUAL_TOP,
     project: Project = None,
     compare: Annotated[
         str | None,
