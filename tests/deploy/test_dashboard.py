@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import pytest
+from tests.waiting import wait_until
 
 from afterword.gateway import KeyFile, Scope
 from afterword_consumers.clickhouse import ClickHouse
@@ -239,14 +240,6 @@ def test_a_closed_connection_frees_its_place(settings: Settings, database_of: Cl
         wait_until(lambda: not running(database_of))
         # A moment later its thread has ended, too.
         wait_until(lambda: dashboard.get("/api/rejected")[0] == 200)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, far less long than the query of this test would take."""
-    deadline_s = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline_s, "waited in vain"
-        time.sleep(0.01)
 
 
 def running(clickhouse: ClickHouse) -> bool:

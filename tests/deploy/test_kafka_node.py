@@ -5,13 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 from confluent_kafka import Consumer, Producer
+from tests.waiting import wait_until
 
 from afterword_schemas.errors import SetupError
 from afterword_stack.local import kafka as kafka_module
@@ -21,14 +20,6 @@ from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.local.kafka_admin import new_admin
 from afterword_stack.local.mock_kafka import MockKafkaNode
 from afterword_stack.local.ports import persisted_ports
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    """Wait for the condition instead of guessing how long it takes."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.02)
 
 
 def produce(bootstrap_servers: str, topic: str, values: list[bytes]) -> None:

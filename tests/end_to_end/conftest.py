@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from confluent_kafka import Producer
+from tests.waiting import wait_until
 
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
 from afterword_consumers.inserter import Backoff
@@ -99,16 +100,6 @@ class Pipeline:
     def select(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
         return [tuple(row) for row in self.clickhouse.select(sql)]
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    """Wait for a condition, looking a hundred times a second."""
-    tick, rounds = threading.Event(), int(timeout_s * 100)
-    for _ in range(rounds):
-        if condition():
-            return
-        tick.wait(0.01)
-    pytest.fail("the condition never came true")
 
 
 @pytest.fixture

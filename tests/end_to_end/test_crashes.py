@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Pipeline
@@ -141,14 +142,14 @@ def test_killed_workers_lose_and_double_nothing(pipeline: "Pipeline") -> None:
     for _ in range(KILLS):
         before = flow.progress()
         flow.publish(CHUNK)
-        wait(lambda before=before: flow.progress() > before)
+        wait_until(lambda before=before: flow.progress() > before)
         moment.wait(chance.uniform(0, 0.2))
         working.pop(chance.randrange(2)).kill()  # the newest may not have begun yet
         working.append(ready.go())
         ready = Process(pipeline)
     flow.finish()
     with lag_of(pipeline) as lag:
-        wait(lambda: lag() == 0)
+        wait_until(lambda: lag() == 0)
     ready.kill()
     for process in working:
         process.end()
@@ -164,14 +165,14 @@ def test_a_store_killed_in_the_middle_of_inserts_gets_everything(pipeline: "Pipe
         flow.publish(CHUNK)
         before = flow.progress()
         flow.publish(3 * CHUNK)
-        wait(lambda before=before: flow.progress() > before)
+        wait_until(lambda before=before: flow.progress() > before)
         moment.wait(chance.uniform(0, 0.05))
         pipeline.node.kill()
         moment.wait(chance.uniform(0, 0.3))
         pipeline.node.start()
     flow.finish()
     with lag_of(pipeline) as lag:
-        wait(lambda: lag() == 0)
+        wait_until(lambda: lag() == 0)
     working.end()
     assert (SEED, flow.differences()) == (SEED, [])
 
@@ -187,7 +188,9 @@ def test_a_worker_killed_while_the_store_is_away(
     first, second = Process(pipeline, *variant).go(), Process(pipeline)
     flow.publish(CHUNK)
     with lag_of(pipeline) as lag:
-        wait(lambda: lag() == 0 and flow.differences() == [f"{CHUNK} without their patch or value"])
+        wait_until(
+            lambda: lag() == 0 and flow.differences() == [f"{CHUNK} without their patch or value"]
+        )
         pipeline.node.kill()
         flow.publish(CHUNK)
         flow.finish()
@@ -199,16 +202,6 @@ def test_a_worker_killed_while_the_store_is_away(
         first.kill()
         pipeline.node.start()
         second.go()
-        wait(lambda: lag() == 0)
+        wait_until(lambda: lag() == 0)
     second.end()
     assert bool(flow.differences()) == loses
-
-
-def wait(condition: Any) -> None:
-    """Wait for a condition, looking twenty times a second."""
-    tick = threading.Event()
-    for _ in range(60 * 20):
-        if condition():
-            return
-        tick.wait(0.05)
-    pytest.fail("the condition never came true")

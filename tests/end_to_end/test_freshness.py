@@ -3,12 +3,13 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import wait_until
 
 from afterword_consumers.freshness import FreshnessBook
 
@@ -124,9 +125,9 @@ def test_a_killed_worker_leaves_the_time_until_which_it_had_everything(
     """What is published after it is not claimed, and what was before is; the next goes on from there."""
     flow.publish()
     workers.start()
-    wait(flow.is_complete)
+    wait_until(flow.is_complete)
     flow.publish()
-    wait(flow.is_complete)
+    wait_until(flow.is_complete)
     workers.kill()
     after = flow.publish()
     fresh = flow.book.read()
@@ -136,7 +137,7 @@ def test_a_killed_worker_leaves_the_time_until_which_it_had_everything(
     flow.publish()
     assert flow.until() == fresh.complete_until
     workers.start()
-    wait(flow.is_complete)
+    wait_until(flow.is_complete)
     assert flow.book.read().waiting == 0
 
 
@@ -146,9 +147,9 @@ def test_a_worker_that_was_idle_and_is_stopped_leaves_a_time_close_to_its_end(
     """Not that of its last commit of something new."""
     flow.publish()
     workers.start()
-    wait(flow.is_complete)
+    wait_until(flow.is_complete)
     idle_since = datetime.now(UTC)
-    wait(lambda: workers.has_asked_since(idle_since))
+    wait_until(lambda: workers.has_asked_since(idle_since))
     workers.stop()
     after = flow.publish()
     until = flow.until()
@@ -163,7 +164,7 @@ def test_a_clear_view_at_every_moment(flow: Flow, workers: Workers) -> None:
     """
     flow.publish()
     workers.start()
-    wait(lambda: flow.until() is not None)
+    wait_until(lambda: flow.until() is not None)
     ended = threading.Event()
 
     def keep_publishing() -> None:
@@ -175,25 +176,17 @@ def test_a_clear_view_at_every_moment(flow: Flow, workers: Workers) -> None:
     try:
         for _ in range(5):
             began = datetime.now(UTC)
-            wait(lambda began=began: _known(flow.until()) >= began)  # it has got to the present
+            wait_until(
+                lambda began=began: _known(flow.until()) >= began
+            )  # it has got to the present
             workers.kill()
             workers.start()
     finally:
         ended.set()
         publishing.join()
-    wait(flow.is_complete)
+    wait_until(flow.is_complete)
 
 
 def _known(until: datetime | None) -> datetime:
     assert until is not None
     return until
-
-
-def wait(condition: Callable[..., bool]) -> None:
-    """Wait for a condition, looking twenty times a second."""
-    tick = threading.Event()
-    for _ in range(60 * 20):
-        if condition():
-            return
-        tick.wait(0.05)
-    pytest.fail("the condition never came true")

@@ -4,11 +4,11 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Pipeline
@@ -104,13 +104,3 @@ def updated(pipeline: "Pipeline") -> set[str]:
     """Return the ids of the events that have their update."""
     sql = "SELECT toString(feedback_id) FROM feedback_current WHERE booleans['feedback.updated']"
     return {feedback_id for (feedback_id,) in pipeline.select(sql)}
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, looking a thousand times a second."""
-    tick = threading.Event()
-    for _ in range(60 * 1000):
-        if condition():
-            return
-        tick.wait(0.001)
-    pytest.fail("the condition never came true")

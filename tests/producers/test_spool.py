@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_until
 
 from afterword import (
     Client,
@@ -54,16 +55,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for orphans, and try again, often."""
     monkeypatch.setattr(_spool_drainer, "_SCAN_S", 0.05)
     monkeypatch.setattr(_spool_drainer, "_RETRY_MOST_S", 0.1)
-
-
-def wait(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, looking two hundred times a second."""
-    tick = threading.Event()
-    for _ in range(20 * 200):
-        if condition():
-            return
-        tick.wait(0.005)
-    pytest.fail("the condition never came true")
 
 
 def queues(root: Path) -> list[Path]:
@@ -158,7 +149,7 @@ def test_it_is_forgotten_once_it_is_delivered(root: Path, memory: MemoryTranspor
     memory.release()
     assert client.flush(20) == 0
     assert client.stats == Stats(sent=1, delivered=1, failed=0, waiting=0)
-    wait(lambda: rows(root) == [])
+    wait_until(lambda: rows(root) == [])
     client.close()
     assert list(root.iterdir()) == []
 
@@ -168,7 +159,7 @@ def test_what_was_left_is_delivered_by_the_next(root: Path, memory: MemoryTransp
     leave_behind(root, (b"k", b"1"), (b"k", b"2"))
     spool = SpoolTransport(memory, root)
     spool.send(b"k", b"3", (), lambda _: None)
-    wait(lambda: values(memory) == [b"1", b"2", b"3"])
+    wait_until(lambda: values(memory) == [b"1", b"2", b"3"])
     first, second, third = memory.messages
     assert (first.key, first.headers, first.timestamp_ms) == (b"k", tuple(HEADERS), 1000)
     assert second.timestamp_ms == 1001
@@ -201,9 +192,9 @@ def test_adopted_events_are_counted_apart(root: Path, memory: MemoryTransport) -
     leave_behind(root, (b"a", b"1"), (b"b", b"2"))
     memory.hold()
     client = Client(project="acme", transport=memory, spool=root)
-    wait(lambda: client.stats == Stats(sent=0, delivered=0, failed=0, waiting=0, adopted=2))
+    wait_until(lambda: client.stats == Stats(sent=0, delivered=0, failed=0, waiting=0, adopted=2))
     memory.release()
-    wait(lambda: client.stats == Stats(sent=0, delivered=0, failed=0, waiting=0, adopted=0))
+    wait_until(lambda: client.stats == Stats(sent=0, delivered=0, failed=0, waiting=0, adopted=0))
     client.close()
 
 
@@ -215,7 +206,7 @@ def test_a_failed_delivery_is_tried_again(
     memory.fail("the broker is away")
     client = Client(project="acme", transport=memory, spool=root, on_delivery=heard.append)
     ids = [client.feedback(trace_id="t", value=1) for _ in range(100)]
-    wait(lambda: drainer_of(client)._retries >= 3)
+    wait_until(lambda: drainer_of(client)._retries >= 3)
     assert client.stats == Stats(sent=100, delivered=0, failed=0, waiting=100)
     assert heard == []
     memory.recover()
@@ -233,10 +224,10 @@ def test_nothing_overtakes_a_failed_delivery_of_its_key(root: Path) -> None:
     spool = SpoolTransport(picky, root)
     for key, value in [(b"a", b"set a"), (b"b", b"set b"), (b"a", b"patch a"), (b"b", b"patch b")]:
         spool.send(key, value, (), lambda _: None)
-    wait(lambda: values(picky) == [b"set b", b"patch b"])
+    wait_until(lambda: values(picky) == [b"set b", b"patch b"])
     spool.send(b"c", b"set c", (), lambda _: None)
     spool.send(b"a", b"clear a", (), lambda _: None)
-    wait(lambda: values(picky) == [b"set b", b"patch b", b"set c"])
+    wait_until(lambda: values(picky) == [b"set b", b"patch b", b"set c"])
     picky.bad = set()
     spool.flush(20)
     assert values(picky)[3:] == [b"set a", b"patch a", b"clear a"]
@@ -251,9 +242,9 @@ def test_a_key_waits_for_what_another_process_left_of_it(root: Path) -> None:
     spool = SpoolTransport(picky, root)
     spool.send(b"a", b"patch a", (), lambda _: None)
     spool.send(b"b", b"set b", (), lambda _: None)
-    wait(lambda: values(picky) == [b"set b"])
+    wait_until(lambda: values(picky) == [b"set b"])
     picky.bad = set()
-    wait(lambda: values(picky) == [b"set b", b"set a", b"patch a"])
+    wait_until(lambda: values(picky) == [b"set b", b"set a", b"patch a"])
     spool.close(20)
 
 
@@ -264,7 +255,7 @@ def test_a_full_queue_below_is_waited_for(root: Path) -> None:
     spool = SpoolTransport(memory, root)
     for number in range(10):
         spool.send(b"%d" % number, b"%d" % number, (), lambda _: None)
-    wait(lambda: len(memory._waiting) == 1)
+    wait_until(lambda: len(memory._waiting) == 1)
     memory.release()
     spool.close(20)
     assert values(memory) == [b"%d" % number for number in range(10)]
@@ -279,7 +270,7 @@ def test_memory_is_bounded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(1000):
         spool.send(b"%d" % number, b"%d" % number, (), lambda _: None)
     drainer = drainer_of(spool)
-    wait(lambda: drainer._mail.empty() and not drainer._direct)
+    wait_until(lambda: drainer._mail.empty() and not drainer._direct)
     assert len(memory._waiting) <= 600  # a page beyond the window
     memory.release()
     spool.close(20)
@@ -301,7 +292,7 @@ def test_a_full_spool_says_so_and_takes_again(root: Path, memory: MemoryTranspor
     assert client.stats == Stats(sent=taken + 1, delivered=0, failed=1, waiting=taken)
     memory.release()
     assert client.flush(20) == 0
-    wait(lambda: rows(root) == [])
+    wait_until(lambda: rows(root) == [])
     client.feedback(trace_id="t", value=1, feedback={"text": "x" * 1000})
     client.close()
     assert len(memory.messages) == taken + 1
@@ -328,14 +319,14 @@ def test_what_was_adopted_counts_towards_the_bound(root: Path, memory: MemoryTra
     leave_behind(root, *[(b"%d" % number, b"x" * 1000) for number in range(200)])
     memory.hold()
     spool = SpoolTransport(memory, root, max_bytes=200_000)
-    wait(lambda: spool.adopted == 200)
-    wait(lambda: drainer_of(spool).intake.limit_bytes < 0)
+    wait_until(lambda: spool.adopted == 200)
+    wait_until(lambda: drainer_of(spool).intake.limit_bytes < 0)
     with pytest.raises(QueueFullError):
         fill(lambda: spool.send(b"k", b"x" * 1000, (), lambda _: None))
     assert len(rows(root)) < 210
     memory.release()
-    wait(lambda: spool.adopted == 0)
-    wait(lambda: drainer_of(spool).intake.limit_bytes == 200_000)
+    wait_until(lambda: spool.adopted == 0)
+    wait_until(lambda: drainer_of(spool).intake.limit_bytes == 200_000)
     spool.send(b"k", b"x" * 1000, (), lambda _: None)
     spool.close(20)
 
@@ -404,7 +395,7 @@ def test_a_message_that_expires_below_is_sent_again(
     settings = {"message.timeout.ms": 20, "log_level": 0}
     spool = SpoolTransport(KafkaTransport("127.0.0.1:1", topic="t", kafka=settings), root)
     spool.send(b"k", b"v", (), reports.append)
-    wait(lambda: drainer_of(spool)._retries >= 2)
+    wait_until(lambda: drainer_of(spool)._retries >= 2)
     spool.close(0)
     assert reports == []
     assert [value for _, value, _ in rows(root)] == [b"v"]
@@ -421,7 +412,7 @@ def test_a_gateway_that_comes_late_gets_everything(
     http = HttpTransport(f"http://127.0.0.1:{port}", message_timeout_s=0.05)
     client = Client(project="acme", transport=http, spool=root, close_timeout_s=20)
     ids = [client.feedback(trace_id="t", value=1) for _ in range(10)]
-    wait(lambda: drainer_of(client)._retries >= 2)
+    wait_until(lambda: drainer_of(client)._retries >= 2)
     assert client.stats == Stats(sent=10, delivered=0, failed=0, waiting=10)
     start_gateway(memory, port=port)
     client.close()
@@ -440,7 +431,7 @@ def test_two_processes_share_a_folder(root: Path) -> None:
     two.flush(20)
     drainer = drainer_of(two)
     began_s = drainer._scan_at
-    wait(lambda: drainer._scan_at > began_s + 0.1)  # it looked for orphans meanwhile
+    wait_until(lambda: drainer._scan_at > began_s + 0.1)  # it looked for orphans meanwhile
     assert (values(second), two.adopted) == ([b"of the second"], 0)
     first.release()
     one.close(20)
@@ -464,7 +455,7 @@ def test_an_orphan_is_adopted_once(root: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    wait(lambda: len(queues(root)) == 8)
+    wait_until(lambda: len(queues(root)) == 8)
     for spool in spools:
         spool.close(20)
     arrived = [message.key for memory in memories for message in memory.messages]
@@ -489,7 +480,7 @@ def test_a_damaged_file_is_moved_aside(
         database.write_bytes(b"\xff" * 5000 if damage == "garbage" else whole[: len(whole) // 2])
     spool = SpoolTransport(memory, root)
     spool.send(b"k", b"new", (), lambda _: None)
-    wait(lambda: broken.with_suffix(".damaged").exists())
+    wait_until(lambda: broken.with_suffix(".damaged").exists())
     spool.close(20)
     assert values(memory)[-2:] == [b"good", b"new"]
     assert [path.name for path in root.iterdir()] == [f"{broken.name}.damaged"]
@@ -506,7 +497,7 @@ def test_a_file_that_is_damaged_while_it_is_written_is_replaced(
     client = Client(project="acme", transport=memory, spool=root, on_delivery=heard.append)
     drainer = drainer_of(client)
     client.feedback(trace_id="t", value=1)
-    wait(lambda: len(memory._waiting) == 1)
+    wait_until(lambda: len(memory._waiting) == 1)
     drainer._direct = False  # so that the next is on disk only
     drainer.halt()
     client.feedback(trace_id="t", value=2)
@@ -521,7 +512,7 @@ def test_a_file_that_is_damaged_while_it_is_written_is_replaced(
         patched.setattr(drainer.intake, "_limit", fail)  # as SQLite fails on a bad page
         with pytest.raises(StoreError, match="did not take this event: database disk image is mal"):
             client.feedback(trace_id="t", value=3)
-    wait(lambda: len(heard) == 1)
+    wait_until(lambda: len(heard) == 1)
     assert (heard[0].feedback_id, type(heard[0].error)) == ("", StoreError)
     assert str(heard[0].error) == f"its file was damaged, see {broken}.damaged"
     client.feedback(trace_id="t", value=4)
@@ -543,7 +534,7 @@ def test_the_disk_gets_its_room_back(root: Path, memory: MemoryTransport) -> Non
         spool.send(b"%d" % number, b"x" * 10_000, (), lambda _: None)
     [grown] = queues(root)
     memory.release()
-    wait(lambda: len(queues(root)) == 1 and queues(root) != [grown])
+    wait_until(lambda: len(queues(root)) == 1 and queues(root) != [grown])
     spool.send(b"k", b"later", (), lambda _: None)
     spool.close(20)
     assert len(memory.messages) == 301
@@ -559,10 +550,10 @@ def test_a_folder_that_somebody_removes_is_made_again(
     spool.send(b"a", b"before", (), lambda _: None)
     [removed] = queues(root)
     shutil.rmtree(root)
-    wait(lambda: root.exists() and removed not in queues(root) and len(queues(root)) == 1)
+    wait_until(lambda: root.exists() and removed not in queues(root) and len(queues(root)) == 1)
     line = f"Somebody removed {removed}; what waits there is lost with this process"
-    wait(lambda: caplog.messages == [line])
-    wait(lambda: drainer_of(spool).intake._file is drainer_of(spool)._shelf.own)
+    wait_until(lambda: caplog.messages == [line])
+    wait_until(lambda: drainer_of(spool).intake._file is drainer_of(spool)._shelf.own)
     spool.send(b"a", b"after", (), lambda _: None)
     assert [value for _, value, _ in rows(root)] == [b"after"]
     memory.release()
@@ -601,7 +592,7 @@ def test_threads_share_one_statement(root: Path, memory: MemoryTransport) -> Non
     with fork_gate.writing:
         for thread in send:
             thread.start()
-        wait(lambda: len(drainer.intake._calls) == 8)
+        wait_until(lambda: len(drainer.intake._calls) == 8)
     for thread in send:
         thread.join()
     assert len([each for each in statements if each.startswith("INSERT")]) == 1
@@ -616,7 +607,7 @@ def test_delivery_goes_on_while_a_thread_is_stuck_in_a_call(
     spool = SpoolTransport(memory, root)
     with fork_gate.writing:
         spool.send(b"a", b"v", (), lambda _: None)
-        wait(lambda: values(memory) == [b"v"] and rows(root) == [])
+        wait_until(lambda: values(memory) == [b"v"] and rows(root) == [])
         spool.close(20)
     assert list(root.iterdir()) == []
 

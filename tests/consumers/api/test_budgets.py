@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
+from tests.waiting import wait_until
 
 from afterword_consumers.api import Api, ApiError, ApiOptions, create_api
 from afterword_consumers.api.budgets import BudgetedDatabase
@@ -32,6 +33,7 @@ FROM feedback AS f CROSS JOIN numbers(100000000000000) AS copies
 """Makes every question about feedback run for days."""
 
 FOR_EVER = 10**15
+SOON_S = 8.0  # less than ClickHouse takes to find a query too slow by itself
 
 
 @pytest.fixture
@@ -60,14 +62,6 @@ def running(api: "Served") -> int:
     return int(api.clickhouse.query(sql).rows[0][0] or 0)
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, less long than ClickHouse takes to find a query too slow by itself."""
-    deadline = time.monotonic() + 8
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize(
     ("path", "parameters"),
     [
@@ -92,7 +86,7 @@ def test_time_is_bounded(
     assert error["code"] == "time_budget"
     assert error["detail"] == "The query takes longer than the 0.3 s that it may."
     assert "since and until" in error["hint"]
-    wait_until(lambda: running(api) == 0)
+    wait_until(lambda: running(api) == 0, SOON_S)
     assert api.get("/api/rejected", "acme") == {"rejected": [], "next": None}
 
 
@@ -237,7 +231,7 @@ def test_a_client_that_goes_away_frees_its_place(endless: Callable[..., "Served"
         async def receive() -> dict[str, Any]:
             for message in messages:
                 return message
-            await asyncio.to_thread(wait_until, lambda: running(api) == 1)
+            await asyncio.to_thread(wait_until, lambda: running(api) == 1, SOON_S)
             return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
@@ -252,7 +246,7 @@ def test_a_client_that_goes_away_frees_its_place(endless: Callable[..., "Served"
         }
         await api.app(scope, receive, send)
         async with client(api) as http:
-            await asyncio.to_thread(wait_until, lambda: running(api) == 0)
+            await asyncio.to_thread(wait_until, lambda: running(api) == 0, SOON_S)
             async with asyncio.timeout(8):  # a moment later its thread has ended, too
                 while (await http.get("/api/rejected")).status_code == 503:
                     await asyncio.sleep(0.01)
@@ -270,7 +264,7 @@ def test_a_few_run_a_few_wait_and_the_rest_come_again(endless: Callable[..., "Se
     async def ask() -> None:
         async with client(api) as http:
             first = asyncio.create_task(http.get("/api/query?measure=count"))
-            await asyncio.to_thread(wait_until, lambda: running(api) == 1)
+            await asyncio.to_thread(wait_until, lambda: running(api) == 1, SOON_S)
             second = asyncio.create_task(http.get("/api/rejected"))
             await asyncio.sleep(0)  # it goes ahead of the third
             third = await http.get("/api/rejected")

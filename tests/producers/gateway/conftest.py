@@ -16,6 +16,7 @@ from starlette import types
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
+from tests.waiting import wait_until
 
 from afterword import MemoryTransport
 from afterword.gateway import (
@@ -276,11 +277,3 @@ def warnings(visitor: BrowserContext) -> list[str]:
 
     visitor.on("console", keep)
     return written
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
