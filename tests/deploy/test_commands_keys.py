@@ -95,9 +95,17 @@ def test_a_key_is_revoked(afterword: "Afterword", own_folders: Path) -> None:
     ran = afterword("keys", "revoke", key_id)
     assert ran.status == 0
     assert ran.out.startswith(f"key {key_id} of project acme is revoked since 20")
-    assert ran.err == "gateways and dashboards that run follow within a second\n"
     assert KeyFile(own_folders / "afterword.keys.json").find(secret) is None
     assert afterword("keys", "revoke", secret).out == ran.out
+
+
+def test_who_revokes_the_last_key_is_told(afterword: "Afterword") -> None:
+    """As long as one is left, only that what runs follows; after that, that nobody is served."""
+    first, last = (afterword(*SERVICE).out.strip() for _ in range(2))
+    follows = "gateways and dashboards that run follow within a second\n"
+    assert afterword("keys", "revoke", first).err == follows
+    said = "it was the last one: they serve nobody until you make another\n"
+    assert afterword("keys", "revoke", last).err == follows + said
 
 
 @pytest.mark.parametrize(

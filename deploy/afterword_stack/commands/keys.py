@@ -91,9 +91,12 @@ def revoke(
 
     Example: `afterword keys revoke h7c2k9wq4m`.
     """
-    key = KeyFile(load_settings().gateway_keys_file).revoke(key_id)
+    file = KeyFile(load_settings().gateway_keys_file)
+    key = file.revoke(key_id)
     out(f"key {key.key_id} of project {key.project} is revoked since {key.revoked_at}")
     notice("gateways and dashboards that run follow within a second")
+    if all(each.revoked_at for each in file.list()):
+        notice("it was the last one: they serve nobody until you make another")
 
 
 def _next_step(secret: str, key: Key) -> str:
