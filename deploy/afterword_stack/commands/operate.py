@@ -25,6 +25,7 @@ from afterword_schemas.documents import asyncapi, json_schema
 from afterword_schemas.migrate import plan
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.dashboard import serve_dashboard
+from afterword_stack.dashboard_openapi import dashboard_openapi
 from afterword_stack.database import (
     create_statement,
     missing_migrations,
@@ -222,21 +223,27 @@ class Document(StrEnum):
     JSON = "json"
     ASYNCAPI = "asyncapi"
     OPENAPI = "openapi"
+    OPENAPI_DASHBOARD = "openapi-dashboard"
 
 
 _MAKERS: Final[Mapping[Document, Callable[[], dict[str, Any]]]] = {
     Document.JSON: json_schema,
     Document.ASYNCAPI: asyncapi,
     Document.OPENAPI: openapi,
+    Document.OPENAPI_DASHBOARD: dashboard_openapi,
 }
 
 
 def schema(
     document: Annotated[
-        Document, typer.Argument(help="json: the event; asyncapi: the topic; openapi: the gateway.")
+        Document,
+        typer.Argument(
+            help="json: the event; asyncapi: the topic; openapi: the gateway; "
+            "openapi-dashboard: the JSON API of questions."
+        ),
     ],
 ) -> None:
-    """Print the JSON Schema, the AsyncAPI or the OpenAPI document.
+    """Print the JSON Schema, the AsyncAPI document or one of the two of OpenAPI.
 
     Example: `afterword schema json > feedback.schema.json`.
     """
