@@ -1,6 +1,5 @@
 """The `afterword` command on real parts, each test with a topic, a group and a database of its own."""
 
-import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -9,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
+from tests.consumers.one_fetch import ingest
 
 from afterword.gateway import KeyFile
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.sink import ClickHouseSink
-from afterword_consumers.testing import MemoryBroker, MemoryMessage
 from afterword_consumers.worker import Worker, WorkerOptions
 from afterword_stack.commands import run
 from afterword_stack.database import prepare_database
@@ -157,20 +156,7 @@ def store_events(database_of: ClickHouse) -> Callable[..., None]:
     """`store_events(b'{…}', b'{…}')`: the worker's own way into the tables, without Kafka."""
 
     def store(*payloads: bytes) -> None:
-        broker = MemoryBroker()
-        for payload in payloads:
-            broker.publish(payload, key=json.loads(payload)["feedback_id"].encode())
-        source = broker.member("group")
-        worker = Worker(source, ClickHouseSink(database_of), WorkerOptions())
-        poll = source.poll
-
-        def last_poll(most: int, timeout_s: float) -> Sequence[MemoryMessage]:
-            worker.stop()
-            return poll(most, timeout_s)
-
-        source.poll = last_poll  # type: ignore[method-assign,assignment]  # one fetch takes it all
-        worker.run()
-        assert worker.stats.stored == len(payloads)
+        ingest(database_of, payloads)
 
     return store
 

@@ -11,12 +11,10 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.consumers.one_fetch import ingest
 
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.query import Question, answer
-from afterword_consumers.sink import ClickHouseSink
-from afterword_consumers.testing import MemoryBroker
-from afterword_consumers.worker import Worker, WorkerOptions
 from afterword_stack.commands.ask import slow_line
 from afterword_stack.settings import Settings
 
@@ -45,33 +43,22 @@ def event(project: str, day: int, model: str, said: dict[str, object]) -> bytes:
 @pytest.fixture
 def filled(settings: Settings) -> Iterator[ClickHouse]:
     """A database with eight feedbacks on two models."""
-    broker = MemoryBroker()
-    for day, (model, rating, score) in enumerate(
-        [
-            ("aurora", True, 0.5),
-            ("aurora", True, 0.75),
-            ("aurora", False, 0.25),
-            ("aurora", True, 1),
-            ("borealis", False, 0.5),
-            ("borealis", True, 0.25),
-        ],
-        start=1,
-    ):
-        broker.publish(event("shop", day, model, {"rating": rating, "score": score}))
-    broker.publish(event("shop", 7, "aurora", {"comment": "\x1b[31mred\nor 良い"}))
-    broker.publish(event("bank", 8, "aurora", {"rating": False}))
+    ratings = [
+        ("aurora", True, 0.5),
+        ("aurora", True, 0.75),
+        ("aurora", False, 0.25),
+        ("aurora", True, 1),
+        ("borealis", False, 0.5),
+        ("borealis", True, 0.25),
+    ]
+    events = [
+        event("shop", day, model, {"rating": rating, "score": score})
+        for day, (model, rating, score) in enumerate(ratings, start=1)
+    ]
+    events.append(event("shop", 7, "aurora", {"comment": "\x1b[31mred\nor 良い"}))
+    events.append(event("bank", 8, "aurora", {"rating": False}))
     clickhouse = ClickHouse(settings.clickhouse)
-    worker = Worker(broker.member("g"), ClickHouseSink(clickhouse), WorkerOptions())
-    source = worker._source
-    poll = source.poll
-
-    def last_poll(most: int, timeout_s: float) -> object:
-        worker.stop()
-        return poll(most, timeout_s)
-
-    source.poll = last_poll  # type: ignore[method-assign,assignment]  # one fetch takes it all
-    worker.run()
-    assert worker.stats.stored == 8
+    ingest(clickhouse, events)
     yield clickhouse
     clickhouse.close()
 

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
+from tests.consumers.one_fetch import ingest
 
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.sink import ClickHouseSink
-from afterword_consumers.testing import MemoryBroker, MemoryMessage
-from afterword_consumers.worker import Worker, WorkerOptions
 from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
 
@@ -35,24 +34,7 @@ def now() -> datetime:
 @pytest.fixture
 def publish(stored: ClickHouse) -> Callable[[Sequence[bytes]], None]:
     """Give what takes events as a worker does, each under its id as key; none may be refused."""
-
-    def run(lines: Sequence[bytes]) -> None:
-        broker = MemoryBroker()
-        for line in lines:
-            broker.publish(line, key=json.loads(line)["feedback_id"].encode())
-        source = broker.member("group")
-        worker = Worker(source, ClickHouseSink(stored), WorkerOptions())
-        poll = source.poll
-
-        def last_poll(most: int, timeout_s: float) -> Sequence[MemoryMessage]:
-            worker.stop()
-            return poll(most, timeout_s)
-
-        source.poll = last_poll  # type: ignore[method-assign,assignment]  # one fetch takes it all
-        worker.run()
-        assert (worker.stats.stored, worker.stats.rejected) == (len(lines), 0)
-
-    return run
+    return partial(ingest, stored)
 
 
 @pytest.fixture
