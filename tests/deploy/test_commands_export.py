@@ -158,12 +158,27 @@ def test_pairs_are_counted_and_skipped_with_reasons(
     ran = export("-", "--pairs")
     (pair,) = map(json.loads, ran.out.splitlines())
     assert (pair["prompt"], pair["chosen"], pair["rejected"]) == ("Where?", "Oslo", "Bergen")
-    assert ran.err.splitlines()[-1] == "1 pair of 2; 1 had no rejected text"
+    assert ran.err.splitlines()[-1] == (
+        "1 pair of 2 edits and ground truths; 1 had no rejected text. "
+        "No feedback has the path metadata.output. Did you mean metadata.input?"
+    )
     ran = export("-", "--pairs", "--project", "bank")
     assert (ran.status, ran.out) == (1, "")
     assert ran.err == (
         "afterword: nothing was written. No feedback here holds an edit or a ground truth.\n"
     )
+
+
+def test_without_a_pair_the_old_file_stays(export: "Afterword", own_folders: Path) -> None:
+    """With why there is none, the path that was meant, and status 1."""
+    (own_folders / "train.jsonl").write_text("old")
+    ran = export("train.jsonl", "--pairs", "--prompt-path", "metadata.inptu")
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err.splitlines()[-1] == (
+        "afterword: nothing was written. 0 pairs of 1 edit or ground truth; 1 had no prompt. "
+        "No feedback has the path metadata.inptu. Did you mean metadata.input?"
+    )
+    assert [path.read_text() for path in own_folders.iterdir()] == ["old"]
 
 
 def test_the_reader_of_a_pipe_may_leave(

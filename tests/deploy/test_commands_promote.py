@@ -38,7 +38,7 @@ def test_a_path_gets_a_column_and_loses_it(scored: "Afterword") -> None:
     ran = scored("promote", "feedback.score")
     assert ran.status == 0
     assert ran.out.startswith("promoted_numbers_feedback_score_")
-    assert ran.err.splitlines()[0] == "made; questions about feedback.score use it from now on"
+    assert ran.err.splitlines()[0] == "questions about feedback.score use it from now on"
     assert ran.err.splitlines()[-1] == "all stored feedback has it"
     assert scored(*asked).out == before
     assert ran.out.strip() in scored(*asked, "--sql").err

@@ -92,7 +92,9 @@ def _questions() -> Json:
             count("top", "Groups shown; the rest is other.", usual=USUAL_TOP, most=MAX_TOP),
             parameter("compare", _TEXT, "How B differs from A.", example="metadata.prompt=A,B"),
             parameter(
-                "approximate", _FLAG, "Percentiles within 0.8 %, sooner and in little memory."
+                "approximate",
+                _FLAG,
+                "Percentiles within 0.8 % of the value at their rank, sooner and in little memory.",
             ),
             parameter("sql", _FLAG, "Add the SQL that ran; JSON only."),
             PROJECT,

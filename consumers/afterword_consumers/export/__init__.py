@@ -18,6 +18,7 @@ from afterword_consumers.export.selection import (
     StreamingDatabase,
     count,
     explain_empty,
+    explain_missing,
 )
 from afterword_consumers.export.tables import export_csv, export_parquet
 
@@ -31,6 +32,7 @@ __all__ = [
     "count",
     "count_candidates",
     "explain_empty",
+    "explain_missing",
     "export_csv",
     "export_events",
     "export_pairs",

@@ -42,10 +42,11 @@ class PairCounts:
     skipped: Counter[Skipped] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        """Say it in a sentence: `288 pairs of 300; 12 had no rejected text`."""
+        """Say it in a sentence: `288 pairs of 300 edits and ground truths; 12 had no rejected text`."""
         read = self.pairs + self.skipped.total()
         reasons = [f"{count:,} {reason}" for reason, count in sorted(self.skipped.items())]
-        pairs = f"{self.pairs:,} {'pair' if self.pairs == 1 else 'pairs'} of {read:,}"
+        pairs = f"{self.pairs:,} {'pair' if self.pairs == 1 else 'pairs'} of {read:,} "
+        pairs += "edit or ground truth" if read == 1 else "edits and ground truths"
         return "; ".join([pairs, *reasons])
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from afterword_consumers.query import Budget, Database, Parameter, Question, read_storage
-from afterword_consumers.query.diagnosis import explain_nothing
+from afterword_consumers.query.diagnosis import explain_nothing, find_unknown_path
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.question import COUNT
 from afterword_consumers.query.selection import conditions
@@ -85,6 +85,15 @@ def explain_empty(selection: Selection, database: Database) -> tuple[str, list[s
     question, settings = _question(selection), Budget().settings()
     storage = read_storage(question, database, settings)
     return explain_nothing(question, database, storage, settings)
+
+
+def explain_missing(path: str, selection: Selection, database: Database) -> tuple[str, list[str]]:
+    """Return a sentence where no feedback of the project has a path, and those that may have been meant."""
+    question = Question(COUNT, project=selection.project, group_by=(path,))
+    settings = Budget().settings()
+    return find_unknown_path(
+        question, database, read_storage(question, database, settings), settings
+    )
 
 
 def _question(selection: Selection) -> Question:

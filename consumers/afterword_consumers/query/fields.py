@@ -11,6 +11,7 @@ Column names in the SQL come from the list here; a path is only ever a parameter
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final
 
@@ -116,6 +117,9 @@ class Field:
         return f"mapValues(mapFilter((path, leaf) -> match(path, {pattern}), {MAPS[kind]}))"
 
 
+_CLOSE: Final = 0.8
+"""How alike a misspelt word is, by difflib's ratio; `score` and `source` are no such pair."""
+
 _COLUMN_SQL: Final = {
     Type.NUMBER: "toFloat64({})",
     Type.TEXT: "nullIf({}, '')",
@@ -152,6 +156,9 @@ def resolve(name: str) -> Field:
 
 def _advice(name: str) -> str:
     known = f"Columns: {', '.join(COLUMNS)}."
+    root, dot, rest = name.partition(".")
+    if near := get_close_matches(root.casefold(), ROOTS if dot else COLUMNS, n=1, cutoff=_CLOSE):
+        return f"Did you mean {near[0]}{dot}{rest}? {known}"
     if name in ROOTS:
         return f"Write a path below it, such as {name}.score. {known}"
     step = name if re.fullmatch(r"[\w.-]{1,64}", name) else "score"

@@ -67,7 +67,8 @@ def query(  # noqa: PLR0917  # one for each option
     approximate: Annotated[
         bool,
         typer.Option(
-            "--approximate", help="Percentiles within 0.8 %, sooner and in little memory."
+            "--approximate",
+            help="Percentiles within 0.8 % of the value at their rank, sooner and in little memory.",
         ),
     ] = False,
     form: Annotated[

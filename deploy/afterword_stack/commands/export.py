@@ -1,6 +1,6 @@
 """The command that writes feedback to a file: export."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,9 +14,11 @@ from afterword_consumers.export import (
     PairPaths,
     Piece,
     Selection,
+    Skipped,
     count,
     count_candidates,
     explain_empty,
+    explain_missing,
     export_csv,
     export_events,
     export_pairs,
@@ -124,8 +126,24 @@ def _export_pairs(
     if not total:
         raise StoreError("nothing was written. No feedback here holds an edit or a ground truth.")
     pieces = export_pairs(selection, paths, clickhouse, counts, now=now)
-    _write(file, pieces, FileFormat.JSONL, total)
-    return str(counts)
+    with open_whole(file) as target, progress("feedback read", total) as advance:
+        for piece in pieces:
+            target.write(piece.data)
+            advance(piece.rows)
+        said = " ".join([f"{counts}.", *_missing(counts, paths, selection, clickhouse)])
+        if not counts.pairs:  # in here, so that what was there before stays
+            raise StoreError(f"nothing was written. {said}")
+    return said
+
+
+def _missing(
+    counts: PairCounts, paths: PairPaths, selection: Selection, clickhouse: ClickHouse
+) -> Iterator[str]:
+    """Yield a sentence for each path of texts that was looked for in vain, as no feedback has it."""
+    looked_for = {Skipped.NO_PROMPT: paths.prompt, Skipped.NO_REJECTED: paths.answer}
+    for reason in filter(counts.skipped.get, looked_for):
+        notice, near = explain_missing(looked_for[reason], selection, clickhouse)
+        yield from filter(None, (notice, did_you_mean(near)))
 
 
 def _write(file: str, pieces: Iterable[Piece], form: FileFormat, total: int) -> None:

@@ -48,8 +48,9 @@ def create(
         str, typer.Option("--note", metavar="TEXT", help="For you: who has it, and what for.")
     ] = "",
 ) -> None:
-    """Make a key and print it, this once; what is stored is only its hash.
+    """Make a key and print it, this once.
 
+    What is stored is only its hash.
     Examples: `afterword keys create --project support-bot --scope write --note "chat backend"`,
     `afterword keys create --project support-bot --scope publish --origin https://app.example.com`.
     """
@@ -73,7 +74,10 @@ def create(
 
 @keys.command("list")
 def list_() -> None:
-    """List all keys, revoked ones too; never the secrets, which are kept nowhere."""
+    """List all keys, revoked ones too.
+
+    Never the secrets, which are kept nowhere.
+    """
     path = load_settings().gateway_keys_file.absolute()
     found = KeyFile(path).list()
     print_table([_row(key) for key in found])
@@ -87,8 +91,9 @@ def revoke(
         str, typer.Argument(metavar="ID", help="As `list` names it; or the key itself.")
     ],
 ) -> None:
-    """End a key for good: gateways and dashboards that run refuse it within a second.
+    """End a key for good: whoever still has it is refused.
 
+    Gateways and dashboards that run follow within a second.
     Example: `afterword keys revoke h7c2k9wq4m`.
     """
     file = KeyFile(load_settings().gateway_keys_file)

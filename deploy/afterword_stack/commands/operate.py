@@ -243,7 +243,7 @@ def schema(
         ),
     ],
 ) -> None:
-    """Print the JSON Schema, the AsyncAPI document or one of the two of OpenAPI.
+    """Print the JSON Schema, the AsyncAPI or an OpenAPI document.
 
     Example: `afterword schema json > feedback.schema.json`.
     """

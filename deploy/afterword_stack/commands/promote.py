@@ -43,7 +43,7 @@ def promote(
             return
         for name in promote_path(clickhouse, path, cluster):
             out(name)
-        notice(f"made; questions about {path} use it from now on")
+        notice(f"questions about {path} use it from now on")
         if wait:
             _wait(clickhouse)
 

@@ -62,7 +62,7 @@ def test_an_edit_is_preferred_to_its_original(say: Say, pair: Pair) -> None:
                 "feedback_ids": {"chosen": f"{ID}1", "rejected": f"{ID}1", "prompt": f"{ID}1"},
             }
         ],
-        "1 pair of 1",
+        "1 pair of 1 edit or ground truth",
     )
 
 
@@ -84,7 +84,7 @@ def test_prompt_and_answer_may_stand_elsewhere_in_the_trace(say: Say, pair: Pair
     assert {(each["prompt"], each["chosen"], each["rejected"]) for each in found} == {
         ("Capital of Norway?", "Oslo", "Bergen")
     }
-    assert said == "2 pairs of 2"
+    assert said == "2 pairs of 2 edits and ground truths"
     assert pair(where=("feedback.ground_truth exists",), project="acme") == (found, said)
 
 
@@ -153,7 +153,7 @@ def test_what_makes_no_pair_is_counted(
 ) -> None:
     """Missing, blank, the same, or one of several; without a trace there is no other to look at."""
     say(*events)
-    assert pair() == ([], f"0 pairs of 1; 1 {reason}")
+    assert pair() == ([], f"0 pairs of 1 edit or ground truth; 1 {reason}")
 
 
 def test_several_edits_need_their_originals(say: Say, pair: Pair) -> None:
@@ -179,7 +179,10 @@ def test_several_edits_need_their_originals(say: Say, pair: Pair) -> None:
         ("ground_truth", "Oslo", "Rome"),
         ("edit", "Bodø", "Bergen"),
     ]
-    assert said == "3 pairs of 4; 1 stood among several edits without an original"
+    assert (
+        said
+        == "3 pairs of 4 edits and ground truths; 1 stood among several edits without an original"
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,14 +202,17 @@ def test_numbers_and_booleans_of_an_edit_count_as_their_text(
     say({"feedback": edits, "metadata": {**ASKED, "output": "The whole answer"}})
     found, said = pair()
     assert [(each["chosen"], each["rejected"]) for each in found] == [expected]
-    assert said == "1 pair of 1"
+    assert said == "1 pair of 1 edit or ground truth"
 
 
 def test_an_edit_to_a_number_is_one_of_several(say: Say, pair: Pair) -> None:
     """Two edits without originals are two parts, whatever their types."""
     edits = {"edits": [{"value": "part"}, {"value": 7}]}
     say({"feedback": edits, "metadata": {**ASKED, "output": "The whole answer"}})
-    assert pair() == ([], "0 pairs of 2; 2 stood among several edits without an original")
+    assert pair() == (
+        [],
+        "0 pairs of 2 edits and ground truths; 2 stood among several edits without an original",
+    )
 
 
 def test_edits_past_the_tenth_are_in_order(say: Say, pair: Pair) -> None:
@@ -234,7 +240,7 @@ def test_paths_may_be_others(say: Say, pair: Pair) -> None:
         ("Oslo", "Rome"),
         ("Bodø", "Rome"),
     ]
-    assert said == "2 pairs of 2"
+    assert said == "2 pairs of 2 edits and ground truths"
     for wrong in ("question", "feedback.edits.*.original"):
         with pytest.raises(QuestionError):
             PairPaths(prompt=wrong)
@@ -245,4 +251,4 @@ def test_an_edit_that_was_taken_back_makes_no_pair(say: Say, pair: Pair) -> None
     said = {"feedback": {"edits": [{"value": "Oslo", "original": "Rome"}]}, "metadata": ASKED}
     say(said, said)
     say({"op": "clear", "updated_at": "2026-02-01T00:00:00Z"})
-    assert pair()[1] == "1 pair of 1"
+    assert pair()[1] == "1 pair of 1 edit or ground truth"

@@ -15,8 +15,8 @@ from tests.consumers.query.reference_records import Event
 
 _START: Final = datetime(2026, 3, 9, tzinfo=UTC)
 _DAYS: Final = 35
-_QUIET_DAYS: Final = {12, 13}
-"""Nobody said anything on these."""
+_QUIET_DAYS: Final = range(7, 14)
+"""Nobody said anything in the second week."""
 
 _TEXTS: Final = ["Oslo", "Bergen", "It's Oslo", ""]
 
@@ -71,7 +71,7 @@ def _event(draw: random.Random, number: int) -> Event:
     # Each feedback at a time of its own: what came last in a session or trace is never in doubt.
     second = draw.randrange(_DAYS * 86_400)
     if second // 86_400 in _QUIET_DAYS:
-        second += 2 * 86_400
+        second += 7 * 86_400
     created_at = _START + timedelta(seconds=second, milliseconds=number % 1000)
     prompt = draw.choice(["v1", "v2", "v3", "v3", ""])
     user = draw.randrange(10 + (created_at - _START).days)  # each day someone new

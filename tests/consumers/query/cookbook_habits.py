@@ -72,11 +72,18 @@ def _retention(records: Sequence[Record]) -> Rows:
 
 
 def _week_over_week(records: Sequence[Record]) -> Rows:
+    weeks = {
+        week: (
+            len(mine),
+            100 * np.mean([leaf(each, "feedback.rating", bool) for each in rated(mine)]),
+        )
+        for week, mine in by(records, lambda each: _monday(time(each))).items()
+    }
     rows: Rows = []
-    for week, mine in sorted(by(records, lambda each: _monday(time(each))).items()):
-        percent = 100 * np.mean([leaf(each, "feedback.rating", bool) for each in rated(mine)])
-        change = [len(mine) - rows[-1][1], percent - rows[-1][2]] if rows else [None, None]
-        rows.append([week.isoformat(), len(mine), percent, *change])
+    for week, (n, percent) in sorted(weeks.items()):
+        before = weeks.get(week - timedelta(days=7))
+        change = [None, None] if before is None else [n - before[0], percent - before[1]]
+        rows.append([week.isoformat(), n, percent, *change])
     return rows
 
 
