@@ -16,7 +16,6 @@ from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.traces import GROUND_TRUTH
 
-_MAX_RESULT_BYTES: Final = 64 * 2**20
 _LEAVES: Final = ("numbers", "booleans", "strings")
 _TEXTS: Final = (
     *("project", "trace_id", "session_id", "span_id", "source"),
@@ -92,8 +91,8 @@ FROM feedback_current
 WHERE {" AND ".join(_conditions(trace_id, project, after, parameters))}
 ORDER BY created_at DESC, toUInt128(feedback_id) DESC
 LIMIT {parameters.count(limit)}"""
-    settings = (budget or Budget()).settings() | {"max_result_bytes": _MAX_RESULT_BYTES}
-    return [_feedback(row) for row in database.query(sql, parameters.values, settings).rows]
+    rows = database.query(sql, parameters.values, (budget or Budget()).settings()).rows
+    return [_feedback(row) for row in rows]
 
 
 _SELECTED: Final = ", ".join(

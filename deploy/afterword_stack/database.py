@@ -89,5 +89,7 @@ def _explain(error: StoreError, address: ClickHouseAddress) -> StoreError | Setu
         case "TIMEOUT_EXCEEDED" | "TOO_SLOW" | "MEMORY_LIMIT_EXCEEDED" as name:
             much = "memory" if name == "MEMORY_LIMIT_EXCEEDED" else "time"
             return StoreError(f"The query takes too much {much}. {_CHEAPER}")
+        case "TOO_MANY_ROWS_OR_BYTES":
+            return StoreError("The answer is too large. Ask for fewer groups or values (--top).")
         case name:
             return StoreError(f"ClickHouse at {address}: {said['text']} ({name})")

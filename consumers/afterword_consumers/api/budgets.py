@@ -14,11 +14,19 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 from uuid import uuid4
 
+from afterword_consumers.api.errors import ApiError
 from afterword_consumers.api.failures import away, out_of_time, timed_out
 from afterword_consumers.query import Budget, Parameter, Table
 from afterword_schemas import StoreError
 
 _LEAST_S: Final = 0.01
+_ENDING_S: Final = 60.0
+"""What does not end in this time is not waited for: a place that nobody gives back serves nobody."""
+
+_LOOK_EVERY_S: Final = 0.25
+_RUNNING: Final = (
+    "SELECT count() FROM system.processes WHERE Settings['log_comment'] = {tag:String}"
+)
 _KILL: Final = "KILL QUERY WHERE Settings['log_comment'] = {tag:String} ASYNC"
 
 _log = logging.getLogger(__name__)
@@ -57,6 +65,7 @@ class BudgetedDatabase:
         self._tag = f"afterword-{uuid4().hex}"
         self._stopped = threading.Event()
         self._end_s: float | None = None
+        self._answers = False  # to being told to end
 
     def query(
         self, sql: str, parameters: Mapping[str, Parameter], settings: Mapping[str, int | float]
@@ -76,23 +85,38 @@ class BudgetedDatabase:
         try:
             return self._connection.query(sql, parameters, own)
         except StoreError as error:
+            if timed_out(error):  # where the connection gave up, ClickHouse may not have
+                self.stop()
+                self._wait_until_ended()
+                raise self.late() from error
             if self._stopped.is_set():  # it was ended, as it should be
                 raise out_of_time(self.budget) from error
-            if not timed_out(error):
-                raise
-            # Where the connection gave up, ClickHouse may not have; one that hangs cannot be told.
-            raise (out_of_time(self.budget) if self.stop() else away()) from error
+            raise
 
-    def stop(self) -> bool:
-        """End the statement that runs, if one does, and begin none any more.
-
-        Returns:
-            Whether ClickHouse answers.
-        """
+    def stop(self) -> None:
+        """End the statement that runs, if one does, and begin none any more."""
         self._stopped.set()
         try:
             self._connection.query(_KILL, {"tag": self._tag}, {})
         except StoreError as error:
             _log.warning("a query that nobody waits for could not be ended: %s", error)
-            return False
-        return True
+            self._answers = False
+        else:
+            self._answers = True
+
+    def late(self) -> ApiError:
+        """Return the answer where it took too long: the question was too much, or ClickHouse hangs."""
+        return out_of_time(self.budget) if self._answers else away()
+
+    def _wait_until_ended(self) -> None:
+        """Wait as long as ClickHouse works on what it was told to end: it does not always look up."""
+        give_up_s = self._clock() + _ENDING_S
+        while self._answers and self._clock() < give_up_s:
+            try:
+                ((running,),) = self._connection.query(_RUNNING, {"tag": self._tag}, {}).rows
+            except StoreError:
+                self._answers = False
+                return
+            if not running:
+                return
+            time.sleep(_LOOK_EVERY_S)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
+from afterword_consumers.api.errors import ApiError
 from afterword_consumers.api.failures import away, busy
 
 _STOP_AGAIN_S: Final = 0.25
@@ -36,7 +37,13 @@ class Places:
         self._stops = ThreadPoolExecutor(running, thread_name_prefix="afterword-stop")
         self._ending: set[asyncio.Task[None]] = set()
 
-    async def run(self, job: Callable[[], _Found], *, stop: Callable[[], object]) -> _Found:
+    async def run(
+        self,
+        job: Callable[[], _Found],
+        *,
+        stop: Callable[[], object],
+        late: Callable[[], ApiError] = away,
+    ) -> _Found:
         """Return what a job returns, or raise what it raises.
 
         A job that is left alone keeps its place until its thread has ended: ClickHouse is busy with
@@ -45,9 +52,10 @@ class Places:
         Args:
             job: Called in a thread.
             stop: Makes the job end soon; called in another thread, again until it has ended.
+            late: Says why it did not end in its time.
 
         Raises:
-            ApiError: 503 where too many wait already, or it does not end.
+            ApiError: 503 where too many wait already; what `late` says.
         """
         await self._enter()
         running = asyncio.get_running_loop().run_in_executor(self._jobs, job)
@@ -60,7 +68,7 @@ class Places:
                 self._ending.add(ending)
                 ending.add_done_callback(self._ending.discard)
         if not running.done():
-            raise away()
+            raise late()
         return running.result()
 
     def close(self) -> None:

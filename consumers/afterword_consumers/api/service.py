@@ -116,7 +116,7 @@ class Api:
             ClientGoneError: Nobody waits any more.
         """
         database = BudgetedDatabase(self._connection, self.options.budget)
-        asking = self._places.run(lambda: job(database), stop=database.stop)
+        asking = self._places.run(lambda: job(database), stop=database.stop, late=database.late)
         try:
             return await _while_connected(request, asking)
         except QuestionError as error:

@@ -25,6 +25,9 @@ COUNT: Final = "count"
 """The measure that is the number of feedback events."""
 
 MAX_GROUPS: Final = 2
+MAX_FILTERS: Final = 50
+"""ClickHouse takes seconds to plan a thousand conditions, and minds no limit of time meanwhile."""
+
 USUAL_TOP: Final = 20
 MAX_TOP: Final = 10_000
 
@@ -82,6 +85,11 @@ class Question:
         _check_bucket(self.bucket)
         if not 1 <= self.top <= MAX_TOP:
             raise QuestionError(f"top is {self.top}.", f"Write a number from 1 to {MAX_TOP}.")
+        if len(self.where) > MAX_FILTERS:
+            raise QuestionError(
+                f"{len(self.where)} filters; a question has up to {MAX_FILTERS}.",
+                "Write in (…) for several values of one path.",
+            )
         for text in self.where:
             parse_filter(text)
         if self.compare is not None and self.measure == COUNT:

@@ -6,16 +6,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
 from tests.waiting import wait_until
 
-from afterword_consumers.api import Api, ApiError, ApiOptions, create_api
+from afterword_consumers.api import Api, ApiError, ApiOptions, budgets, create_api
 from afterword_consumers.api.budgets import BudgetedDatabase
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Budget, Freshness, Table
+from afterword_consumers.query.question import MAX_FILTERS
 from afterword_schemas import StoreError
 
 if TYPE_CHECKING:
@@ -147,29 +149,71 @@ def test_a_request_that_was_stopped_begins_nothing() -> None:
 
 
 class Silent:
-    """A connection on which a statement's answer does not come, and perhaps no other one."""
+    """A connection on which a statement's answer does not come, and perhaps no other one.
 
-    def __init__(self, *, ends: bool) -> None:
-        self._ends = ends
+    It answers that the statement still runs so many times as `lingers` says; None answers nothing.
+    """
+
+    def __init__(self, lingers: int | None) -> None:
+        self.lingers = lingers
 
     def query(self, sql: str, _: Mapping[str, Any], __: Mapping[str, Any]) -> Table:
         """See `Connection`."""
-        if self._ends and sql.startswith("KILL"):
+        if self.lingers is not None and sql.startswith("KILL"):
             return Table((), ())
+        if self.lingers is not None and "system.processes" in sql:
+            self.lingers -= 1
+            return Table(("count()",), ((int(self.lingers >= 0),),))
         raise StoreError("HTTPConnectionPool(host='h', port=8123): Read timed out.")
 
 
 @pytest.mark.parametrize(
-    ("ends", "expected"), [(True, (422, "time_budget")), (False, (503, "unavailable"))]
+    ("lingers", "expected"), [(0, (422, "time_budget")), (None, (503, "unavailable"))]
 )
 def test_a_silent_clickhouse_is_away_unless_it_can_end_the_query(
-    *, ends: bool, expected: tuple[int, str]
+    lingers: int | None, expected: tuple[int, str]
 ) -> None:
     """It looks at the clock between two blocks, which may be long; one that hangs ends nothing."""
-    database = BudgetedDatabase(Silent(ends=ends), Budget())
+    database = BudgetedDatabase(Silent(lingers), Budget())
     with pytest.raises(ApiError) as caught:
         database.query("SELECT 1", {}, {})
     assert (caught.value.status, caught.value.code) == expected
+
+
+def test_a_query_that_lingers_keeps_its_thread_and_so_its_place() -> None:
+    """What ClickHouse was told to end may go on for a while: nothing takes its place until it has ended."""
+    connection = Silent(lingers=2)
+    database = BudgetedDatabase(connection, Budget())
+    with pytest.raises(ApiError, match="takes longer"):
+        database.query("SELECT 1", {}, {})
+    assert connection.lingers == -1
+
+
+def test_what_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a minute, by the clock that it is given."""
+    connection, now_s = Silent(lingers=10**9), count(step=30)
+    monkeypatch.setattr(budgets, "_LOOK_EVERY_S", 0)
+    database = BudgetedDatabase(connection, Budget(time_s=600), clock=lambda: next(now_s))
+    with pytest.raises(ApiError, match="takes longer"):
+        database.query("SELECT 1", {}, {})
+    assert connection.lingers == 10**9 - 1
+
+
+def test_filters_are_counted(api: "Served") -> None:
+    """Each costs planning that no budget bounds; fifty are more than people write."""
+    most = [f"value > {number}" for number in range(MAX_FILTERS)]
+    assert api.get("/api/query", "acme", measure="count", where=most)["series"] == []
+    error = api.refusal("/api/query", 400, measure="count", where=[*most, "value > 50"])
+    assert error["detail"] == "51 filters; a question has up to 50."
+
+
+def test_an_answer_has_only_so_many_bytes(serving: "Serve", row: Row) -> None:
+    """Few rows may be large, too: each value is a text of a person's."""
+    with serving(ApiOptions(budget=Budget(result_bytes=100_000))) as api:
+        api.store(*(row(n, feedback={"comment": f"{n:02}" * 2_000}) for n in range(50)))
+        error = api.refusal("/api/query", 422, measure="feedback.comment", top="100")
+        assert error["code"] == "result_budget"
+        assert api.get("/api/query", "acme", measure="feedback.comment", top="5")["series"]
 
 
 class Unknown:
