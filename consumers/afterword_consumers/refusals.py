@@ -17,7 +17,6 @@ from afterword_consumers.query import Budget, Cell, Database
 from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.database import whole
 from afterword_consumers.query.parameters import Parameters
-from afterword_consumers.query.times import to_clickhouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ def count_refusals(
 ) -> dict[str, int]:
     """Return how many were refused since a time for each code, the most first."""
     parameters = Parameters()
-    conditions = [of_project(project, parameters), f"rejected_at >= {_time(since, parameters)}"]
+    conditions = [of_project(project, parameters), f"rejected_at >= {parameters.moment(since)}"]
     sql = f"""\
 SELECT code, count() AS n
 FROM feedback_rejected FINAL
@@ -179,7 +178,3 @@ def _behind(after: RefusalPlace, parameters: Parameters) -> str:
         parameters.integer(after.offset),
     )
     return f"(rejected_ms, topic_id, kafka_partition, kafka_offset) < ({', '.join(place)})"
-
-
-def _time(moment: datetime, parameters: Parameters) -> str:
-    return f"toDateTime64({parameters.text(to_clickhouse(moment))}, 3, 'UTC')"

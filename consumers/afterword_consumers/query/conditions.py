@@ -8,7 +8,7 @@ compared with a number where it is a number, and with text where it is text.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from afterword_consumers.query.errors import QuestionError
 from afterword_consumers.query.fields import COLUMNS, Field, Type
 from afterword_consumers.query.filters import Filter, Literal, Operator
 from afterword_consumers.query.parameters import Parameters
-from afterword_consumers.query.times import parse_moment, to_clickhouse
+from afterword_consumers.query.times import date_in, parse_moment
 
 _ORDER: Final = frozenset({Operator.LT, Operator.LE, Operator.GT, Operator.GE})
 _NEGATIVE: Final = {Operator.NE: Operator.EQ, Operator.NOT_IN: Operator.IN}
@@ -57,15 +57,15 @@ def of_project(project: str | None, parameters: Parameters) -> str:
     return "true" if project is None else f"project = {parameters.text(project)}"
 
 
-def since_until(
-    since: datetime | None, until: datetime | None, parameters: Parameters
-) -> list[str]:
-    """Return the conditions that bound `created_at`, `until` excluded."""
+def since_until(since: str | None, until: str | None, scope: Scope) -> list[str]:
+    """Return the conditions that bound `created_at`, `until` excluded.
+
+    Raises:
+        QuestionError: One is no moment.
+    """
     bounds = ((">=", since), ("<", until))
     return [
-        f"created_at {sign} {_time(moment, parameters)}"
-        for sign, moment in bounds
-        if moment is not None
+        f"created_at {sign} {_moment(text, scope)}" for sign, text in bounds if text is not None
     ]
 
 
@@ -121,7 +121,7 @@ def _bind(field: Field, literal: Literal, kind: Type, scope: Scope) -> str:
     parameters = scope.parameters
     match kind:
         case Type.TIME:
-            return _time(parse_moment(literal.text, now=scope.now, zone=scope.zone), parameters)
+            return _moment(literal.text, scope)
         case Type.UUID:
             return f"toUInt128({parameters.uuid(_uuid(literal.text))})"
         case Type.BOOLEAN:
@@ -137,8 +137,13 @@ def _bind(field: Field, literal: Literal, kind: Type, scope: Scope) -> str:
             return parameters.text(literal.text)
 
 
-def _time(moment: datetime, parameters: Parameters) -> str:
-    return f"toDateTime64({parameters.text(to_clickhouse(moment))}, 3, 'UTC')"
+def _moment(text: str, scope: Scope) -> str:
+    """Return the expression for a moment; a day begins where ClickHouse's buckets of days do."""
+    moment = parse_moment(text, now=scope.now, zone=scope.zone)
+    if scope.zone is not UTC and (day := date_in(text)):
+        bound = scope.parameters.text
+        return f"toDateTime64(toDate32({bound(day)}), 3, {bound(str(scope.zone))})"
+    return scope.parameters.moment(moment)
 
 
 def _uuid(text: str) -> str:

@@ -8,8 +8,11 @@
 No text of a user's reaches the SQL in any other way.
 """
 
+from datetime import datetime
+
 from afterword_consumers.query.database import Parameter
 from afterword_consumers.query.storage import UNKNOWN, Storage
+from afterword_consumers.query.times import to_clickhouse
 
 
 class Parameters:
@@ -56,6 +59,10 @@ class Parameters:
     def integer(self, value: int) -> str:
         """Bind a whole number in [-2**63, 2**63) and return its placeholder."""
         return self._bind("Int64", value)
+
+    def moment(self, value: datetime) -> str:
+        """Bind an aware time, cut off to milliseconds, and return the expression for it."""
+        return f"toDateTime64({self.text(to_clickhouse(value))}, 3, 'UTC')"
 
     def uuid(self, value: str) -> str:
         """Bind a UUID in its usual form and return its placeholder."""

@@ -60,7 +60,7 @@ def select(question: Question, series: SeriesType, parameters: Parameters, *, no
     ]
     filters = [
         *conditions(question, parameters, now),
-        f"{measured.sql} IS NOT NULL",
+        *([] if series == SeriesType.COUNT else [f"{measured.sql} IS NOT NULL"]),
         *([] if question.compare is None else ["side IS NOT NULL"]),
     ]
     return "\n".join(
@@ -68,7 +68,7 @@ def select(question: Question, series: SeriesType, parameters: Parameters, *, no
             "SELECT\n    " + ",\n    ".join(columns),
             f"FROM {_source(parameters.promoted_columns)}",
             *measured.joined,
-            "WHERE " + "\n  AND ".join(filters),
+            "WHERE " + ("\n  AND ".join(filters) or "true"),
         ]
     )
 
@@ -91,7 +91,7 @@ def conditions(question: Question, parameters: Parameters, now: datetime) -> lis
     filters = (parse_filter(text) for text in question.where)
     return [
         *project,
-        *since_until(since, until, parameters),
+        *since_until(question.since, question.until, scope),
         *(condition(each, scope) for each in filters),
     ]
 

@@ -9,8 +9,10 @@ The clock is never read: `now` is passed in.
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from importlib.resources import files
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from afterword_consumers.query.errors import QuestionError
 
@@ -19,10 +21,9 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DATE: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2})?)?"
 )
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_LONGEST_ZONE: Final = 64
 _ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
-_NO_ZONE: Final = re.compile(r"(posix|right)/.*|localtime|posixrules")
-"""Files beside the zones on many machines, which Python opens and ClickHouse does not know."""
-
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 _HOW: Final = "Write a duration before now (30m, 24h, 7d, 2w), a date (2026-01-31) or a time (2026-01-31T09:30:00Z)."
@@ -56,14 +57,17 @@ def parse_zone(name: str) -> tzinfo:
     """
     if name == "UTC":
         return UTC
-    try:
-        if _ZONE.fullmatch(name) and not _NO_ZONE.fullmatch(name):
-            return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        pass
+    if len(name) <= _LONGEST_ZONE and _ZONE.fullmatch(name) and (zone := _load(name)):
+        return zone
     raise QuestionError(
-        f"There is no time zone {name!r}.", "Write a name such as UTC, Europe/Berlin or Asia/Tokyo."
+        f"There is no time zone {name[:_LONGEST_ZONE]!r}.",
+        "Write a name such as UTC, Europe/Berlin or Asia/Tokyo.",
     )
+
+
+def date_in(text: str) -> str | None:
+    """Return the date where a moment is written as the start of a day; else None."""
+    return text.strip() if _DAY.fullmatch(text.strip()) else None
 
 
 def to_clickhouse(moment: datetime) -> str:
@@ -78,6 +82,16 @@ def to_clickhouse(moment: datetime) -> str:
 def rfc3339_sql(column: str) -> str:
     """Return the expression that writes a column of times in RFC 3339, in UTC."""
     return f"concat(replaceOne(toString({column}), ' ', 'T'), 'Z')"
+
+
+@lru_cache
+def _load(name: str) -> tzinfo | None:
+    """Return a zone of the package tzdata: a machine may have none, or old ones."""
+    try:
+        with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
+            return ZoneInfo.from_file(file, key=name)
+    except (ValueError, OSError):
+        return None
 
 
 def _read(text: str, now: datetime, zone: tzinfo) -> datetime:
