@@ -22,6 +22,9 @@ from afterword_consumers.query.pasting import quote
 from afterword_consumers.query.suggestions import did_you_mean, find_near_paths, suggest
 from afterword_schemas.cluster import clustered
 
+_TABLES: Final = "'feedback', 'feedback_local'"
+"""Where columns are filled: on one server, or on each node of a cluster."""
+
 _SAMPLED_ROWS: Final = 1_000_000
 _FEW_TEXTS: Final = 10_000
 """Up to so many different texts a dictionary is quicker to group by than the texts themselves."""
@@ -78,8 +81,9 @@ def promote(tables: Tables, path: str, cluster: str | None = None) -> list[str]:
             )
             comment = quote(f"{PROMOTED_MARK}{kept_in} {path}")
             _alter(tables, f"ADD COLUMN IF NOT EXISTS {column} COMMENT {comment}", cluster)
-        # Of a column that is there, too: whoever added it may not have come to this.
-        _alter(tables, f"MATERIALIZE COLUMN `{name}`", cluster)
+        # Of a column that is there, too: whoever added it may not have come to this. ClickHouse would
+        # answer when all parts are filled, which may be hours later.
+        _alter(tables, f"MATERIALIZE COLUMN `{name}` SETTINGS mutations_sync = 0", cluster)
         names.append(name)
     return names
 
@@ -98,6 +102,7 @@ def demote(tables: Tables, path: str, cluster: str | None = None) -> list[str]:
             f"{path} is not promoted.", did_you_mean(near) or "See `afterword promote`."
         )
     for name in names:
+        _stop_filling(tables, name, cluster)
         _alter(tables, f"DROP COLUMN IF EXISTS `{name}`", cluster)
     return names
 
@@ -106,7 +111,7 @@ def read_backfill(tables: Tables) -> Backfill:
     """Return how far all promoted columns are filled; on a cluster, those of the node asked."""
     table = tables.query(
         "SELECT sum(parts_to_do), anyLast(latest_fail_reason) FROM system.mutations "
-        "WHERE database = currentDatabase() AND table IN ('feedback', 'feedback_local') "
+        f"WHERE database = currentDatabase() AND table IN ({_TABLES}) "
         "AND NOT is_done AND command LIKE '%MATERIALIZE COLUMN%promoted_%'",
         {},
         {},
@@ -153,6 +158,15 @@ def _type(kept_in: str, path: str, tables: Tables) -> str:
         {},
     ).rows
     return f"LowCardinality({kind})" if int(texts or 0) <= _FEW_TEXTS else kind
+
+
+def _stop_filling(tables: Tables, name: str, cluster: str | None) -> None:
+    """End what still fills a column: ClickHouse drops none that a change waits for."""
+    on_cluster = "" if cluster is None else f" ON CLUSTER '{cluster}'"
+    tables.command(
+        f"KILL MUTATION{on_cluster} WHERE database = currentDatabase() "
+        f"AND table IN ({_TABLES}) AND NOT is_done AND command LIKE '%MATERIALIZE COLUMN%{name}%' SYNC"
+    )
 
 
 def _name(kept_in: str, path: str) -> str:

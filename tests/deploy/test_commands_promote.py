@@ -2,9 +2,15 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import wait_until
+
+from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.promotion import demote, read_backfill
+from afterword_consumers.query import read_promoted
 
 if TYPE_CHECKING:
     from tests.deploy.conftest import Afterword
@@ -62,3 +68,23 @@ def test_a_misspelt_path_is_the_users_to_mend(scored: "Afterword") -> None:
     ran = scored("demote", "feedback.score")
     assert ran.status == 2
     assert "feedback.score is not promoted" in ran.err
+
+
+def test_nobody_waits_for_the_backfill(scored: "Afterword", database_of: ClickHouse) -> None:
+    """The column is there at once, however long it takes to be filled, and may be dropped meanwhile."""
+    asked = ("query", "feedback.score", "--format", "csv")
+    before = scored(*asked).out
+    database_of.command("SYSTEM STOP MERGES feedback")  # fills nothing either
+    try:
+        ran = scored("promote", "feedback.score", "--no-wait")
+        assert (ran.status, ran.err) == (0, "questions about feedback.score use it from now on\n")
+        assert read_backfill(database_of).parts_to_do == 1
+        assert scored(*asked).out == before
+        with ThreadPoolExecutor(1) as threads:
+            demoted = threads.submit(demote, database_of, "feedback.score")
+            wait_until(lambda: not read_promoted(database_of, {}), 20)
+            database_of.command("SYSTEM START MERGES feedback")
+            assert demoted.result(20) == [ran.out.strip()]
+    finally:
+        database_of.command("SYSTEM START MERGES feedback")
+    assert scored(*asked).out == before
