@@ -73,8 +73,8 @@ class FreshnessBook:
             if self._reader is None:
                 self._reader = LagReader(self._bootstrap_servers, self._settings)
             lags = self._reader.read(self._topic, self._group, _TIMEOUT_S)
-        except SetupError as error:
-            return Freshness(None, None, f"{error.detail} So {_UNKNOWN}")
+        except SetupError:  # whose words name brokers, which not everybody should read who asks
+            return Freshness(None, None, f"{_WRONG} So {_UNKNOWN}")
         except StoreError:
             self._drop()  # a new one notices at once that nobody listens; this one would wait
             return Freshness(None, None, f"Kafka does not answer, so {_UNKNOWN}")
@@ -86,6 +86,7 @@ class FreshnessBook:
             reader.close()
 
 
+_WRONG: Final = "Kafka lacks the topic, or refuses the settings: see `afterword doctor`."
 _UNKNOWN: Final = "how complete this is, is not known."
 
 

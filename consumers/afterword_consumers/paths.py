@@ -15,7 +15,9 @@ from afterword_consumers.query import Budget, Database, suggest
 from afterword_consumers.query.catalogue import MAP_OF
 from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.database import whole
-from afterword_consumers.query.parameters import Parameters
+from afterword_consumers.query.errors import QuestionError
+from afterword_consumers.query.parameters import Parameters, is_utf8
+from afterword_consumers.query.question import check_project
 from afterword_consumers.query.suggestions import find_near_paths
 from afterword_consumers.query.times import rfc3339_sql
 from afterword_schemas.event import RESERVED_METADATA
@@ -80,7 +82,13 @@ def find_paths(
             feedback of the project.
         limit: How many at most, the first in their order.
         budget: What each of the one or two queries may cost.
+
+    Raises:
+        QuestionError: Project or prefix is what none can be.
     """
+    check_project(project)
+    if not is_utf8(prefix):
+        raise QuestionError("The prefix is no UTF-8.", "Write what a path begins with.")
     budget = budget or Budget()
     known = _catalogue(database, project, prefix, limit, budget)
     if not measured or not known:

@@ -36,7 +36,8 @@ def rows_of(series: Series) -> list[Mapping[str, object]]:
 def _title(question: Question, series: Series) -> str:
     compared = f", {question.compare}" if question.compare else ""
     note = f" ({series.note})" if series.note else ""
-    return f"{question.measure}, {series.type}{compared}{note}"
+    kind = "" if series.type == question.measure else f", {series.type}"
+    return f"{question.measure}{kind}{compared}{note}"
 
 
 def _cells(columns: Sequence[Column], row: Sequence[Cell]) -> Iterator[tuple[str, object]]:

@@ -26,7 +26,7 @@ from afterword.gateway import (
 )
 from afterword_consumers.api import Api, ApiError, ApiOptions, ErrorCode, create_api
 from afterword_consumers.clickhouse import ClickHouse
-from afterword_schemas import AfterwordError, SetupError
+from afterword_schemas import AfterwordError, SetupError, StoreError
 from afterword_stack.console import notice
 from afterword_stack.dashboard_openapi import dashboard_openapi
 from afterword_stack.database import missing_migrations
@@ -39,6 +39,7 @@ _ANSWER_S = 2
 """What a query may take beyond its time: ClickHouse looks at the clock between two blocks. It is less
 than `ApiOptions.silent_s`, which leaves time to end the query."""
 
+_TABLES_MISSING = SetupError("The tables are missing or old.", "Run `afterword migrate`.")
 _LOOK_S = 2
 """What ClickHouse may take for each statement of a look."""
 
@@ -71,7 +72,7 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
         clickhouse, admit=partial(_admit, keys), freshness=freshness, options=_options(settings)
     )
     metrics = RequestMetrics(_PART)
-    readiness = Readiness(partial(_look, settings))
+    readiness = Readiness(partial(_check_ready, settings))
     app = create_api(api, operation_routes(readiness, metrics, dashboard_openapi))
     try:
         yield GatewayServer(
@@ -130,14 +131,23 @@ def _refuse(status: int, code: str, detail: str) -> Response:
     return ApiError(status, code, detail).response()
 
 
-def _look(settings: Settings) -> None:
-    """Look whether ClickHouse answers and has all tables; raises if not."""
-    if missing_migrations(replace(settings.clickhouse, timeout_s=_LOOK_S)):
-        raise SetupError("The tables are missing or old.", "Run `afterword migrate`.")
+def _lacks_tables(settings: Settings) -> bool:
+    return bool(missing_migrations(replace(settings.clickhouse, timeout_s=_LOOK_S)))
+
+
+def _check_ready(settings: Settings) -> None:
+    """Raise where questions cannot be answered, in words that anybody may read."""
+    try:
+        lacks = _lacks_tables(settings)
+    except AfterwordError as error:
+        raise StoreError("ClickHouse is away; its operator runs `afterword doctor`.") from error
+    if lacks:
+        raise _TABLES_MISSING
 
 
 def _warn_if_away(settings: Settings) -> None:
     try:
-        _look(settings)
+        if _lacks_tables(settings):
+            raise _TABLES_MISSING
     except AfterwordError as error:
         notice(f"{error} Until then the dashboard answers 503; see `afterword doctor`.")

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,7 +37,8 @@ def open_whole(file: str) -> Iterator[BinaryIO]:
             yield target
         return
     # Of another process that writes the same file at the same time, the last to end wins.
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    name = sha256(path.name.encode()).hexdigest()[:16]  # its own may be as long as names can be
+    part = path.with_name(f".{name}.{os.getpid()}.part")
     try:
         with _written(file):
             with _open(file, part) as target:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from afterword_consumers.query import (
@@ -134,6 +135,22 @@ def test_a_carriage_return_is_quoted_in_csv() -> None:
     assert as_csv(answered(series((MODEL, N), ("a\rb", 3)))) == (
         'type,metadata.model,n\nnumber,"a\rb",3'
     )
+
+
+def test_csv_says_what_was_compared() -> None:
+    """In columns of their own, behind the type."""
+    question = Question("value", compare="prompt = 'v1', v2")
+    text = as_csv(replace(answered(series((N,), (3,))), question=question))
+    assert text == "type,first,second,n\nnumber,v1,v2,3"
+
+
+def test_a_title_says_no_word_twice() -> None:
+    """Where the type is what was asked for."""
+    question = Question("count")
+    (statement,) = build(question, NOW)
+    counted = Series(statement.series, (N,), ((3,),), statement, "")
+    found = replace(answered(counted), question=question)
+    assert as_table(found).splitlines() == ["count", "n", "3"]
 
 
 def test_a_comparison_reads_as_one_line() -> None:

@@ -56,6 +56,14 @@ def test_where_no_file_can_be_it_says_so(tmp_path: Path, name: str) -> None:
         pass
 
 
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path: Path) -> None:
+    """What it is called on its way is shorter."""
+    file = tmp_path / ("n" * 255)
+    with open_whole(str(file)) as target:
+        target.write(b"all")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"all"]
+
+
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     """The file it leads to is replaced."""
     (tmp_path / "real.csv").write_bytes(b"old")

@@ -14,7 +14,7 @@ from afterword_schemas import StoreError
 RETRY_AFTER_S: Final = 2
 """What a client is told to wait where another try may do better."""
 
-_NARROW: Final = "Narrow the period with since and until"
+_NARROW: Final = "Narrow the period with since and until where the route takes them"
 _RETRY: Final = {"retry-after": str(RETRY_AFTER_S)}
 
 _TIME: Final = frozenset({159, 160})  # TIMEOUT_EXCEEDED, TOO_SLOW

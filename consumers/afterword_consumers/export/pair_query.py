@@ -24,6 +24,10 @@ EDIT: Final = re.compile(r"feedback\.edits\.([0-9]+)\.(value|original)")
 """Where SDK and browser snippet put an edit: what the answer became, and what it was."""
 
 
+_NO_SPACE: Final = r"[^\\t-\\r\\x1C-\\x20\\x85\\pZ]"
+"""What `str.strip` leaves, in the terms of RE2 within quotes of SQL."""
+
+
 @dataclass(frozen=True, slots=True)
 class PairPaths:
     """Where the texts of a pair stand that are no feedback themselves.
@@ -116,7 +120,7 @@ def _edits(parameters: Parameters) -> str:
 
 
 def _present(text: str) -> str:
-    return rf"if(match({text}, '\\S'), {text}, NULL)"
+    return f"if(match({text}, '{_NO_SPACE}'), {text}, NULL)"
 
 
 def _of_trace(text: str, texts: str, one: str, feedback_id: str) -> str:

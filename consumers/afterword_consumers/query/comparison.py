@@ -16,8 +16,8 @@ from typing import Final
 
 from afterword_consumers.query.columns import Kind
 from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.fields import Type
-from afterword_consumers.query.filters import Filter, Operator, parse_alternatives
+from afterword_consumers.query.fields import COLUMNS, Field, Type
+from afterword_consumers.query.filters import Filter, Literal, Operator, parse_alternatives
 from afterword_consumers.query.intervals import Z_95, wilson
 from afterword_consumers.query.measures import (
     MIN_COMPARABLE,
@@ -73,9 +73,17 @@ def parse_comparison(text: str) -> Comparison:
     if field.types == (Type.TIME,):
         raise QuestionError(f"{field.name} is a time.", _HOW)
     first, second = (Filter(field, Operator.EQ, (value,)) for value in values)
-    if first == second:
+    if _meant(field, values[0]) == _meant(field, values[1]):
         raise QuestionError(f"Both groups are {first.values[0].text!r}.", _HOW)
     return Comparison(first, second)
+
+
+def _meant(field: Field, literal: Literal) -> tuple[Type, object]:
+    """Return what a value is compared as: `1` and `1.0` are one number, and two texts."""
+    kind = literal.type if field.column is None else COLUMNS[field.column]
+    if kind is Type.UUID:
+        return kind, literal.text.lower()
+    return kind, literal.text if kind is Type.TEXT else literal.value
 
 
 def comparing_recipe(series: SeriesType, names: tuple[str, str]) -> Recipe:
@@ -96,7 +104,8 @@ def _means(names: tuple[str, str]) -> Recipe:
     aggregates = _counts() + tuple(
         Aggregate(f"{name}_{side}", function, f"measure, side = {number}")
         for side, number in sides
-        for name, function in (("avg", "avgIf"), ("deviation", "stddevSampStableIf"))
+        # What many sums of rounded numbers lose would be taken for a difference.
+        for name, function in (("total", "sumKahanIf"), ("deviation", "stddevSampStableIf"))
     )
     low, high, p = welch(
         ("n_first", "avg_first", "deviation_first"),
@@ -104,8 +113,8 @@ def _means(names: tuple[str, str]) -> Recipe:
     )
     columns = (
         *_sizes(names),
-        measured("avg_first", Kind.NUMBER, "avg_first", f"avg {names[0]}"),
-        measured("avg_second", Kind.NUMBER, "avg_second", f"avg {names[1]}"),
+        measured("avg_first", Kind.NUMBER, "total_first / n_first", f"avg {names[0]}"),
+        measured("avg_second", Kind.NUMBER, "total_second / n_second", f"avg {names[1]}"),
         measured("difference", Kind.NUMBER, difference("avg_first", "avg_second")),
         measured("difference_low", Kind.INTERVAL, low, "low"),
         measured("difference_high", Kind.INTERVAL, high, "high"),

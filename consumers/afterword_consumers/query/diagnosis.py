@@ -36,8 +36,12 @@ def explain_nothing(
         return notice, near
     for mismatch in _mismatches(question, storage):
         return mismatch, []
-    has = "" if question.measure == COUNT else "has what is measured and "
-    return f"No feedback {has}passes the filters within the period.", []
+    has = "" if question.measure == COUNT else "has what is measured"
+    passes = "passes the filters" if question.where or question.compare else ""
+    bounded = question.since is not None or question.until is not None
+    period = "is of the period" if bounded else ""
+    asked = " and ".join(filter(None, (has, passes, period)))
+    return f"No feedback {asked}." if asked else "No feedback is stored.", []
 
 
 def find_unknown_path(
@@ -63,14 +67,24 @@ def find_unknown_path(
 
 def _mismatches(question: Question, storage: Storage) -> Iterator[str]:
     """Yield a sentence for each filter that compares a path with what it never holds."""
-    for what in map(parse_filter, question.where):
+    compared = question.comparison
+    sides = () if compared is None else (compared.first, compared.second)
+    for what in (*map(parse_filter, question.where), *sides):
         held = storage.maps.get(what.field.name, frozenset())
         if not held or not what.values or what.operator == Operator.CONTAINS:
             continue
         if held.isdisjoint(MAPS[value.type] for value in what.values):
             value, holds = what.values[0], " and ".join(_HOLDS[kept_in] for kept_in in sorted(held))
-            hint = "" if value.type == Type.TEXT else " In quotes it would be text."
-            yield f"{what.field.name} holds {holds}; {value.text!r} is {_IS[value.type]}.{hint}"
+            hint = _hint(held, value.type)
+            yield f"{what.field.name} holds {holds}; {value.text!r} is {_IS[value.type]}. {hint}"
+
+
+def _hint(held: frozenset[str], compared: Type) -> str:
+    if MAPS[Type.TEXT] in held and compared != Type.TEXT:
+        return "In quotes it would be text."
+    if MAPS[Type.BOOLEAN] in held:
+        return "Write true or false, without quotes."
+    return "Write a number, without quotes."
 
 
 def _knows_any_path(

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Final
 
 from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.parameters import Parameters
+from afterword_consumers.query.parameters import Parameters, is_utf8
 from afterword_consumers.query.storage import Storage
 from afterword_schemas.event import RESERVED_METADATA
 from afterword_schemas.limits import MAX_PATH_BYTES
@@ -143,11 +143,9 @@ def resolve(name: str) -> Field:
         raise QuestionError(f"{name!r} is neither a path nor a column.", _advice(name))
     if not all(rest.split(".")):
         raise QuestionError(f"{name!r} has an empty step.", "Write a path such as feedback.score.")
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError:
-        size = MAX_PATH_BYTES + 1
-    if size > MAX_PATH_BYTES:
+    if not is_utf8(name):
+        raise QuestionError(f"{name!r} is no UTF-8.", "Write the path of a value.")
+    if len(name.encode()) > MAX_PATH_BYTES:
         raise QuestionError(
             f"No path is longer than {MAX_PATH_BYTES} bytes of UTF-8.", "Write the path of a value."
         )

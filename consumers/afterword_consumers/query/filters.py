@@ -20,6 +20,7 @@ from typing import Final
 
 from afterword_consumers.query.errors import QuestionError
 from afterword_consumers.query.fields import Field, Type, resolve
+from afterword_consumers.query.parameters import is_utf8
 
 MAX_LIST: Final = 1000
 """Values that one `in (…)` may hold."""
@@ -133,10 +134,8 @@ def _field(token: str) -> Field:
 
 
 def _tokens(text: str) -> list[str]:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise _error(text) from None
+    if not is_utf8(text):
+        raise _error(text)
     found = list(_TOKEN.finditer(text.rstrip()))
     if any(match["bad"] for match in found):
         raise _error(text)

@@ -46,12 +46,15 @@ def as_json(answer: Answer) -> str:
 def as_csv(answer: Answer) -> str:
     """Return the series one below the other, each under its header, with its type first.
 
-    Numbers are called as in the SQL; groups and buckets as they were asked for.
+    Numbers are called as in the SQL; groups and buckets as they were asked for. What is compared stands in
+    columns of its own, `first` and `second`.
     """
+    compared = answer.question.comparison
+    sides, names = ((), ()) if compared is None else (("first", "second"), compared.names)
     lines = []
     for series in answer.series:
-        lines.append(csv_line(["type", *map(_csv_name, tell_apart(series.columns))]))
-        lines += [csv_line([series.type, *map(_csv_cell, row)]) for row in series.rows]
+        lines.append(csv_line(["type", *sides, *map(_csv_name, tell_apart(series.columns))]))
+        lines += [csv_line([series.type, *names, *map(_csv_cell, row)]) for row in series.rows]
     return "".join(lines).rstrip("\n")
 
 

@@ -71,3 +71,12 @@ class Parameters:
     def _bind(self, kind: str, value: Parameter) -> str:
         name = self._names.setdefault((kind, value), f"p{len(self._names)}")
         return f"{{{name}:{kind}}}"
+
+
+def is_utf8(text: str) -> bool:
+    """Whether text can be bound: half of a surrogate pair, as bytes of no UTF-8 become, can not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

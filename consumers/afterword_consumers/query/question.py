@@ -80,7 +80,7 @@ class Question:
 
     def __post_init__(self) -> None:
         _check_measure(self.measure)
-        _check_project(self.project)
+        check_project(self.project)
         _check_groups(self.group_by)
         _check_bucket(self.bucket)
         if not 1 <= self.top <= MAX_TOP:
@@ -135,7 +135,8 @@ def _check_measure(measure: str) -> None:
         )
 
 
-def _check_project(project: str | None) -> None:
+def check_project(project: str | None) -> None:
+    """Raise `QuestionError` for what is no project; None is all of them."""
     good = project is None or re.fullmatch(r"[A-Za-z0-9._-]{1,64}", project)
     if not good:
         raise QuestionError(

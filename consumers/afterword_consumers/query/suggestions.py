@@ -7,6 +7,7 @@ from typing import Final
 from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.database import Database
 from afterword_consumers.query.parameters import Parameters
+from afterword_schemas.limits import MAX_PATH_BYTES
 
 _MAX: Final = 5
 _CUTOFF: Final = 0.7
@@ -21,6 +22,9 @@ def find_near_paths(
     path: str, database: Database, project: str | None, settings: Mapping[str, int | float]
 ) -> list[str]:
     """Return up to five known paths that look like a path and can be asked, the likeliest first."""
+    path = path[
+        :MAX_PATH_BYTES
+    ]  # no known one is longer, and ngramDistance refuses what is much longer
     parameters = Parameters()
     of = of_project(project, parameters)
     asked = parameters.text(path.lower())

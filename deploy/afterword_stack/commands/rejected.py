@@ -107,6 +107,8 @@ def replay_(
     finally:
         transport.close(0)  # what was sent has been waited for
     out(f"{moved:,} messages published again")
+    if moved:
+        notice("what is refused once more is in `afterword rejected list`, soon")
 
 
 def _publish(transport: Transport, messages: Sequence[RefusedMessage]) -> None:

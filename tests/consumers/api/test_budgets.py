@@ -112,6 +112,13 @@ def test_rows_memory_and_answers_are_bounded(
         assert api.clickhouse.query("SELECT 1").rows == ((1,),)
 
 
+def test_how_much_is_stored_is_told_of_any_number(serving: "Serve", row: Row) -> None:
+    """Who asks for the status has nothing to narrow."""
+    with serving(ApiOptions(budget=Budget(read_rows=5))) as api:
+        api.store(*(row(n) for n in range(50)))
+        assert api.get("/api/status", "acme")["stored"] == 50
+
+
 class Noting:
     """A connection that notes how long each statement may take."""
 

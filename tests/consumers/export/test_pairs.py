@@ -146,6 +146,13 @@ ASKED = {"input": "Capital?"}
             [{"feedback": {"ground_truth": "Oslo"}, "metadata": {**ASKED, "output": "\t"}}],
             Skipped.NO_REJECTED,
         ),
+        (
+            [
+                {"feedback": {"ground_truth": "Oslo"}, "metadata": {"output": "Rome"}},
+                {"value": 1, "metadata": {"input": "\u00a0\u2003\x0b\x1c"}},
+            ],
+            Skipped.NO_PROMPT,
+        ),
     ],
 )
 def test_what_makes_no_pair_is_counted(

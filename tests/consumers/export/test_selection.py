@@ -91,4 +91,4 @@ def test_an_empty_selection_says_why(filled: ClickHouse) -> None:
     assert sentence == "No feedback has the path feedback.scor."
     assert paths[0] == "feedback.score"
     sentence, _ = explain_empty(Selection(where=("feedback.score > 99",)), filled)
-    assert sentence == "No feedback passes the filters within the period."
+    assert sentence == "No feedback passes the filters."

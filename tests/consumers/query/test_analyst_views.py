@@ -128,6 +128,26 @@ def test_the_period_of_a_view_ends_before_until(
     assert [list(cells) for cells in found] == [[2, 3]]
 
 
+@pytest.mark.parametrize(
+    "votes", [[(10, 0.1)] * 50, [(-1, 1e-170), (1, 1e-170)]], ids=["alike", "nearly no weight"]
+)
+def test_rounding_is_no_spread(
+    store: Store, row: Row, analytics: Database, votes: list[tuple[int, float]]
+) -> None:
+    """The interval of a weighted average is that of the question, also where hardly anything is left of it."""
+    store([row(n, value=value, weight=weight) for n, (value, weight) in enumerate(votes)])
+    (asked, _) = answer(Question("weighted"), analytics, _NOW).series
+    names = [column.name for column in asked.columns][:5]
+    found = analytics.query(
+        f"SELECT {', '.join(names)} FROM weighted_feedback(project = 'acme', group_by = '', "
+        "since = '2026-01-01', until = '2027-01-01')",
+        {},
+        {},
+    )
+    expected = [each and pytest.approx(each, rel=1e-12) for each in asked.rows[0][:5]]
+    assert list(found.rows[0]) == expected
+
+
 def test_views_can_be_made_twice(analytics: SqlConnection) -> None:
     """A migration that was cut off is run again."""
     for statement in next(each for each in migrations() if each.name == "0003_analyst_views").sql:

@@ -124,17 +124,28 @@ def test_approximate_answers_say_so(store: Store, row: Row, analytics: Database)
         ),
         (
             Question("feedback.edits.*.value", since="1d"),
-            "No feedback has what is measured and passes the filters within the period.",
+            "No feedback has what is measured and is of the period.",
             (),
         ),
+        (Question("value"), "No feedback has what is measured.", ()),
         (
-            Question("value"),
-            "No feedback has what is measured and passes the filters within the period.",
+            Question("feedback.score", where=("feedback.score > 99",), until="2027-01-01"),
+            "No feedback has what is measured and passes the filters and is of the period.",
             (),
         ),
         (
             Question("feedback.score", where=("feedback.score > high",)),
-            "feedback.score holds numbers; 'high' is text.",
+            "feedback.score holds numbers; 'high' is text. Write a number, without quotes.",
+            (),
+        ),
+        (
+            Question("count", where=("feedback.liked = 'true'",)),
+            "feedback.liked holds true and false; 'true' is text. Write true or false, without quotes.",
+            (),
+        ),
+        (
+            Question("feedback.score", compare="metadata.model = 1, 2"),
+            "metadata.model holds texts; '1' is a number. In quotes it would be text.",
             (),
         ),
         (
@@ -162,6 +173,7 @@ def test_nothing_found_says_why(
         ("feedback.score", "number"),
         ("metadata.model", "string"),
         ("feedback.edits.0.value", "number"),
+        ("feedback.liked", "boolean"),
     ):
         run(f"INSERT INTO feedback_paths VALUES ('acme', '{path}', '{kind}', now(), now(), '1')")
     found = answer(question, analytics, _NOW)

@@ -125,6 +125,25 @@ def test_large_numbers_that_lie_close_are_told_apart(
     assert found["p_value"] == pytest.approx(_p_value(0.75 / error, 198), rel=0.02)
 
 
+def test_a_text_and_a_number_are_two_groups(store: Store, row: Row, ask: Ask) -> None:
+    """Where the path may hold both."""
+    store(
+        [
+            row(1, metadata={"v": 1}, feedback={"score": 3}),
+            row(2, metadata={"v": "1"}, feedback={"score": 5}),
+        ]
+    )
+    (found,) = ask("feedback.score", compare="metadata.v = 1, '1'")
+    assert (found["avg_first"], found["avg_second"]) == (3, 5)
+
+
+def test_rounding_is_no_difference(store: Store, row: Row, ask: Ask) -> None:
+    """The mean of 20,000 times 0.1 is that of three times 0.1."""
+    store([row(n, prompt="v1" if n > 2 else "v2", feedback={"x": 0.1}) for n in range(20_003)])
+    (found,) = ask("feedback.x", compare="prompt=v1,v2")
+    assert (found["avg_first"], found["difference"]) == (0.1, 0)
+
+
 def test_much_feedback_has_the_normal_test(store: Store, row: Row, ask: Ask) -> None:
     """Beyond 200 degrees of freedom, too, the p-value is that of Student's t."""
     values = [(f"v{1 + n % 2}", n % 13 + 0.2 * (n % 2)) for n in range(1500)]
@@ -265,6 +284,13 @@ def test_sides_by_any_type(store: Store, row: Row, ask: Ask, kind: str) -> None:
         ("prompt = v1", "names 1"),
         ("prompt = v1, v2, v3", "names 3"),
         ("prompt = v1, v1", "Both groups"),
+        ("prompt = 1, '1'", "Both groups"),
+        ("value = 1, 1.0", "Both groups"),
+        ("metadata.v = 1, 1.0", "Both groups"),
+        (
+            "feedback_id = 5F0E2F0A-0000-4000-8000-000000000001, 5f0e2f0a-0000-4000-8000-000000000001",
+            "Both groups",
+        ),
         ("prompt > v1, v2", "names no values"),
         ("prompt = v1,", "names no values"),
         ("= v1, v2", "names no values"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from afterword_consumers.catalogue import Catalogue, Sighting
 from afterword_consumers.paths import KnownPath, find_paths, suggest_paths
-from afterword_consumers.query import Budget, Database
+from afterword_consumers.query import Budget, Database, QuestionError
 from afterword_schemas import StoreError, flatten
 from afterword_schemas.testing import documents
 
@@ -220,7 +220,20 @@ def test_a_misspelt_prefix_has_near_ones(
         "feedback.step1.retry"
     )
     assert suggest_paths(analytics, "nothing like it") == []
+    assert suggest_paths(analytics, "x" * 100_000) == []
     assert "feedback.step1" not in suggest_paths(analytics, "feedback.step1.", project="bank")
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [({"prefix": "feedback.\udcff"}, "no UTF-8"), ({"project": "a\udcff"}, "letters, digits")],
+)
+def test_what_no_path_begins_with_is_refused(
+    analytics: Database, asked: dict[str, Any], says: str
+) -> None:
+    """As bytes of no UTF-8 that a shell passes on."""
+    with pytest.raises(QuestionError, match=says):
+        find_paths(analytics, **asked)
 
 
 def test_what_cannot_be_asked_is_not_suggested(
