@@ -16,8 +16,8 @@ def wilson(part: str, n: str) -> tuple[str, str]:
     """Return the low and high end of a share in percent, from SQL for the part and the total."""
     z2 = Z_95 * Z_95
     root = f"{Z_95} * sqrt({part} * ({n} - {part}) / {n} + {z2 / 4})"
-    low = f"100 * ({part} + {z2 / 2} - {root}) / ({n} + {z2})"
-    high = f"100 * ({part} + {z2 / 2} + {root}) / ({n} + {z2})"
+    low = f"100 * (({part} + {z2 / 2} - {root}) / ({n} + {z2}))"
+    high = f"100 * (({part} + {z2 / 2} + {root}) / ({n} + {z2}))"
     # At the ends they meet the share, but for rounding.
     return f"if({part} = 0, 0, {low})", f"if({part} = {n}, 100, {high})"
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.consumers.query.reference_records import Event
 
 from afterword_consumers.query import Question
+from afterword_consumers.query.fields import resolve
 
 NOW: Final = datetime(2026, 11, 15, 12, 30, 15, 250999, tzinfo=UTC)
 """What durations before now count from."""
@@ -231,7 +232,9 @@ def questions(draw: st.DrawFn) -> Question:
     return Question(
         draw(st.sampled_from(measures)),
         project=draw(st.sampled_from([None, None, "acme", "acme", "globex"])),
-        group_by=tuple(draw(st.lists(st.sampled_from(groups), max_size=2, unique=True))),
+        group_by=tuple(
+            draw(st.lists(st.sampled_from(groups), max_size=2, unique_by=_column_or_path))
+        ),
         where=tuple(draw(_seldom([], st.lists(filters(), min_size=1, max_size=2)))),
         since=since,
         until=until,
@@ -239,6 +242,11 @@ def questions(draw: st.DrawFn) -> Question:
         timezone=zone,
         top=draw(st.sampled_from([1, 2, 3, 20])),
     )
+
+
+def _column_or_path(name: str) -> str:
+    """Return what tells groups apart: `prompt` and `metadata._prompt` are one."""
+    return resolve(name).column or name
 
 
 histories = st.lists(
