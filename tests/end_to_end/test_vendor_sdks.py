@@ -257,17 +257,32 @@ print(tracer.session_id)
 """
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a first process said: the ids of its session, span and event, and what was stored of it then."""
+
+    session: str
+    span: str
+    event: str
+    of_session: list[Row]
+    of_span: list[Row]
+
+
 @pytest.fixture(scope="module")
-def honeyhive(pipeline: Pipeline) -> dict[str, str]:
-    """What a first process said: the ids of its session, span and event."""
+def honeyhive(pipeline: Pipeline) -> Said:
+    """A first process of HoneyHive's; whatever another one adds comes later."""
     ids: dict[str, str] = json.loads(pipeline.run(HONEYHIVE))
-    return ids
+    return Said(
+        **ids,
+        of_session=pipeline.rows(f"session_id = '{ids['session']}' AND span_id = ''"),
+        of_span=pipeline.rows(f"span_id = '{ids['span']}'"),
+    )
 
 
-def test_honeyhives_tour_of_a_session(pipeline: Pipeline, honeyhive: dict[str, str]) -> None:
+def test_honeyhives_tour_of_a_session(honeyhive: Said) -> None:
     """Booleans, numbers and texts stand under the paths of HoneyHive's documentation, two calls merged."""
-    session = honeyhive["session"]
-    (row,) = pipeline.rows(f"session_id = '{session}' AND span_id = ''")
+    session = honeyhive.session
+    (row,) = honeyhive.of_session
     assert row == Row(
         feedback_id=enrichment_id("acme", "session", session),
         project="acme",
@@ -291,12 +306,11 @@ def test_honeyhives_tour_of_a_session(pipeline: Pipeline, honeyhive: dict[str, s
     )
 
 
-def test_honeyhives_tour_of_a_span(pipeline: Pipeline, honeyhive: dict[str, str]) -> None:
+def test_honeyhives_tour_of_a_span(honeyhive: Said) -> None:
     """What came as flat attributes over OTLP stands under the same paths, with trace and session."""
-    span = honeyhive["span"]
-    (row,) = pipeline.rows(f"span_id = '{span}'")
-    assert row.feedback_id == enrichment_id("acme", "span", span)
-    assert row.session_id == honeyhive["session"]
+    (row,) = honeyhive.of_span
+    assert row.feedback_id == enrichment_id("acme", "span", honeyhive.span)
+    assert row.session_id == honeyhive.session
     assert len(row.trace_id) == 32
     assert row.leaves == {
         "feedback.rating": True,
@@ -309,9 +323,9 @@ def test_honeyhives_tour_of_a_span(pipeline: Pipeline, honeyhive: dict[str, str]
     }
 
 
-def test_honeyhive_from_a_second_process(pipeline: Pipeline, honeyhive: dict[str, str]) -> None:
+def test_honeyhive_from_a_second_process(pipeline: Pipeline, honeyhive: Said) -> None:
     """By session id, span id or event id, a later process adds to what the first one said."""
-    session, span, event = honeyhive["session"], honeyhive["span"], honeyhive["event"]
+    session, span, event = honeyhive.session, honeyhive.span, honeyhive.event
     turn = str(uuid.uuid4())
 
     joined = pipeline.run(
