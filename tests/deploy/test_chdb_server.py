@@ -1,9 +1,11 @@
 """The chDB server behaves as a ClickHouse server for the clients that talk to it."""
 
+import ctypes
 import gzip
 import http.client
 import json
 import os
+import platform
 import re
 import signal
 import socket
@@ -426,6 +428,30 @@ def test_only_the_loopback_is_served(host: str) -> None:
     """An address that others can reach is refused."""
     with pytest.raises(SetupError, match="not a loopback address"):
         require_loopback(host)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="signals one thread by Linux's own call")
+def test_a_signal_that_another_thread_gets_ends_it(tmp_path: Path) -> None:
+    """The kernel may choose any thread, and the engine has many beside the main one."""
+    server = Server(tmp_path)
+    server.start()
+    assert server.ask(b"SELECT 1").body == b"1\n"
+    guard = psutil.Process(server.child.pid)
+    (process,) = guard.children()
+    tgkill = {"x86_64": 234, "aarch64": 131}[platform.machine()]
+    signalled = [
+        thread.id
+        for thread in process.threads()
+        if thread.id != process.pid and _takes_sigterm(process.pid, thread.id)
+    ]
+    assert ctypes.CDLL(None).syscall(tgkill, process.pid, signalled[-1], signal.SIGTERM) == 0
+    assert guard.wait(timeout=20) == 0
+
+
+def _takes_sigterm(process: int, thread: int) -> bool:
+    status = Path(f"/proc/{process}/task/{thread}/status").read_text()
+    (blocked,) = re.findall(r"SigBlk:\s+([0-9a-f]+)", status)
+    return not int(blocked, 16) & (1 << (signal.SIGTERM - 1))
 
 
 def test_sigterm_lets_a_running_query_end(tmp_path: Path) -> None:

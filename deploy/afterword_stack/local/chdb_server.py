@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from afterword_schemas.errors import SetupError
@@ -44,18 +45,30 @@ def serve(path: Path, host: str, port: int, credentials: Credentials) -> None:
     require_loopback(host)
     engine = ChdbEngine(path)
     server = ChdbServer((host, port), engine, credentials)
-    asked = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked.set())
+    asked = _hear((signal.SIGTERM, signal.SIGINT))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stderr.write(f"ClickHouse {engine.version} (chDB) on http://{host}:{port}\n")
     sys.stderr.flush()
-    asked.wait()
+    os.read(asked, 1)
     drained = server.drain()
     server.server_close()
     if not drained:
         os._exit(1)  # a statement that does not end would keep the engine from closing
     engine.close()
+
+
+def _hear(numbers: Iterable[signal.Signals]) -> int:
+    """Return the end of a pipe that gets a byte with each of these signals.
+
+    The kernel may hand a signal to any of the engine's threads. An event that a handler sets would then
+    wait until something else wakes the main one.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+    return reading
 
 
 def main() -> int:
