@@ -446,6 +446,7 @@ def test_a_signal_that_another_thread_gets_ends_it(tmp_path: Path) -> None:
     ]
     assert ctypes.CDLL(None).syscall(tgkill, process.pid, signalled[-1], signal.SIGTERM) == 0
     assert guard.wait(timeout=20) == 0
+    server.child.stop(timeout_s=1)
 
 
 def _takes_sigterm(process: int, thread: int) -> bool:
