@@ -170,7 +170,11 @@ class KafkaSource:
         self._consumer.close()
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        committed = consumer.committed(partitions, timeout=self._request_timeout_s)
+        try:
+            committed = consumer.committed(partitions, timeout=self._request_timeout_s)
+        except KafkaException as error:
+            # Here, as the client would hand on what is inside it, which is no exception that can be caught.
+            raise StoreError(explain(error)) from error
         self._remember(committed)
         _log.info("assigned partitions %s", [(p.partition, p.offset) for p in committed])
         consumer.incremental_assign(committed)

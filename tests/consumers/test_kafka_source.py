@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.source import Committed
@@ -84,6 +84,22 @@ def test_a_missing_topic_is_the_operators_to_mend(kafka: KafkaNode) -> None:
     """The error names the topic and the command that makes it; nothing is created."""
     with pytest.raises(SetupError, match=r"no-such-topic does not exist.*kafka-topics\.sh"):
         KafkaSource(kafka.bootstrap_servers, topic="no-such-topic", group="g")
+
+
+class Slow:
+    """A client whose question for offsets runs out of time."""
+
+    def committed(self, *_: object, **__: object) -> list[TopicPartition]:
+        """See `Consumer.committed`."""
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+
+def test_offsets_that_do_not_come_in_time_are_a_passing_error(kafka: KafkaNode, topic: str) -> None:
+    """A worker outlives it; what the client itself hands on out of a callback nobody can catch."""
+    source = KafkaSource(kafka.bootstrap_servers, topic=topic, group=topic)
+    with pytest.raises(StoreError, match="Timed out"):
+        source._on_assign(Slow(), [])  # type: ignore[arg-type]
+    source.close()
 
 
 def test_no_broker_at_all_is_the_operators_to_mend() -> None:
