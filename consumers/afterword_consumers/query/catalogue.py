@@ -43,10 +43,10 @@ def read_storage(
 
 def unpromoted_paths(question: Question, storage: Storage) -> tuple[str, ...]:
     """Return the known paths of a question that could have a column of their own, and have none."""
-    paths = {field.name: field for field in fields_of(question) if not field.is_wildcard}
+    names = dict.fromkeys(field.name for field in fields_of(question) if not field.is_wildcard)
     return tuple(
         name
-        for name in paths
+        for name in names
         if any((kept_in, name) not in storage.promoted for kept_in in storage.maps.get(name, ()))
     )
 

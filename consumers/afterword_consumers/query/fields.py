@@ -154,11 +154,11 @@ def resolve(name: str) -> Field:
 
 def _advice(name: str) -> str:
     known = f"Columns: {', '.join(COLUMNS)}."
+    if name in ROOTS:
+        return f"Write a path below it, such as {name}.score. {known}"
     root, dot, rest = name.partition(".")
     if near := get_close_matches(root.casefold(), ROOTS if dot else COLUMNS, n=1, cutoff=_CLOSE):
         return f"Did you mean {near[0]}{dot}{rest}? {known}"
-    if name in ROOTS:
-        return f"Write a path below it, such as {name}.score. {known}"
     step = name if re.fullmatch(r"[\w.-]{1,64}", name) else "score"
     return (
         f"Write {', '.join(f'{root}.{step}' for root in ROOTS[:-1])} or {ROOTS[-1]}.{step}. {known}"

@@ -84,6 +84,7 @@ def test_a_name_is_taken_with_its_spaces(store: Store, row: Row, ask: Ask) -> No
         ("prompt = (", "is no filter"),
         ("score >= 3", "Write feedback.score, metadata.score or metrics.score"),
         ("promt = v1", "Did you mean prompt"),
+        ("feedback = 3", "Write a path below it, such as feedback.score"),
         ("fedback.score >= 3", "Did you mean feedback.score"),
         ("Feedback.step1.Score >= 3", "Did you mean feedback.step1.Score"),
         ("feedback.\udcff = 3", "is no filter"),
