@@ -22,9 +22,7 @@ def find_near_paths(
     path: str, database: Database, project: str | None, settings: Mapping[str, int | float]
 ) -> list[str]:
     """Return up to five known paths that look like a path and can be asked, the likeliest first."""
-    path = path[
-        :MAX_PATH_BYTES
-    ]  # no known one is longer, and ngramDistance refuses what is much longer
+    path = path[:MAX_PATH_BYTES]  # none is longer, and ngramDistance refuses what is much longer
     parameters = Parameters()
     of = of_project(project, parameters)
     asked = parameters.text(path.lower())
