@@ -42,6 +42,15 @@ _LONG_S: Final = 5.0
 _WRITERS = {Format.TABLE: as_table, Format.JSON: as_json, Format.CSV: as_csv}
 
 
+_Approximate = Annotated[
+    bool,
+    typer.Option(
+        "--approximate",
+        help="Percentiles within 0.8 % of the value at their rank, sooner and in little memory.",
+    ),
+]
+
+
 def query(  # noqa: PLR0917  # one for each option
     path: Annotated[
         str,
@@ -64,13 +73,7 @@ def query(  # noqa: PLR0917  # one for each option
         str | None,
         typer.Option("--compare", metavar="PATH=A,B", help="How B differs from A, with a test."),
     ] = None,
-    approximate: Annotated[
-        bool,
-        typer.Option(
-            "--approximate",
-            help="Percentiles within 0.8 % of the value at their rank, sooner and in little memory.",
-        ),
-    ] = False,
+    approximate: _Approximate = False,
     form: Annotated[
         Format, typer.Option("--format", "-f", help="How it is written.")
     ] = Format.TABLE,
