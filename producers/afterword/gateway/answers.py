@@ -1,6 +1,7 @@
 """What the gateway answers: one shape for every route that writes, and for every error.
 
-    {"status": "partial", "message": "1 of 2 events was refused.",
+    {"status": "partial",
+     "message": "1 of 2 accepted. Refused at index 1: value must be at most 10 [out_of_range at $.value].",
      "feedback_ids": ["019c…", null],
      "errors": [{"index": 1, "feedback_id": null, "code": "out_of_range", "path": "$.value",
                  "detail": "value must be at most 10"}]}
@@ -9,7 +10,7 @@
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
@@ -56,7 +57,8 @@ class Answer(BaseModel):
     """Whether all events were accepted, some, or none."""
 
     message: str
-    """The same as a sentence."""
+    """The same as a sentence, with what is wrong with the first event that was refused: some clients
+    show nothing else."""
 
     feedback_ids: list[str | None]
     """The ids in the order of the request; null for an event that was refused before it had one, or
@@ -117,18 +119,30 @@ class Outcome:
     @property
     def message(self) -> str:
         """A sentence that says what became of them, and what to do."""
-        count, refused = len(self.feedback_ids), len(self.errors)
-        accepted = f"{count - refused} of {count} accepted"
+        count = len(self.feedback_ids)
+        accepted = f"{count - len(self.errors)} of {count} accepted"
         if not count:
             return "Accepted; there was no feedback in it."
-        if not refused:
+        if not self.errors:
             return "Feedback accepted." if count == 1 else f"{accepted}."
+        sentences = [] if count == 1 else [f"{accepted}."]
+        sentences += self._refusals()
         if self.status == 503:  # noqa: PLR2004  # as two lines above
-            return (
-                f"{accepted}. Kafka has not acknowledged the rest: send the events named below "
-                "as unavailable again under the ids given here, and none counts twice."
+            sentences.append(
+                "Kafka has not acknowledged all events: send those that errors calls unavailable "
+                "again under their ids, and none counts twice."
             )
-        return f"{accepted}; errors says why, each by its index."
+        return " ".join(sentences)
+
+    def _refusals(self) -> Iterator[str]:
+        """Say what is wrong with the first event that was refused, and whether there are more."""
+        refusals = [error for error in self.errors if error.code != UNAVAILABLE]
+        if refusals:
+            first = refusals[0]
+            place = "Refused" if len(self.feedback_ids) == 1 else f"Refused at index {first.index}"
+            yield f"{place}: {first.detail} [{first.code} at {first.path}]."
+        if len(refusals) > 1:
+            yield f"For {len(refusals) - 1} more see errors."
 
     def response(self, *, refused_id: str | None = None, **more: object) -> Response:
         """Return the HTTP answer.

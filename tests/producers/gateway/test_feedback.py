@@ -56,7 +56,8 @@ def test_items_are_judged_one_by_one(gateway: "Served") -> None:
     assert answer.status_code == 207
     assert answer.json() == {
         "status": "partial",
-        "message": "2 of 4 accepted; errors says why, each by its index.",
+        "message": "2 of 4 accepted. Refused at index 1: value must be at most 10 "
+        "[out_of_range at $.value]. For 1 more see errors.",
         "feedback_ids": [first, None, None, second],
         "errors": [
             {
@@ -86,6 +87,38 @@ def test_nothing_accepted_is_422(gateway: "Served", body: object) -> None:
     assert answer.status_code == 422
     assert answer.json()["status"] == "failure"
     assert gateway.transport.events == []
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            THUMB | {"value": 11},
+            "Refused: value must be at most 10 [out_of_range at $.value].",
+        ),
+        (
+            [THUMB, THUMB | {"value": 11}],
+            "1 of 2 accepted. Refused at index 1: value must be at most 10 [out_of_range at $.value].",
+        ),
+    ],
+)
+def test_the_message_says_what_is_wrong(
+    gateway: "Served", body: dict[str, Any] | list[Any], message: str
+) -> None:
+    """Code, path and sentence stand in it: some clients show their users nothing else."""
+    assert gateway.http.post("/v1/feedback", json=body).json()["message"] == message
+
+
+def test_the_message_tells_a_refusal_from_an_outage(gateway: "Served") -> None:
+    """An event that Kafka did not take is not the one that was refused."""
+    gateway.transport.fail()
+    answer = gateway.http.post("/v1/feedback", json=[THUMB, THUMB | {"value": 11}])
+    assert answer.status_code == 503
+    assert answer.json()["message"] == (
+        "0 of 2 accepted. Refused at index 1: value must be at most 10 [out_of_range at $.value]. "
+        "Kafka has not acknowledged all events: send those that errors calls unavailable again "
+        "under their ids, and none counts twice."
+    )
 
 
 def test_empty_array_is_answered(gateway: "Served") -> None:
