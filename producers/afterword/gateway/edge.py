@@ -1,4 +1,4 @@
-"""The outermost layer of an app: trace ids, metrics, and connections that are not drained.
+"""The outermost layer of an app: trace ids, metrics, spare slashes, and connections that are not drained.
 
 Every answer names its trace: the caller's `x-portkey-trace-id` or `x-trace-id`, else a new one. A
 request that is answered before its body was read ends its connection: a client could go on sending for
@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from afterword.gateway.headers import headers_in
 from afterword.gateway.metrics import RequestMetrics
+from afterword.gateway.slashes import serve_spare_slashes
 
 TRACE_HEADERS: Final = ("x-portkey-trace-id", "x-trace-id")
 
@@ -26,6 +27,7 @@ class Edge:
     """ASGI middleware around the whole app, which is `app`."""
 
     def __init__(self, app: Starlette, metrics: RequestMetrics) -> None:
+        serve_spare_slashes(app)
         self.app = app
         self._metrics = metrics
 

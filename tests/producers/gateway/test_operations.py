@@ -43,6 +43,35 @@ def test_readiness_is_looked_up_once_for_all() -> None:
     assert looks == ["once"]
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/feedback/", "//v1/feedback", "/v1//feedback", "///v1/feedback//", "/%761/feedback/"],
+)
+def test_spare_slashes_are_passed_over(gateway: "Served", path: str) -> None:
+    """A base URL that ends in a slash makes them, and an exporter drops its batch upon a 404."""
+    answer = gateway.http.post(f"http://127.0.0.1:8080{path}?project=acme", json=THUMB)
+    assert answer.status_code == 200
+    (event,) = gateway.transport.events
+    assert event["project"] == "acme"
+    assert 'route="create_feedback",status="200"' in gateway.http.get("/metrics").text
+
+
+@pytest.mark.parametrize("path", ["/v1/traces/", "//opentelemetry/v1/logs", "/v1/beacon/"])
+def test_every_route_takes_spare_slashes(gateway: "Served", path: str) -> None:
+    """The address is known: what is wrong is the method."""
+    answer = gateway.http.get(f"http://127.0.0.1:8080{path}")
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize("path", ["/v1/events/turn-7%2F", "/v1/events/turn%2F%2F7", "//", "/v1/"])
+def test_a_slash_of_an_id_is_no_spare_one(gateway: "Served", path: str) -> None:
+    """What is escaped is not taken away, and an address that is none stays none."""
+    answer = gateway.http.put(f"http://127.0.0.1:8080{path}", json={"feedback": {"rating": 1}})
+    assert answer.status_code == 404
+    assert gateway.transport.events == []
+
+
 def test_counters_tell_what_happened(gateway: "Served") -> None:
     """Requests by route and status, events by outcome, and nothing of the user's."""
     gateway.http.post("/v1/feedback", json=[THUMB, THUMB, {"value": 1}])

@@ -348,6 +348,14 @@ def test_chunks_of_one_byte_are_read(running: Running) -> None:
     assert status(answer) == 200
 
 
+@pytest.mark.parametrize("target", ["//v1/feedback/", "http://gateway.example.com//v1/feedback/"])
+def test_spare_slashes_are_passed_over(running: Running, target: str) -> None:
+    """Nor is the start of a path read as a host."""
+    request = head("connection: close", f"content-length: {len(THUMB)}") + THUMB
+    answer = running.say(request.replace(b" /v1/feedback ", f" {target} ".encode()))
+    assert status(answer) == 200
+
+
 def test_an_answer_without_the_body_ends_the_connection(running: Running) -> None:
     """Who is refused before the body was read cannot go on sending it for ever."""
     answer = running.say(
