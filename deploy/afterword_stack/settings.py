@@ -7,7 +7,7 @@ Where no address is set and a local stack is up (`afterword up`), the address is
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
@@ -38,6 +38,7 @@ from afterword_consumers.inserter import Backoff
 from afterword_consumers.query import Budget
 from afterword_consumers.worker import WorkerOptions
 from afterword_schemas import SetupError
+from afterword_stack.local.folders import is_default_data_dir
 from afterword_stack.local.stack import Addresses, running_stack
 
 SETTINGS_FILE: Final = "afterword.toml"
@@ -191,14 +192,30 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     def at(self, stack: Addresses) -> Self:
-        """Return these settings with a local stack's addresses in place of unset ones."""
-        found = {
-            "kafka_bootstrap_servers": stack.bootstrap_servers,
-            "clickhouse_url": stack.clickhouse_url,
-            "gateway_keys_file": Path(stack.data_dir) / KEYS_FILE,
-        }
-        unset = {name: url for name, url in found.items() if name not in self.model_fields_set}
-        return self.model_copy(update=unset)
+        """Return these settings with a local stack's addresses in place of unset ones.
+
+        A local stack lets everyone in, so what another server wants to let you in is left out. The
+        stack's keys go with the stack alone, and so only with both of its addresses.
+        """
+        entry = Settings.model_construct()
+        found: dict[str, object] = {}
+        if "kafka_bootstrap_servers" not in self.model_fields_set:
+            found |= {"kafka_bootstrap_servers": stack.bootstrap_servers, "kafka": entry.kafka}
+        if "clickhouse_url" not in self.model_fields_set:
+            found |= {
+                "clickhouse_url": stack.clickhouse_url,
+                "clickhouse_user": entry.clickhouse_user,
+                "clickhouse_password": entry.clickhouse_password,
+            }
+        at = self.model_copy(update=found)
+        if at.talks_to(stack) and "gateway_keys_file" not in self.model_fields_set:
+            return at.model_copy(update={"gateway_keys_file": Path(stack.data_dir) / KEYS_FILE})
+        return at
+
+    def talks_to(self, stack: Addresses) -> bool:
+        """Return whether both addresses are the stack's."""
+        mine = (self.kafka_bootstrap_servers, self.clickhouse_url)
+        return mine == (stack.bootstrap_servers, stack.clickhouse_url)
 
     @property
     def clickhouse(self) -> ClickHouseAddress:
@@ -241,14 +258,28 @@ def default_settings() -> Settings:
     return Settings.model_construct()
 
 
-def load_settings() -> Settings:
+def load_settings(tell: Callable[[str], None] = lambda _: None) -> Settings:
     """Read the settings of this process, once, at its edge.
+
+    Args:
+        tell: Is told which local stack the addresses are of, where you may not expect it.
 
     Raises:
         SetupError: A setting is unknown, or its value is not of its form.
     """
+    settings, stack = read_settings(), running_stack()
+    if stack is None:
+        return settings
+    found = settings.at(stack)
+    if remark := _remark(settings, found, stack):
+        tell(remark)
+    return found
+
+
+def read_settings() -> Settings:
+    """Return what variables and file say, and no local stack's addresses; errors as for `load_settings`."""
     try:
-        settings = Settings()
+        return Settings()
     except ValidationError as error:
         raise SetupError(_explain(error), "See deploy/README.md for the settings.") from None
     except SettingsError:  # the one variable that is more than text
@@ -257,8 +288,19 @@ def load_settings() -> Settings:
         ) from None
     except (OSError, ValueError) as error:  # a file that is no TOML
         raise SetupError(f"{SETTINGS_FILE} cannot be read: {error}.") from None
-    stack = running_stack()
-    return settings if stack is None else settings.at(stack)
+
+
+def _remark(given: Settings, found: Settings, stack: Addresses) -> str:
+    """Return which stack is talked to; empty where it is the only one it can be, or none."""
+    servers = {"Kafka": "kafka_bootstrap_servers", "ClickHouse": "clickhouse_url"}
+    taken = [part for part, name in servers.items() if getattr(given, name) != getattr(found, name)]
+    if not taken:
+        return ""
+    if not found.talks_to(stack):
+        (own,) = servers.keys() - set(taken)
+        address = getattr(given, servers[own])
+        return f"{taken[0]} is that of the local stack on {stack.data_dir}, {own} is {address}"
+    return "" if is_default_data_dir() else f"using the local stack on {stack.data_dir}"
 
 
 def unknown_variables() -> dict[str, str]:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.services
 @pytest.fixture(autouse=True)
 def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's own running stack out of the tests."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
 
 
 def nothing(_: str) -> None:
@@ -51,7 +51,7 @@ def test_a_temporary_stack_serves_and_leaves_nothing() -> None:
 def test_a_running_stack_is_found_by_others(tmp_path: Path) -> None:
     """Another process reads the addresses while it runs, and nothing afterwards."""
     code = "from afterword_stack.local.stack import running_stack; print(running_stack())"
-    with LocalStack(tmp_path / "data", broker="mock") as stack:
+    with LocalStack(tmp_path / "afterword", broker="mock") as stack:
         found = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
@@ -61,29 +61,35 @@ def test_a_running_stack_is_found_by_others(tmp_path: Path) -> None:
 
 def test_a_second_stack_on_the_folder_is_refused_and_harms_nothing(tmp_path: Path) -> None:
     """The error says that one runs already, and that one goes on."""
-    with LocalStack(tmp_path / "data", broker="mock") as first:
+    with LocalStack(tmp_path / "afterword", broker="mock") as first:
         with pytest.raises(SetupError, match="already running"):
-            LocalStack(tmp_path / "data", broker="mock").start()
+            LocalStack(tmp_path / "afterword", broker="mock").start()
         assert first.start() == first.addresses
         assert serve(first.addresses) == (True, True)
         assert running_stack() == first.addresses
 
 
-def test_a_second_stack_gives_its_place_back(tmp_path: Path) -> None:
-    """Whichever of two on two folders ends first, the one that runs is the one that is found."""
-    with LocalStack(tmp_path / "data", broker="mock") as first:
-        with LocalStack(tmp_path / "other", broker="mock") as second:
+def test_each_of_two_stacks_is_found_by_its_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one changes nothing for the user of the first, neither beside it nor after its end."""
+    with LocalStack(broker="mock") as first:
+        with LocalStack(tmp_path / "other" / "afterword", broker="mock") as second:
+            assert running_stack() == first.addresses
+            monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "other"))
             assert running_stack() == second.addresses
+        assert running_stack() is None
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
         assert running_stack() == first.addresses
     assert running_stack() is None
 
 
 def test_a_stack_keeps_address_and_data(tmp_path: Path) -> None:
     """Started again on its folder, it is what it was."""
-    with LocalStack(tmp_path / "data") as stack:
+    with LocalStack(tmp_path / "afterword") as stack:
         before = stack.addresses
         stack.kafka.create_topic("t", partitions=2)
-    with LocalStack(tmp_path / "data") as stack:
+    with LocalStack(tmp_path / "afterword") as stack:
         assert stack.addresses == before
         topics = new_admin(before.bootstrap_servers).list_topics(timeout=10).topics
         assert len(topics["t"].partitions) == 2
@@ -98,11 +104,11 @@ def test_when_one_part_fails_the_other_is_stopped(
         raise SetupError("no disk", "buy one")
 
     monkeypatch.setattr(ClickHouseNode, "start", fail)
-    stack = LocalStack(tmp_path / "data")
+    stack = LocalStack(tmp_path / "afterword")
     with pytest.raises(SetupError, match="no disk"):
         stack.start()
     assert not stack.kafka.alive
-    assert not is_locked(tmp_path / "data" / "lock")
+    assert not is_locked(tmp_path / "afterword" / "lock")
     assert running_stack() is None
 
 
@@ -113,9 +119,9 @@ def test_ctrl_c_while_starting_leaves_nothing(tmp_path: Path) -> None:
         "print('go', flush=True)\n"
         "LocalStack(pathlib.Path(sys.argv[1]), progress=print).start()\n"
     )
-    log = tmp_path / "data" / "kafka" / "kafka.log"
+    log = tmp_path / "afterword" / "kafka" / "kafka.log"
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "data")],
+        [sys.executable, "-c", code, str(tmp_path / "afterword")],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     ) as starter:
@@ -126,7 +132,7 @@ def test_ctrl_c_while_starting_leaves_nothing(tmp_path: Path) -> None:
         assert starter.wait(30) != 0
     _, alive = psutil.wait_procs(family, timeout=20)
     assert alive == []
-    assert not is_locked(tmp_path / "data" / "lock")
+    assert not is_locked(tmp_path / "afterword" / "lock")
 
 
 def test_a_stack_killed_by_sigkill_is_not_found_and_can_start_again(tmp_path: Path) -> None:
@@ -137,7 +143,7 @@ def test_a_stack_killed_by_sigkill_is_not_found_and_can_start_again(tmp_path: Pa
         "sys.stdin.read()\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "data")],
+        [sys.executable, "-c", code, str(tmp_path / "afterword")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as starter:
@@ -150,7 +156,7 @@ def test_a_stack_killed_by_sigkill_is_not_found_and_can_start_again(tmp_path: Pa
         starter.kill()
     psutil.wait_procs(family, timeout=20)
     assert running_stack() is None
-    with LocalStack(tmp_path / "data", broker="mock") as stack:
+    with LocalStack(tmp_path / "afterword", broker="mock") as stack:
         assert serve(stack.addresses) == (True, True)
 
 
@@ -160,7 +166,7 @@ def test_without_java_the_mock_stands_in_and_says_so(
     """The stack runs all the same, marked volatile, with a notice."""
     said: list[str] = []
     monkeypatch.setattr(stack_module, "find_java", lambda: None)
-    with LocalStack(tmp_path / "data", progress=said.append) as stack:
+    with LocalStack(tmp_path / "afterword", progress=said.append) as stack:
         assert stack.addresses.volatile
         assert serve(stack.addresses) == (True, True)
     assert ["forgets" in line for line in said] == [True]
@@ -175,26 +181,47 @@ def test_changed_jars_do_not_fall_back(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(stack_module, "resolve_kafka_jars", tampered)
     assert not issubclass(SetupError, FetchError)
     with pytest.raises(SetupError, match="not those that were locked"):
-        LocalStack(tmp_path / "data", progress=nothing).start()
+        LocalStack(tmp_path / "afterword", progress=nothing).start()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"pid": 1}'])
 def test_a_damaged_state_file_is_no_stack(tmp_path: Path, content: str) -> None:
     """What cannot be read says nothing."""
-    path = tmp_path / "state" / "afterword" / "running.json"
-    path.parent.mkdir(parents=True)
+    path = tmp_path / "afterword" / "running.json"
+    path.parent.mkdir()
     path.write_text(content)
-    assert running_stack() is None
+    with FileLock(path.with_name("lock"), busy=AssertionError()):
+        assert running_stack() is None
 
 
 def test_a_stale_state_file_is_no_stack(tmp_path: Path) -> None:
     """Even with a living process id, nothing runs where nobody holds the lock."""
-    path = tmp_path / "state" / "afterword" / "running.json"
-    path.parent.mkdir(parents=True)
+    path = tmp_path / "afterword" / "running.json"
+    path.parent.mkdir()
     stale = Addresses(
-        "a:1", "http://a:2", "k", "c", volatile=False, data_dir=str(tmp_path), pid=os.getpid()
+        "a:1", "http://a:2", "k", "c", volatile=False, data_dir=str(path.parent), pid=os.getpid()
     )
     path.write_text(json.dumps({name: getattr(stale, name) for name in stale.__slots__}))
     assert running_stack() is None
-    with FileLock(tmp_path / "lock", busy=AssertionError()):
+    with FileLock(path.with_name("lock"), busy=AssertionError()):
         assert running_stack() == stale
+
+
+def test_a_stack_that_starts_takes_away_what_a_killed_one_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it starts nobody is sent to the old addresses."""
+    path = tmp_path / "afterword" / "running.json"
+    path.parent.mkdir()
+    old = Addresses("a:1", "http://a:2", "k", "c", volatile=False, data_dir="d", pid=1)
+    path.write_text(json.dumps({name: getattr(old, name) for name in old.__slots__}))
+    found: list[Addresses | None] = []
+
+    def look(_: ClickHouseNode) -> None:
+        found.append(running_stack())
+        raise SetupError("enough", "")
+
+    monkeypatch.setattr(ClickHouseNode, "start", look)
+    with pytest.raises(SetupError, match="enough"):
+        LocalStack(broker="mock").start()
+    assert found == [None]

@@ -57,7 +57,7 @@ def test_the_keys_file_is_the_same_one_for_a_process_in_another_folder(own_folde
 def stack(tmp_path: Path, own_folders: Path) -> LocalStack:
     """A stack on the mock broker, which starts at once."""
     assert own_folders.is_dir()
-    return LocalStack(tmp_path / "stack", broker="mock", announce=False)
+    return LocalStack(tmp_path / "stack", broker="mock")
 
 
 @pytest.mark.services

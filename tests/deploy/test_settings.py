@@ -182,6 +182,57 @@ def test_a_running_stack_fills_in_only_addresses_that_are_unset(
     assert load_settings().clickhouse_url == "http://mine:3"
 
 
+def test_what_another_server_wants_is_not_said_to_a_local_stack(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A user, a password and settings of Kafka belong to an address that is set beside them."""
+    stack = Addresses("s:1", "http://s:2", "k", "c", volatile=False, data_dir="d", pid=1)
+    monkeypatch.setattr(module, "running_stack", lambda: stack)
+    write(
+        'clickhouse_user = "me"\nclickhouse_password = "hunter2"\n[kafka]\nsecurity.protocol="SSL"\n'
+    )
+    found = load_settings()
+    assert (found.kafka, found.clickhouse.user, found.clickhouse.password) == ({}, "default", "")
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_URL", "http://mine:3")
+    monkeypatch.setenv("AFTERWORD_KAFKA_BOOTSTRAP_SERVERS", "mine:4")
+    found = load_settings()
+    assert (found.kafka, found.clickhouse.user) == ({"security.protocol": "SSL"}, "me")
+    assert found.clickhouse.password == "hunter2"
+
+
+def test_the_keys_of_a_stack_go_with_the_whole_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway in front of other servers asks for keys that were made for those."""
+    stack = Addresses("s:1", "http://s:2", "k", "c", volatile=False, data_dir="d", pid=1)
+    monkeypatch.setattr(module, "running_stack", lambda: stack)
+    assert load_settings().gateway_keys_file == Path("d/afterword.keys.json")
+    monkeypatch.setenv("AFTERWORD_KAFKA_BOOTSTRAP_SERVERS", "s:1")
+    assert load_settings().gateway_keys_file == Path("d/afterword.keys.json")
+    monkeypatch.setenv("AFTERWORD_KAFKA_BOOTSTRAP_SERVERS", "mine:4")
+    assert load_settings().gateway_keys_file == Path("afterword.keys.json")
+
+
+def test_it_is_said_which_stack_is_talked_to_where_that_is_not_obvious(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In a data folder that was chosen, or beside a server of yours; otherwise nothing is said."""
+    stack = Addresses("s:1", "http://s:2", "k", "c", volatile=False, data_dir="/d", pid=1)
+    monkeypatch.setattr(module, "running_stack", lambda: stack)
+    said: list[str] = []
+    load_settings(said.append)
+    assert said == ["using the local stack on /d"]
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_URL", "http://mine:3")
+    load_settings(said.append)
+    assert said[1:] == ["Kafka is that of the local stack on /d, ClickHouse is http://mine:3"]
+    monkeypatch.setenv("AFTERWORD_KAFKA_BOOTSTRAP_SERVERS", "mine:4")
+    load_settings(said.append)
+    monkeypatch.delenv("AFTERWORD_KAFKA_BOOTSTRAP_SERVERS")
+    monkeypatch.delenv("AFTERWORD_CLICKHOUSE_URL")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / ".local" / "share"))
+    load_settings(said.append)
+    assert len(said) == 2
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [

@@ -102,7 +102,7 @@ def query(  # noqa: PLR0917  # one for each option
         compare=compare,
     )
     now = datetime.now(UTC)
-    settings = load_settings()
+    settings = load_settings(notice)
     fresh = read_freshness(settings)
     with open_database(settings.clickhouse) as clickhouse:
         began_s = time.monotonic()

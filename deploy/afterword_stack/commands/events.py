@@ -53,7 +53,7 @@ def publish(file: _File) -> None:
     Examples: `afterword publish events.jsonl`, `zcat old.jsonl.gz | afterword publish -`.
     """
     with _open(file) as source:
-        settings = load_settings()
+        settings = load_settings(notice)
         # Whoever mistypes topic or address should learn it now, not when the file is in memory.
         find_partitions(settings.kafka_bootstrap_servers, settings.kafka_topic, settings.kafka)
         failures = list[StoreError]()

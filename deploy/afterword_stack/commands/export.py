@@ -85,7 +85,7 @@ def export(  # noqa: PLR0917  # one for each option
     if pairs and written_as is not FileFormat.JSONL:
         raise SetupError("Pairs are JSONL.", "Leave --format out, or let FILE end in .jsonl.")
     texts = PairPaths(prompt_path, answer_path) if pairs else None
-    now, settings = datetime.now(UTC), load_settings()
+    now, settings = datetime.now(UTC), load_settings(notice)
     fresh = read_freshness(settings)
     with open_database(settings.clickhouse) as clickhouse:
         if texts is None:

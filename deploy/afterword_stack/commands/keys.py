@@ -54,7 +54,7 @@ def create(
     Examples: `afterword keys create --project support-bot --scope write --note "chat backend"`,
     `afterword keys create --project support-bot --scope publish --origin https://app.example.com`.
     """
-    settings = load_settings()
+    settings = load_settings(notice)
     file = KeyFile(settings.gateway_keys_file)
     first = not file.configured
     secret, key = file.create(
@@ -78,7 +78,7 @@ def list_() -> None:
 
     Never the secrets, which are kept nowhere.
     """
-    path = load_settings().gateway_keys_file.absolute()
+    path = load_settings(notice).gateway_keys_file.absolute()
     found = KeyFile(path).list()
     print_table([_row(key) for key in found])
     if not found:
@@ -96,7 +96,7 @@ def revoke(
     Gateways and dashboards that run follow within a second.
     Example: `afterword keys revoke h7c2k9wq4m`.
     """
-    file = KeyFile(load_settings().gateway_keys_file)
+    file = KeyFile(load_settings(notice).gateway_keys_file)
     key = file.revoke(key_id)
     out(f"key {key.key_id} of project {key.project} is revoked since {key.revoked_at}")
     notice("gateways and dashboards that run follow within a second")

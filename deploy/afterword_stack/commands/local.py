@@ -13,7 +13,7 @@ from afterword_stack.console import invocation, notice, out
 from afterword_stack.demo.run import run_demo
 from afterword_stack.local.stack import Broker, LocalStack
 from afterword_stack.pipeline import Pipeline
-from afterword_stack.settings import default_settings, load_settings
+from afterword_stack.settings import default_settings, read_settings
 
 _LOOK_EVERY_S: Final = 1.0
 
@@ -53,7 +53,7 @@ def up() -> None:
     find them by themselves.
     """
     _end_in_order()
-    with Pipeline(LocalStack(), load_settings(), servers=True) as pipeline:
+    with Pipeline(LocalStack(), read_settings(), servers=True) as pipeline:
         _print_addresses(pipeline)
         with contextlib.suppress(KeyboardInterrupt):
             while True:

@@ -50,7 +50,7 @@ def worker(
     The first signal writes and commits what was fetched; a second one stops at once. Neither loses
     anything: what is not committed is read again. Start as many as the topic has partitions.
     """
-    settings = load_settings()
+    settings = load_settings(notice)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # the worker reports each try itself
     if migrate_first:
@@ -67,7 +67,7 @@ def gateway() -> None:
     Example: `curl 127.0.0.1:8080/v1/feedback --json '{"trace_id": "tr-1", "value": 1}'`.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    serve_gateway(load_settings())
+    serve_gateway(load_settings(notice))
 
 
 def dashboard() -> None:
@@ -80,7 +80,7 @@ def dashboard() -> None:
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it says of a retry names addresses
-    serve_dashboard(load_settings())
+    serve_dashboard(load_settings(notice))
 
 
 def run_worker(settings: Settings) -> None:
@@ -153,7 +153,7 @@ def migrate(
 
     Safe to run at every deployment: what was run is recorded.
     """
-    address = load_settings().clickhouse
+    address = load_settings(notice).clickhouse
     if not dry_run:
         for name in prepare_database(address, cluster):
             out(name)
@@ -174,7 +174,7 @@ def status() -> None:
 
     Also until when that is complete, and what was refused for which reason.
     """
-    settings = load_settings()
+    settings = load_settings(notice)
     notice(f"Kafka {settings.kafka_bootstrap_servers}, ClickHouse {settings.clickhouse}")
     asked_at = datetime.now(UTC)
     lags = read_lags(settings)
@@ -208,7 +208,7 @@ def doctor() -> None:
 
     Exit status 2 if something must be changed; each finding says what to do.
     """
-    findings = list(diagnose(load_settings()))
+    findings = list(diagnose(load_settings(notice)))
     for finding in findings:
         out(f"{finding.mark} {finding.what}")
         if finding.next_step:

@@ -37,7 +37,7 @@ def paths(
     Examples: `afterword paths feedback. --project acme`, `afterword paths --measured`.
     """
     suggestions: list[str] = []
-    address = load_settings().clickhouse
+    address = load_settings(notice).clickhouse
     with open_database(address) as clickhouse:
         found = find_paths(
             clickhouse,

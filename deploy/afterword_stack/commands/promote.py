@@ -37,7 +37,7 @@ def promote(
     often, of much feedback: each costs some disk, and some time of each insert.
     Example: `afterword promote feedback.score`; `afterword demote feedback.score` undoes it.
     """
-    with open_database(load_settings().clickhouse) as clickhouse:
+    with open_database(load_settings(notice).clickhouse) as clickhouse:
         if path is None:
             _list(clickhouse)
             return
@@ -56,7 +56,7 @@ def demote(
     Nothing is lost: its values are in the feedback still.
     Example: `afterword demote feedback.score`.
     """
-    with open_database(load_settings().clickhouse) as clickhouse:
+    with open_database(load_settings(notice).clickhouse) as clickhouse:
         for name in demote_path(clickhouse, path, cluster):
             out(name)
         notice(f"dropped; the values of {path} are in the feedback still")

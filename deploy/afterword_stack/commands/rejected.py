@@ -41,7 +41,7 @@ def list_(
 ) -> None:
     """List refused messages, the newest first, and count them by reason."""
     selection = _selection(code, None, waiting=waiting)
-    with open_database(load_settings().clickhouse) as clickhouse:
+    with open_database(load_settings(notice).clickhouse) as clickhouse:
         totals = counts(clickhouse)
         found = find(clickhouse, selection, limit)
     if not totals:
@@ -63,7 +63,7 @@ def show(
     raw: Annotated[bool, typer.Option("--raw", help="Only the payload, byte for byte.")] = False,
 ) -> None:
     """Print one refused message: why, its headers, and its bytes."""
-    with open_database(load_settings().clickhouse) as clickhouse:
+    with open_database(load_settings(notice).clickhouse) as clickhouse:
         found = find(clickhouse, _selection(None, place), 10)
     if not found:
         raise _nothing_at(place)
@@ -88,7 +88,7 @@ def replay_(
     also of what is refused again.
     """
     selection = replace(_selection(code, place), again=again)
-    settings = load_settings()
+    settings = load_settings(notice)
     find_partitions(settings.kafka_bootstrap_servers, settings.kafka_topic, settings.kafka)
     transport = KafkaTransport(
         settings.kafka_bootstrap_servers, topic=settings.kafka_topic, kafka=settings.kafka

@@ -1,10 +1,13 @@
-"""Where this user's caches, data and running state go: the XDG folders, on macOS too.
+"""Where this user's caches and data go: the XDG folders, on macOS too.
 
-cache_dir()  what can be fetched again; data_dir() what must not vanish; state_dir() who runs now.
+cache_dir()  what can be fetched again; data_dir() what must not vanish, and who runs on it now.
 """
 
 import os
 from pathlib import Path
+from typing import Final
+
+_DATA: Final = ".local/share"
 
 
 def cache_dir() -> Path:
@@ -14,12 +17,12 @@ def cache_dir() -> Path:
 
 def data_dir() -> Path:
     """Return `$XDG_DATA_HOME/afterword`, by default `~/.local/share/afterword`."""
-    return _folder("XDG_DATA_HOME", ".local/share")
+    return _folder("XDG_DATA_HOME", _DATA)
 
 
-def state_dir() -> Path:
-    """Return `$XDG_STATE_HOME/afterword`, by default `~/.local/state/afterword`."""
-    return _folder("XDG_STATE_HOME", ".local/state")
+def is_default_data_dir() -> bool:
+    """Return whether nobody has chosen another data folder."""
+    return data_dir() == Path.home() / _DATA / "afterword"
 
 
 def _folder(variable: str, default: str) -> Path:

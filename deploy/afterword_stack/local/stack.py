@@ -4,7 +4,8 @@
         stack.addresses.bootstrap_servers, stack.addresses.clickhouse_url
 
 Both start at the same time and stop together; when one cannot start, the other is stopped. One stack
-a folder: the lock on it is the kernel's and ends with the process.
+a folder: the lock on it is the kernel's and ends with the process. The folder also says where its stack
+is, so several stacks run side by side and nobody mistakes one for another.
 """
 
 import contextlib
@@ -21,7 +22,6 @@ from typing import Final, Literal, Self
 from afterword_schemas.errors import SetupError
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.folders import data_dir as default_data_dir
-from afterword_stack.local.folders import state_dir
 from afterword_stack.local.jars import FetchError, Progress, print_progress, resolve_kafka_jars
 from afterword_stack.local.java import find_java
 from afterword_stack.local.kafka import KafkaNode
@@ -67,7 +67,6 @@ class LocalStack(Lifecycle):
         broker: Which broker.
         kafka_properties: For the broker, when it is Kafka.
         progress: Is told what takes long, and that a mock stands in for Kafka.
-        announce: Whether `running_stack` finds it.
     """
 
     def __init__(
@@ -77,7 +76,6 @@ class LocalStack(Lifecycle):
         broker: Broker = "auto",
         kafka_properties: Mapping[str, str] | None = None,
         progress: Progress = print_progress,
-        announce: bool = True,
     ) -> None:
         self.data_dir = (data_dir or default_data_dir()).absolute()
         self.clickhouse = ClickHouseNode(self.data_dir / "clickhouse")
@@ -86,7 +84,7 @@ class LocalStack(Lifecycle):
             self.kafka = KafkaNode(
                 self.data_dir / "kafka", extra_properties=kafka_properties, progress=progress
             )
-        self._broker, self._progress, self._announce = broker, progress, announce
+        self._broker, self._progress = broker, progress
         self._cleanup = contextlib.ExitStack()
         self._addresses: Addresses | None = None
 
@@ -98,15 +96,9 @@ class LocalStack(Lifecycle):
         kafka_properties: Mapping[str, str] | None = None,
         progress: Progress = print_progress,
     ) -> Self:
-        """Make a stack that leaves nothing behind and that `running_stack` does not find."""
+        """Make a stack on a folder of its own that leaves nothing behind."""
         folder = Path(tempfile.mkdtemp(prefix="afterword-"))
-        stack = cls(
-            folder,
-            broker=broker,
-            kafka_properties=kafka_properties,
-            progress=progress,
-            announce=False,
-        )
+        stack = cls(folder, broker=broker, kafka_properties=kafka_properties, progress=progress)
         stack._cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
         return stack
 
@@ -130,8 +122,8 @@ class LocalStack(Lifecycle):
             self._fall_back()
             _start_together(self.kafka, self.clickhouse)
             self._addresses = self._describe()
-            if self._announce:
-                self._publish(self._addresses)
+            _write_state(self._addresses)
+            self._cleanup.callback(_state_file(self.data_dir).unlink, missing_ok=True)
         except BaseException:
             self.stop()
             raise
@@ -156,6 +148,7 @@ class LocalStack(Lifecycle):
         )
         lock = FileLock(self.data_dir / "lock", busy=busy, wait_s=_LOCK_WAIT_S)
         self._cleanup.enter_context(lock)
+        _state_file(self.data_dir).unlink(missing_ok=True)  # of a stack that was killed
 
     def _fall_back(self) -> None:
         """Let the mock stand in for a Kafka that cannot run here, and say so."""
@@ -183,52 +176,37 @@ class LocalStack(Lifecycle):
             pid=os.getpid(),
         )
 
-    def _publish(self, addresses: Addresses) -> None:
-        before = running_stack()
-        _write_state(addresses)
-        self._cleanup.callback(_retract, addresses, before)
 
+def running_stack(data_dir: Path | None = None) -> Addresses | None:
+    """Return where the stack of a folder is, by default the user's; None if none runs there.
 
-def running_stack() -> Addresses | None:
-    """Return where this user's running stack is; None if none runs.
-
-    The file that says so may be left over from a crash, so the lock on the stack's folder decides.
+    The file that says so may be left over from a crash, so the lock on the folder decides.
     """
-    addresses = _read_state()
-    return addresses if addresses is not None and _runs(addresses) else None
+    folder = (data_dir or default_data_dir()).absolute()
+    return _read_state(folder) if is_starting_or_up(folder) else None
 
 
-def _runs(addresses: Addresses) -> bool:
-    return is_locked(Path(addresses.data_dir) / "lock")
+def is_starting_or_up(data_dir: Path | None = None) -> bool:
+    """Return whether a process holds the folder, by default the user's, for its stack."""
+    return is_locked((data_dir or default_data_dir()) / "lock")
 
 
-def _state_file() -> Path:
-    return state_dir() / "running.json"
+def _state_file(folder: Path) -> Path:
+    return folder / "running.json"
 
 
-def _read_state() -> Addresses | None:
+def _read_state(folder: Path) -> Addresses | None:
     try:
-        return Addresses(**json.loads(_state_file().read_text()))
+        return Addresses(**json.loads(_state_file(folder).read_text()))
     except (OSError, ValueError, TypeError):
         return None
 
 
 def _write_state(addresses: Addresses) -> None:
-    path = _state_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(f".{os.getpid()}.tmp")
+    path = _state_file(Path(addresses.data_dir))
+    fresh = path.with_suffix(".tmp")
     fresh.write_text(json.dumps(asdict(addresses), indent=2) + "\n")
     fresh.replace(path)
-
-
-def _retract(addresses: Addresses, before: Addresses | None) -> None:
-    """Take back what was written, for the stack on another folder that ran before, if it still does."""
-    if _read_state() != addresses:  # another stack has taken the place since
-        return
-    if before is not None and _runs(before):
-        _write_state(before)
-    else:
-        _state_file().unlink(missing_ok=True)
 
 
 def _start_together(kafka: KafkaNode | MockKafkaNode, clickhouse: ClickHouseNode) -> None:
