@@ -38,6 +38,7 @@ from afterword_consumers.inserter import Backoff
 from afterword_consumers.query import Budget
 from afterword_consumers.worker import WorkerOptions
 from afterword_schemas import SetupError
+from afterword_schemas.patterns import PROJECT, whole
 from afterword_stack.local.folders import is_default_data_dir
 from afterword_stack.local.stack import Addresses, running_stack
 
@@ -118,7 +119,7 @@ class Settings(BaseSettings):
     ] = Path(KEYS_FILE)
     """File of the gateway's keys, which `afterword keys` writes. `afterword up` keeps one with its data."""
 
-    gateway_project: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
+    gateway_project: Annotated[str, Field(pattern=whole(PROJECT))] = "default"
     """Project of events that name none, where no keys are configured."""
 
     gateway_max_body_bytes: PositiveInt = 8 * _MEBIBYTE

@@ -23,10 +23,11 @@ from afterword._kafka import KafkaTransport
 from afterword._sender import Delivery, Sender
 from afterword._signals import COPIED, EDITED, REGENERATED, build_signal, without_none
 from afterword._spool import SpoolTransport
-from afterword._trace import TRACEPARENT, current_trace_id, current_traceparent
+from afterword._trace import current_trace_id, current_traceparent
 from afterword._transport import Transport
 from afterword_schemas.errors import EventError, RejectCode, SetupError
 from afterword_schemas.event import SCHEMA_HEADER, read_event
+from afterword_schemas.patterns import require_traceparent
 
 DEFAULT_TOPIC: Final = "feedback.events"
 
@@ -270,7 +271,4 @@ def _headers(traceparent: object) -> list[tuple[str, bytes]]:
     schema = ("schema", SCHEMA_HEADER.encode())
     if traceparent is None:
         return [schema]
-    if not isinstance(traceparent, str) or not TRACEPARENT.fullmatch(traceparent):
-        detail = "traceparent takes W3C trace context: 00-<32 hex>-<16 hex>-<2 hex>"
-        raise EventError(RejectCode.INVALID_FORMAT, "$.traceparent", detail)
-    return [schema, ("traceparent", traceparent.encode())]
+    return [schema, ("traceparent", require_traceparent(traceparent).header.encode())]

@@ -16,14 +16,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.patterns import read_traceparent
 
 TRACE_HEADER: Final = "x-trace-id"
 """The header that an answer names its trace by."""
-
-TRACEPARENT: Final = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-)
-"""W3C Trace Context; the group is the trace's id."""
 
 _ASKED: Final = (TRACE_HEADER, "x-portkey-trace-id")
 READ_HEADERS: Final = (*_ASKED, "traceparent")
@@ -101,9 +97,8 @@ def read_trace(headers: Mapping[str, str]) -> Trace:
     Args:
         headers: Of the request, by name in lower case. What is no id is as if it were not there.
     """
-    traceparent = headers.get("traceparent", "")
-    parsed = TRACEPARENT.fullmatch(traceparent)
+    context = read_traceparent(headers.get("traceparent", ""))
     asked = [headers.get(name, "") for name in _ASKED]
     valid = [given for given in asked if _ECHOED.fullmatch(given)]
-    inherited = parsed[1] if parsed else new_trace_id()
-    return Trace(valid[0] if valid else inherited, traceparent if parsed else None)
+    inherited = context.trace_id if context else new_trace_id()
+    return Trace(valid[0] if valid else inherited, context.header if context else None)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from afterword_schemas._document_rules import definitions, rules
 from afterword_schemas.event import RESERVED_METADATA, SCHEMA_HEADER, Event
 from afterword_schemas.limits import MAX_EVENT_BYTES, MAX_LEAVES, MAX_PATH_BYTES
+from afterword_schemas.patterns import TRACEPARENT, whole
 
 _Json = dict[str, Any]
 
@@ -201,7 +202,7 @@ def _message() -> _Json:
                 "schema": {"const": SCHEMA_HEADER, "description": "Version of the payload."},
                 "traceparent": {
                     "type": "string",
-                    "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+                    "pattern": whole(TRACEPARENT),
                     "description": "W3C Trace Context of the publisher, when it has one.",
                 },
             },

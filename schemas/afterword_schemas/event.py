@@ -26,6 +26,7 @@ from afterword_schemas.duplicates import find_duplicate_key
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.flatten import Leaves, flatten_root
 from afterword_schemas.limits import MAX_EVENT_BYTES, MAX_TIME_MS, MIN_TIME_MS
+from afterword_schemas.patterns import PROJECT, UUID, whole
 
 SCHEMA_HEADER: Final = "feedback/v1"
 """Value of the Kafka header `schema` of every event that this version writes."""
@@ -41,7 +42,6 @@ RESERVED_METADATA: Final[Mapping[str, str]] = MappingProxyType(
 """Portkey's reserved metadata: dotted path to the column of table `feedback` that holds it."""
 
 _RESERVED_NAMES: Final = tuple(path.removeprefix("metadata.") for path in RESERVED_METADATA)
-_UUID: Final = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _CLOCK: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
 _ZONE: Final = r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -98,7 +98,7 @@ class Event(BaseModel):
     feedback_id: Annotated[
         str,
         # One spelling, for the id is the key of the message and so decides on the partition.
-        StringConstraints(pattern=_UUID, to_lower=True),
+        StringConstraints(pattern=whole(UUID), to_lower=True),
         Field(json_schema_extra={"format": "uuid"}),
     ]
     """Identity and idempotency key: the same id again replaces the event, it never counts twice.
@@ -107,7 +107,7 @@ class Event(BaseModel):
 
     project: Annotated[
         str,
-        StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$"),
+        StringConstraints(pattern=whole(PROJECT)),
         Field(examples=["support-bot"]),
     ]
     """The tenant the event belongs to."""

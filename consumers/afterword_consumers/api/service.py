@@ -8,7 +8,6 @@ Nothing leaves here that is not of the project of whoever asks.
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar, cast
@@ -23,8 +22,8 @@ from afterword_consumers.api.places import Places
 from afterword_consumers.api.recently import Recently
 from afterword_consumers.query import Budget, Freshness, QuestionError
 from afterword_schemas import StoreError
+from afterword_schemas.patterns import is_project
 
-_PROJECT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KAFKA_KEPT_S: Final = 1.0
 _Found = TypeVar("_Found")
 
@@ -142,7 +141,7 @@ def api_of(request: Request) -> Api:
 def _project(own: str | None, asked: str | None) -> str | None:
     if asked is None:
         return own
-    if not _PROJECT.fullmatch(asked):
+    if not is_project(asked):
         raise ApiError(
             400,
             ErrorCode.INVALID_PARAMETER,

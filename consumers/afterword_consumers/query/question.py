@@ -6,7 +6,6 @@
 A question that was made can be asked: everything that users write in it was read once.
 """
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
@@ -17,6 +16,7 @@ from afterword_consumers.query.errors import QuestionError
 from afterword_consumers.query.fields import COLUMNS, Field, Type, resolve
 from afterword_consumers.query.filters import parse_filter
 from afterword_consumers.query.times import parse_moment, parse_zone
+from afterword_schemas.patterns import is_project
 
 WEIGHTED: Final = "weighted"
 """The measure that is the average of `value` by `weight`, and the count of each pair of the two."""
@@ -137,7 +137,7 @@ def _check_measure(measure: str) -> None:
 
 def check_project(project: str | None) -> None:
     """Raise `QuestionError` for what is no project; None is all of them."""
-    good = project is None or re.fullmatch(r"[A-Za-z0-9._-]{1,64}", project)
+    good = project is None or is_project(project)
     if not good:
         raise QuestionError(
             "A project is 1 to 64 letters, digits and . _ -.", "Leave it out to ask over all."

@@ -19,13 +19,13 @@ from starlette.routing import Route
 from afterword.gateway.access import Access, admit_key, is_of_loopback, presented_key
 from afterword.gateway.answers import ItemError, RequestError, refused
 from afterword.gateway.bodies import BodyLimits
-from afterword.gateway.intake import UUID as UUID_TEXT
 from afterword.gateway.intake import Item, Rules, judge_one, to_json
 from afterword.gateway.json_objects import read_object
 from afterword.gateway.keys import Scope
 from afterword.gateway.rates import client_network
 from afterword.gateway.service import Gateway, decode, gateway_of
 from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.patterns import is_uuid
 
 LIMITS: Final = BodyLimits(max_bytes=256 * 1024, timeout_s=15.0)
 """A beacon holds 64 KiB at the most; `fetch` may send more, and a telephone slowly."""
@@ -150,7 +150,7 @@ def _check_public(event: object) -> None:
 
 
 def _is_random(feedback_id: object) -> bool:
-    if not isinstance(feedback_id, str) or not UUID_TEXT.fullmatch(feedback_id):
+    if not isinstance(feedback_id, str) or not is_uuid(feedback_id):
         return True  # absent, or the event's own check says what is wrong
     return UUID(feedback_id).version in _UUID_VERSIONS  # None for what RFC 9562 does not describe
 

@@ -6,7 +6,6 @@ DELETE /v1/feedback/{id}    take an event back
 GET    /v1/feedback/{id}    what became of it
 """
 
-import re
 from typing import Final
 
 from starlette.requests import Request
@@ -20,8 +19,7 @@ from afterword.gateway.portkey import refused_id
 from afterword.gateway.receipts import receipt_answer
 from afterword.gateway.service import decode, gateway_of, require_json
 from afterword_schemas.errors import AfterwordError
-
-_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+from afterword_schemas.patterns import is_uuid
 
 
 async def create_feedback(request: Request) -> Response:
@@ -84,6 +82,6 @@ ROUTES: Final = [
 
 def _feedback_id(request: Request) -> str:
     feedback_id = str(request.path_params["feedback_id"]).lower()
-    if not _UUID.fullmatch(feedback_id):
+    if not is_uuid(feedback_id):
         raise RequestError(404, "not_found", "A feedback id is a UUID.")
     return feedback_id

@@ -23,19 +23,15 @@ from afterword.gateway.portkey import to_event
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.event import read_event
 from afterword_schemas.limits import MAX_EVENT_BYTES
+from afterword_schemas.patterns import is_uuid, require_traceparent
 
 MAX_ITEMS: Final = 5_000
 """Events of one request. An event's worth of answer for each of a million zeros would be a lot."""
 
-TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-"""W3C Trace Context."""
-
-UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
 _TRANSLATED: Final = frozenset({"traceID", "traceparent"})
 """Fields of an item that are none of an event."""
 
-_LEADING_TRACEPARENT: Final = re.compile(rf'{{"traceparent":"({TRACEPARENT.pattern})",')
+_LEADING_TRACEPARENT: Final = re.compile(r'{"traceparent":"([0-9a-f-]{55})",')
 """As our SDK puts it in front of an event. Without it, the rest is the event's own bytes."""
 
 
@@ -131,11 +127,11 @@ def _event_of(given: object, text: str, rules: Rules) -> tuple[bytes, str | None
         raise EventError(RejectCode.NOT_AN_OBJECT, "$", "an event is a JSON object")
     traceparent = rules.traceparent
     if lead := _LEADING_TRACEPARENT.match(text):
-        traceparent, text = lead[1], "{" + text[lead.end() :]
+        traceparent, text = _traceparent(lead[1]), "{" + text[lead.end() :]
         given = {name: entry for name, entry in given.items() if name != "traceparent"}
     if not _TRANSLATED.isdisjoint(given) or type(given.get("metadata")) is str:
         given, text = _translate(text)
-        traceparent = _traceparent(given) or traceparent
+        traceparent = _traceparent(given.get("traceparent")) or traceparent
     return _complete(given, text, rules), traceparent
 
 
@@ -147,12 +143,8 @@ def _translate(text: str) -> tuple[dict[str, Any], str]:
     return given, to_json({name: given[name] for name in given if name != "traceparent"})
 
 
-def _traceparent(given: Mapping[str, Any]) -> str | None:
-    traceparent = given.get("traceparent")
-    if traceparent is None or (isinstance(traceparent, str) and TRACEPARENT.fullmatch(traceparent)):
-        return traceparent
-    detail = "traceparent takes W3C trace context: 00-<32 hex>-<16 hex>-<2 hex>"
-    raise EventError(RejectCode.INVALID_FORMAT, "$.traceparent", detail)
+def _traceparent(given: object) -> str | None:
+    return None if given is None else require_traceparent(given).header
 
 
 def _complete(given: Mapping[str, Any], text: str, rules: Rules) -> bytes:
@@ -182,7 +174,7 @@ def _is(name: str, given: object, value: str) -> bool:
 
 def _named_id(given: object) -> str | None:
     named = given.get("feedback_id") if isinstance(given, dict) else None
-    return named if isinstance(named, str) and UUID.fullmatch(named) else None
+    return named if isinstance(named, str) and is_uuid(named) else None
 
 
 # Numbers, and NaN, are for `read_event` to judge; here they only must not cost much, as an int of 10,000

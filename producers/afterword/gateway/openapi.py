@@ -28,6 +28,7 @@ from afterword.gateway.openapi_vendors import vendor_paths
 from afterword.gateway.receipts import RECEIPT_SCHEMA
 from afterword_schemas.documents import json_schema
 from afterword_schemas.limits import MAX_ARRAY_LEVELS, MAX_OBJECT_LEVELS
+from afterword_schemas.patterns import TRACEPARENT, whole
 
 _ABOUT: Final = (
     "Feedback on AI answers, over HTTP to Kafka. 200 means that Kafka has acknowledged every event. "
@@ -169,7 +170,7 @@ def _event() -> Json:
     properties["traceID"] = properties["trace_id"] | {"description": "Portkey's `trace_id`."}
     properties["traceparent"] = {
         "type": ["string", "null"],
-        "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+        "pattern": whole(TRACEPARENT),
         "description": "W3C Trace Context, handed on as a header of the message.",
     }
     return {

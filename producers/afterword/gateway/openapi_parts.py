@@ -2,6 +2,9 @@
 
 from typing import Any, Final
 
+from afterword_schemas import patterns
+from afterword_schemas.patterns import whole
+
 Json = dict[str, Any]
 
 COMPONENTS: Final = "#/components/schemas/"
@@ -28,7 +31,7 @@ PROJECT: Final[Json] = {
     "name": "project",
     "in": "query",
     "description": "Where no keys are configured, the project; else the key's or nothing.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    "schema": {"type": "string", "pattern": whole(patterns.PROJECT)},
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import orjson
 
+from afterword.gateway.otlp_ids import span_id, trace_id
 from afterword.gateway.otlp_messages import (
     CUT,
     EVENT_NAME,
@@ -25,7 +26,6 @@ from afterword_schemas.errors import EventError, RejectCode
 _Json = dict[str, Any]
 _Read = TypeVar("_Read")
 
-_HEXADECIMAL: Final = re.compile("[0-9a-fA-F]*")
 _INTEGER: Final = re.compile("-?[0-9]{1,20}")
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _NOT_FINITE: Final = frozenset({"NaN", "Infinity", "-Infinity"})
@@ -104,8 +104,8 @@ def _attempt(read: Callable[[_Json], _Read], node: _Json) -> _Read | EventError:
 
 def _read_span(span: _Json) -> Span:
     return Span(
-        trace_id=_hexadecimal(span, "traceId"),
-        span_id=_hexadecimal(span, "spanId"),
+        trace_id=trace_id(_id(span, "traceId")),
+        span_id=span_id(_id(span, "spanId")),
         end_time_ns=_time(span, "endTimeUnixNano"),
         attributes=_attributes(span.get("attributes")),
     )
@@ -113,18 +113,18 @@ def _read_span(span: _Json) -> Span:
 
 def _read_log_record(record: _Json) -> LogRecord:
     return LogRecord(
-        trace_id=_hexadecimal(record, "traceId"),
-        span_id=_hexadecimal(record, "spanId"),
+        trace_id=trace_id(_id(record, "traceId")),
+        span_id=span_id(_id(record, "spanId")),
         time_ns=_time(record, "timeUnixNano") or _time(record, "observedTimeUnixNano"),
         attributes=_attributes(record.get("attributes")),
     )
 
 
-def _hexadecimal(node: _Json, name: str) -> str:
+def _id(node: _Json, name: str) -> str:
     identifier = node.get(name) or ""
-    if not isinstance(identifier, str) or not _HEXADECIMAL.fullmatch(identifier):
-        _refuse(f"$.{name}", f"{name} takes hexadecimal digits")
-    return identifier.lower() if identifier.strip("0") else ""
+    if not isinstance(identifier, str):
+        _refuse(f"$.{name}", f"{name} takes text of hexadecimal digits")
+    return identifier
 
 
 def _time(node: _Json, name: str) -> int:

@@ -1,15 +1,17 @@
 """Read OTLP in protobuf, which nearly all exporters send."""
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeVar
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1 import logs_pb2
+from opentelemetry.proto.trace.v1 import trace_pb2
 
+from afterword.gateway.otlp_ids import span_id, trace_id
 from afterword.gateway.otlp_messages import (
     CUT,
     EVENT_NAME,
@@ -18,12 +20,16 @@ from afterword.gateway.otlp_messages import (
     MalformedError,
     Span,
 )
+from afterword_schemas.errors import EventError
+
+_Given = TypeVar("_Given", trace_pb2.Span, logs_pb2.LogRecord)
+_Read = TypeVar("_Read", Span, LogRecord)
 
 _SCALARS: Final = frozenset({"string_value", "bool_value", "int_value", "double_value"})
 
 
-def read_spans(body: bytes, prefixes: tuple[str, ...]) -> Iterator[Span]:
-    """Yield the spans that have an attribute whose key begins so.
+def read_spans(body: bytes, prefixes: tuple[str, ...]) -> Iterator[Span | EventError]:
+    """Yield the spans that have an attribute whose key begins so, or what is wrong with them.
 
     Raises:
         MalformedError: The body is no `ExportTraceServiceRequest`.
@@ -36,16 +42,11 @@ def read_spans(body: bytes, prefixes: tuple[str, ...]) -> Iterator[Span]:
         for scope in resource.scope_spans:
             for span in scope.spans:
                 if any(attribute.key.startswith(prefixes) for attribute in span.attributes):
-                    yield Span(
-                        trace_id=_hexadecimal(span.trace_id),
-                        span_id=_hexadecimal(span.span_id),
-                        end_time_ns=span.end_time_unix_nano,
-                        attributes=_attributes(span.attributes),
-                    )
+                    yield _attempt(_read_span, span)
 
 
-def read_log_records(body: bytes, event_name: str) -> Iterator[LogRecord]:
-    """Yield the log records of events of this name.
+def read_log_records(body: bytes, event_name: str) -> Iterator[LogRecord | EventError]:
+    """Yield the log records of events of this name, or what is wrong with them.
 
     Raises:
         MalformedError: The body is no `ExportLogsServiceRequest`.
@@ -58,12 +59,7 @@ def read_log_records(body: bytes, event_name: str) -> Iterator[LogRecord]:
         for scope in resource.scope_logs:
             for record in scope.log_records:
                 if _event_name(record) == event_name:
-                    yield LogRecord(
-                        trace_id=_hexadecimal(record.trace_id),
-                        span_id=_hexadecimal(record.span_id),
-                        time_ns=record.time_unix_nano or record.observed_time_unix_nano,
-                        attributes=_attributes(record.attributes),
-                    )
+                    yield _attempt(_read_log_record, record)
 
 
 def _event_name(record: logs_pb2.LogRecord) -> str:
@@ -73,8 +69,29 @@ def _event_name(record: logs_pb2.LogRecord) -> str:
     return next(names, "")
 
 
-def _hexadecimal(identifier: bytes) -> str:
-    return identifier.hex() if any(identifier) else ""
+def _attempt(read: Callable[[_Given], _Read], message: _Given) -> _Read | EventError:
+    try:
+        return read(message)
+    except EventError as error:
+        return error
+
+
+def _read_span(span: trace_pb2.Span) -> Span:
+    return Span(
+        trace_id=trace_id(span.trace_id),
+        span_id=span_id(span.span_id),
+        end_time_ns=span.end_time_unix_nano,
+        attributes=_attributes(span.attributes),
+    )
+
+
+def _read_log_record(record: logs_pb2.LogRecord) -> LogRecord:
+    return LogRecord(
+        trace_id=trace_id(record.trace_id),
+        span_id=span_id(record.span_id),
+        time_ns=record.time_unix_nano or record.observed_time_unix_nano,
+        attributes=_attributes(record.attributes),
+    )
 
 
 def _attributes(entries: Iterable[KeyValue], level: int = 0) -> dict[str, object]:

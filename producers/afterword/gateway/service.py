@@ -7,7 +7,6 @@ async with gateway.reading(request) as raw:
 return outcome.response()
 """
 
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -22,7 +21,7 @@ from afterword.gateway.access import Access, admit
 from afterword.gateway.answers import UNAVAILABLE, ItemError, Outcome, RequestError
 from afterword.gateway.bodies import BodyLimits, BodyMemory, read_body
 from afterword.gateway.headers import headers_of
-from afterword.gateway.intake import TRACEPARENT, Item, Rules
+from afterword.gateway.intake import Item, Rules
 from afterword.gateway.keys import KeyFile, Scope
 from afterword.gateway.lanes import Lane
 from afterword.gateway.metrics import Metrics
@@ -30,8 +29,7 @@ from afterword.gateway.publisher import Publisher
 from afterword.gateway.rates import RateLimiter
 from afterword.gateway.readiness import Readiness
 from afterword.gateway.receipts import Receipts
-
-PROJECT: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+from afterword_schemas.patterns import is_project, read_traceparent
 
 _MEBIBYTE: Final = 1024 * 1024
 _JSON: Final = "application/json"
@@ -106,7 +104,7 @@ class Gateway:
         asked = request.query_params.get("project") if request.scope["query_string"] else None
         if asked is None:
             return access.project or self.options.project
-        if not PROJECT.fullmatch(asked):
+        if not is_project(asked):
             detail = "project takes 1 to 64 of A-Z a-z 0-9 . _ -"
             raise RequestError(400, "invalid_format", detail)
         if access.project not in {None, asked}:
@@ -154,12 +152,12 @@ class Gateway:
             access: Its key fixes the project.
             **fixed: Further fields that an event of it can have only so.
         """
-        traceparent = headers_of(request).get("traceparent", "")
+        context = read_traceparent(headers_of(request).get("traceparent", ""))
         return Rules(
             received_at=now(),
             fixed={**access.fixed, **fixed},
             defaults={"project": self.project(request, access)},
-            traceparent=traceparent if TRACEPARENT.fullmatch(traceparent) else None,
+            traceparent=context.header if context else None,
         )
 
     async def accept(

@@ -328,13 +328,26 @@ def test_trace_context_travels_as_a_header(gateway: "Served") -> None:
     assert "traceparent" not in gateway.transport.events[1]
 
 
-def test_a_bad_traceparent_is_refused_where_it_is_the_items(gateway: "Served") -> None:
-    """An item says what it means; a proxy's broken header is nobody's feedback."""
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "x",
+        "ff" + TRACEPARENT[2:],
+        TRACEPARENT.replace("b7ad6b7169203331", "0" * 16),
+        TRACEPARENT.replace("0af7651916cd43dd8448eb211c80319c", "0" * 32),
+    ],
+)
+def test_a_bad_traceparent_is_refused_where_it_is_the_items(gateway: "Served", bad: str) -> None:
+    """An item says what it means, as the SDK's call does; a proxy's broken header is nobody's feedback."""
     answer = gateway.http.post(
-        "/v1/feedback", json=[THUMB | {"traceparent": "x"}, THUMB], headers={"traceparent": "x"}
+        "/v1/feedback",
+        json=[{"traceparent": bad} | THUMB, THUMB | {"traceparent": bad}, THUMB],
+        headers={"traceparent": bad},
     )
     assert answer.status_code == 207
-    assert answer.json()["errors"][0]["path"] == "$.traceparent"
+    assert [error["path"] for error in answer.json()["errors"]] == ["$.traceparent"] * 2
+    [message] = gateway.transport.messages
+    assert "traceparent" not in dict(message.headers)
 
 
 def test_trace_context_in_front_leaves_the_event_as_it_is(gateway: "Served") -> None:

@@ -146,6 +146,59 @@ def test_a_span_without_an_id_is_refused() -> None:
     assert (refused.code, refused.path) == (RejectCode.MISSING_FIELD, "$.spanId")
 
 
+@pytest.mark.parametrize("digits", [TRACE, TRACE.upper()])
+def test_ids_that_came_as_digits_or_base64_are_read(digits: str) -> None:
+    """Some exporters put the digits where the bytes belong, others base64 where the digits belong."""
+    said = {"honeyhive_feedback.rating": True}
+    in_bytes = span_protobuf(said, trace_id=digits.encode(), span_id=SPAN.encode())
+    doubled = span_json(said, trace_id=digits.encode(), span_id=SPAN.encode())
+    in_base64 = span_json(said) | {
+        "traceId": base64.b64encode(bytes.fromhex(TRACE)).decode(),
+        "spanId": base64.b64encode(bytes.fromhex(SPAN)).decode(),
+    }
+    found = [*spans_in_protobuf(in_bytes), *spans_in_json(doubled, in_base64)]
+    assert found == spans_in_json(span_json(said)) * 3
+
+
+@pytest.mark.parametrize("given", [b"\x0a\xbc", bytes(range(15)), bytes(range(17)), b"x" * 32])
+def test_ids_of_a_wrong_length_are_refused(given: bytes) -> None:
+    """Feedback under such an id would meet no trace; the span beside it is read."""
+    said = {"honeyhive_feedback.rating": True}
+    named = {"gen_ai.evaluation.name": "relevance"}
+    good = bytes.fromhex(TRACE), bytes.fromhex(SPAN)
+    found = [
+        spans_in_protobuf(span_protobuf(said, trace_id=given), span_protobuf(said)),
+        spans_in_json(span_json(said, trace_id=given), span_json(said)),
+        logs_in_protobuf(
+            record_protobuf(named, TIME_NS, given, good[1]),
+            record_protobuf(named, TIME_NS, *good),
+        ),
+        logs_in_json(record_json(trace_id=given), record_json()),
+    ]
+    for refused, event in found:
+        assert isinstance(refused, EventError)
+        assert (refused.code, refused.path) == (RejectCode.INVALID_FORMAT, "$.traceId")
+        assert refused.detail == "traceId takes 16 bytes, which are 32 hexadecimal digits"
+        assert isinstance(event, dict)
+        assert event["trace_id"] == TRACE
+
+
+@pytest.mark.parametrize("given", ["abc", "0" * 31 + "1x", TRACE + "=", "é" * 16, "\n" + TRACE])
+def test_a_text_that_is_no_id_is_refused(given: str) -> None:
+    """Three digits are half a byte too few for anything."""
+    (refused,) = spans_in_json(span_json({"honeyhive_feedback.rating": True}) | {"spanId": given})
+    assert isinstance(refused, EventError)
+    assert (refused.code, refused.path) == (RejectCode.INVALID_FORMAT, "$.spanId")
+
+
+@pytest.mark.parametrize("zeros", ["", "0", "0" * 32, "AAAAAAAAAAAAAAAAAAAAAA=="])
+def test_zeros_are_no_trace(zeros: str) -> None:
+    """The specification's way to say that there is none."""
+    (event,) = spans_in_json(span_json({"honeyhive_feedback.rating": True}) | {"traceId": zeros})
+    assert isinstance(event, dict)
+    assert "trace_id" not in event
+
+
 @pytest.mark.parametrize("time", [None, 0, "0", ""])
 def test_a_span_without_an_end_leaves_the_time_to_the_gateway(time: object) -> None:
     """No time is better than the year 1970."""
