@@ -33,6 +33,10 @@ LIMITS: Final = BodyLimits(max_bytes=256 * 1024, timeout_s=15.0)
 MAX_EVENTS: Final = 200
 
 _PREFLIGHT_MAX_AGE_S: Final = 86_400
+_NO_KEY: Final = (
+    "The page sent no key, and this gateway has keys. Make one with `afterword keys create --scope publish`, "
+    'and write it into the script tag: data-key="aw_publish_…".'
+)
 _OPS: Final = ("set", "clear")
 _UUID_VERSIONS: Final = (4, 7)
 
@@ -50,26 +54,24 @@ async def receive_beacon(request: Request) -> Response:
         response = outcome.response()
     except RequestError as error:
         response = error.response()
-    # The page may always read what became of its own request; whether it may send, its key says.
-    response.headers["access-control-allow-origin"] = request.headers.get("origin", "*")
+    # The page may always read what became of its own request; its key says whether it may send.
+    response.headers.update(_cors(gateway, request.headers.get("origin", "")))
     response.headers["access-control-expose-headers"] = "retry-after, x-trace-id"
-    response.headers["vary"] = "origin"
     return response
 
 
 async def preflight_beacon(request: Request) -> Response:
     """Tell a browser which origins may send what needs asking first, such as `application/json`."""
-    origin = request.headers.get("origin", "")
-    if not _may_send(gateway_of(request), origin):
+    gateway, origin = gateway_of(request), request.headers.get("origin", "")
+    if not _may_send(gateway, origin):
         raise RequestError(403, "forbidden", "No publishable key is bound to this origin.")
     return Response(
         status_code=204,
         headers={
-            "access-control-allow-origin": origin,
+            **_cors(gateway, origin),
             "access-control-allow-methods": "POST",
             "access-control-allow-headers": "authorization, content-type",
             "access-control-max-age": str(_PREFLIGHT_MAX_AGE_S),
-            "vary": "origin",
         },
     )
 
@@ -78,6 +80,17 @@ ROUTES: Final = [
     Route("/v1/beacon", receive_beacon, methods=["POST"]),
     Route("/v1/beacon", preflight_beacon, methods=["OPTIONS"]),
 ]
+
+
+def _cors(gateway: Gateway, origin: str) -> dict[str, str]:
+    """Return the headers by which the page of an origin may read an answer."""
+    if not origin:
+        return {"vary": "origin"}
+    headers = {"vary": "origin", "access-control-allow-origin": origin}
+    if _may_send(gateway, origin):
+        # `sendBeacon` always sends with credentials, and browsers then insist on this header.
+        headers["access-control-allow-credentials"] = "true"
+    return headers
 
 
 def _parse(raw: bytes) -> tuple[str, list[object]]:
@@ -101,7 +114,10 @@ def _parse(raw: bytes) -> tuple[str, list[object]]:
 def _admit(request: Request, gateway: Gateway, secret: str) -> Access:
     if not gateway.keys.configured:
         return gateway.admit(request, Scope.PUBLISH)
-    access = admit_key(secret or presented_key(request), gateway.keys, Scope.PUBLISH)
+    secret = secret or presented_key(request)
+    if not secret:
+        raise RequestError(401, "unauthorized", _NO_KEY, {"www-authenticate": "Bearer"})
+    access = admit_key(secret, gateway.keys, Scope.PUBLISH)
     origins = access.key.origins if access.key else ()
     if "*" not in origins and request.headers.get("origin") not in origins:
         detail = "The key is not bound to this origin; see `afterword keys create --origin`."

@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -165,8 +166,14 @@ class Site:
         ]
 
     def page(self, body: str = "", *, key: str | None = None) -> str:
-        """Make a page of a script tag and this the site's, and return its address."""
-        attribute = f'data-key="{self.key if key is None else key}"'
+        """Make a page of a script tag and this the site's, and return its address.
+
+        Args:
+            body: What follows the script tag.
+            key: Of the script tag, which has none for an empty text.
+        """
+        key = self.key if key is None else key
+        attribute = f'data-key="{key}"' if key else ""
         script = f'<script src="{self.address}/afterword.js" {attribute} defer></script>'
         return self.show(script + body)
 
@@ -194,12 +201,28 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """A gateway with a publish key, and a web site."""
-    transport, pages, path = MemoryTransport(), PageServer(), tmp_path / "site-keys.json"
-    key, public_key = (
-        KeyFile(path).create("acme", [Scope.PUBLISH], origins=[origin], events_per_minute=limit)[0]
-        for origin, limit in ((pages.origin, 60), ("*", 5))
-    )
-    app = create_app(transport, keys=KeyFile(path), receipts=StoredReceipts(), ready=lambda: None)
+    with PageServer() as pages:
+        keys = KeyFile(tmp_path / "site-keys.json")
+        key, public_key = (
+            keys.create("acme", [Scope.PUBLISH], origins=[origin], events_per_minute=limit)[0]
+            for origin, limit in ((pages.origin, 60), ("*", 5))
+        )
+        with _serve_site(pages, keys, key, public_key) as site:
+            yield site
+
+
+@pytest.fixture
+def open_site(tmp_path: Path) -> Iterator[Site]:
+    """A gateway without keys, and a web site of this machine."""
+    keys = KeyFile(tmp_path / "no-keys.json")
+    with PageServer() as pages, _serve_site(pages, keys, key="", public_key="") as site:
+        yield site
+
+
+@contextmanager
+def _serve_site(pages: PageServer, keys: KeyFile, key: str, public_key: str) -> Iterator[Site]:
+    transport = MemoryTransport()
+    app = create_app(transport, keys=keys, receipts=StoredReceipts(), ready=lambda: None)
     posts: list[str] = []
 
     async def noted(scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
@@ -221,7 +244,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
     pages.shutdown()
     for thread in threads:
         thread.join()
-    pages.server_close()
 
 
 @pytest.fixture(scope="module")

@@ -106,6 +106,16 @@ def test_bodies_that_are_none(gateway: "Served", body: bytes, status: int) -> No
     assert answer.headers["access-control-allow-origin"] == "http://localhost"
 
 
+def test_a_missing_key_is_told(gateway: "Served", secret: str) -> None:
+    """A page without `data-key` on a gateway with keys reads what to do."""
+    assert secret
+    answer = post(gateway, "", THUMB)
+
+    assert answer.status_code == 401
+    assert 'data-key="aw_publish_…"' in answer.text.replace('\\"', '"')
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+
+
 def test_nothing_is_expanded_for_who_has_shown_no_key(gateway: "Served") -> None:
     """A few bytes cannot be made to cost many."""
     answer = gateway.http.post(
@@ -130,6 +140,32 @@ def test_without_keys_preflights_are_for_this_machine(
     """As the request itself is."""
     answer = gateway.http.options("/v1/beacon", headers={"origin": origin})
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize("origins", [ORIGIN, "*"])
+@pytest.mark.parametrize("method", ["OPTIONS", "POST"])
+def test_a_page_may_send_with_credentials(gateway: "Served", origins: str, method: str) -> None:
+    """As `sendBeacon` always does: the origin is named, for a wildcard does not count then."""
+    gateway.key("acme", Scope.PUBLISH, origin=origins)
+    answer = gateway.http.request(method, "/v1/beacon", headers={"origin": ORIGIN})
+
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert answer.headers["vary"] == "origin"
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": "https://evil.example.com"}])
+def test_others_may_not_send_with_credentials(
+    gateway: "Served", secret: str, headers: dict[str, str]
+) -> None:
+    """Neither pages of other origins, nor requests that are from no page."""
+    body = json.dumps({"key": secret, "events": [THUMB]})
+    answer = gateway.http.post("/v1/beacon", content=body, headers=headers)
+
+    assert answer.status_code == 403
+    assert answer.headers.get("access-control-allow-origin") == headers.get("origin")
+    assert "access-control-allow-credentials" not in answer.headers
+    assert answer.headers["vary"] == "origin"
 
 
 @pytest.mark.parametrize(("origin", "status"), [(ORIGIN, 204), ("https://evil.example.com", 403)])

@@ -434,18 +434,54 @@ def test_no_call_throws(open_tab: OpenTab, warnings: list[str]) -> None:
     assert all(warning.startswith("afterword: ") for warning in warnings)
 
 
-def test_without_a_key_it_does_nothing(
-    open_tab: OpenTab, site: "Site", warnings: list[str]
-) -> None:
-    """One warning; calls and clicks are taken and lost."""
+def test_without_keys_it_needs_none(visitor: BrowserContext, open_site: "Site") -> None:
+    """A gateway of this machine that has no keys takes what a page without `data-key` sends."""
+    tab = visitor.new_page()
+    tab.goto(open_site.page(ANSWER))
+    tab.click("text=Good")
+    open_site.advance(tab, 1)
+
+    assert [event["value"] for event in open_site.events] == [1]
+    assert pressed(tab) == ("true", "false")
+
+
+def test_a_missing_key_is_told(open_tab: OpenTab, site: "Site", warnings: list[str]) -> None:
+    """A gateway that has keys says so on the console, with the next step; the page stops there."""
     tab = open_tab(ANSWER, key="")
+    for thumb in ("Good", "Bad"):
+        tab.click(f"text={thumb}")
+        site.advance(tab, 1)
+
+    (warning,) = warnings
+    assert warning.startswith("afterword: The page sent no key, and this gateway has keys.")
+    assert site.posts == ["cors 401"]
+
+
+def test_a_script_that_knows_no_gateway_says_so(
+    visitor: BrowserContext, site: "Site", warnings: list[str]
+) -> None:
+    """A copy of it inside the page: one warning; calls and clicks are taken and lost."""
+    source = (PRODUCERS / "afterword/gateway/static/afterword.js").read_text("utf-8")
+    site.pages.policy = "default-src 'unsafe-inline'"
+    tab = visitor.new_page()
+    tab.goto(site.show(f"<script>{source}</script>" + ANSWER))
     tab.click("text=Good")
     tab.evaluate("() => afterword.feedback({trace_id: 't', value: 1}) || afterword.rate('t', 1)")
-    site.advance(tab, 1)
+    tab.clock.fast_forward(1000)
 
-    assert warnings == ["afterword: no data-key, nothing is sent"]
+    assert warnings == ["afterword: no script tag with this src, nothing is sent"]
     assert tab.evaluate("() => localStorage.length") == 0
-    assert site.events == []
+
+
+def test_a_page_may_send_json_in_a_beacon(open_tab: OpenTab, site: "Site") -> None:
+    """A page's own `sendBeacon` of JSON passes the preflight, which asks for credentials."""
+    tab = open_tab()
+    send = """([address, key]) => navigator.sendBeacon(`${address}/v1/beacon`, new Blob(
+      [JSON.stringify({ key, events: [{ trace_id: "tr-1", value: 1 }] })],
+      { type: "application/json" }))"""
+    assert tab.evaluate(send, [site.address, site.key])
+
+    assert [event["trace_id"] for event in site.wait(1)] == ["tr-1"]
 
 
 def test_two_script_tags_are_one(open_tab: OpenTab, site: "Site") -> None:
@@ -486,12 +522,22 @@ def test_the_calls_of_the_documentation_work(open_tab: OpenTab, site: "Site") ->
     assert {event["feedback_id"] for event in site.wait(3)} == {feedback, rated, session}
 
 
+def test_the_beacon_of_the_documentation_works(open_tab: OpenTab, site: "Site") -> None:
+    """A page without the script sends an event, as the documentation shows."""
+    (example,) = re.findall(r"```javascript\n(.*?)```", DOCUMENTATION, flags=re.DOTALL)
+    example = example.replace("https://gateway.example.com", site.address)
+    tab = open_tab()
+    tab.evaluate(f"() => {{ {example.replace('aw_publish_…', site.key)} }}")
+
+    assert [event["trace_id"] for event in site.wait(1)] == ["tr-7f3"]
+
+
 def test_the_example_page_works(visitor: BrowserContext, site: "Site") -> None:
     """The page that is shipped votes, asks why, and sends the reason with the same vote."""
     html = (PRODUCERS / "examples" / "browser.html").read_text("utf-8")
     site.pages.policy = f"default-src 'self' 'unsafe-inline' {site.address}"
     tab = visitor.new_page()
-    tab.goto(site.show(html.replace('data-key="example"', f'data-key="{site.key}"')))
+    tab.goto(site.show(html.replace(" defer", f' data-key="{site.key}" defer')))
     tab.click("text=👎")
     tab.fill("input", "missed the room")
     tab.click("text=Send")

@@ -8,7 +8,7 @@
   if (window.afterword?.rate) return;
 
   const script = document.currentScript;
-  const key = script?.dataset.key;
+  const key = script?.dataset.key || "";
 
   const warn = (...what) => console.warn("afterword:", ...what);
 
@@ -20,7 +20,9 @@
     }
   };
 
-  const safely = (action) => (...given) => key && attempt(() => action(...given), warn);
+  const url = attempt(() => new URL("v1/beacon", script.src).href);
+
+  const safely = (action) => (...given) => url && attempt(() => action(...given), warn);
 
   // ---- Records: in localStorage where that is allowed, in memory where it is full.
 
@@ -58,7 +60,6 @@
 
   // ---- Sending: one request at a time over all tabs, each with what is unsent when its turn comes.
 
-  const url = key && new URL("v1/beacon", script.src).href;
   const MAX_BYTES = 6e4;
   let maxEvents = 20;
   let failures = 0;
@@ -160,7 +161,7 @@
   };
 
   const api = (window.afterword = { feedback: safely(feedback), rate: safely(rate), dropped: 0 });
-  if (!key) return warn("no data-key, nothing is sent");
+  if (!url) return warn("no script tag with this src, nothing is sent");
 
   // ---- What people do with the answers that the page marks.
 
