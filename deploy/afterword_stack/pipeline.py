@@ -10,7 +10,8 @@ import contextlib
 import json
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -20,9 +21,13 @@ from pydantic import SecretStr
 from afterword_schemas import SetupError
 from afterword_stack.database import prepare_database
 from afterword_stack.local.child import ChildProcess
+from afterword_stack.local.clickhouse import ClickHouseNode
+from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.local.lifecycle import Lifecycle
+from afterword_stack.local.mock_kafka import MockKafkaNode
 from afterword_stack.local.ports import persisted_ports
 from afterword_stack.local.stack import LocalStack
+from afterword_stack.restarts import Part, Restarts
 from afterword_stack.settings import KEYS_FILE, Settings
 
 PARTITIONS: Final = 4
@@ -46,7 +51,7 @@ class Pipeline(Lifecycle):
         self.settings = settings
         self._with_servers = servers
         self._worker: ChildProcess | None = None
-        self._servers: list[ChildProcess] = []
+        self._servers: list[tuple[ChildProcess, str]] = []
         self._cleanup = contextlib.ExitStack()
 
     @property
@@ -104,15 +109,30 @@ class Pipeline(Lifecycle):
         Raises:
             SetupError: One has ended; with the end of its log.
         """
-        for name, part in (("Kafka", self.stack.kafka), ("ClickHouse", self.stack.clickhouse)):
-            if not part.alive:
-                raise SetupError(f"{name} has ended.", f"Its log is in {self.stack.data_dir}.")
-        for child in (self._worker, *self._servers):
-            if child is not None and not child.alive:
-                raise SetupError(
-                    f"{child.name} has ended. The end of its log:\n{child.last_lines()}\n",
-                    f"The whole log is {child.log_path}.",
-                )
+        for part in self._parts():
+            if not part.alive():
+                raise part.failure()
+
+    def restart_ended(self, restarts: Restarts) -> Iterator[str]:
+        """Start the parts that have ended again, each on its own address, and yield a sentence for each.
+
+        Raises:
+            SetupError: One ended too often, or does not start; with the end of its log.
+        """
+        return restarts.restart_ended(self._parts())
+
+    def _parts(self) -> Iterator[Part]:
+        """Yield the parts in the order in which they start."""
+        yield self._stack_part("Kafka", self.stack.kafka)
+        yield self._stack_part("ClickHouse", self.stack.clickhouse)
+        if self._worker is not None:
+            yield _child_part(self._worker, self._worker.restart)
+        for server, url in self._servers:
+            yield _child_part(server, partial(_restart_server, server, url))
+
+    def _stack_part(self, name: str, node: KafkaNode | MockKafkaNode | ClickHouseNode) -> Part:
+        failure = SetupError(f"{name} has ended.", f"Its log is in {self.stack.data_dir}.")
+        return Part(name, lambda: node.alive, node.restart, lambda: failure)
 
     def _keys_file(self) -> Path:
         """Return the file that is set, else one beside the data: keys outlive a restart as they do."""
@@ -126,8 +146,8 @@ class Pipeline(Lifecycle):
             kept = persisted_ports(self.stack.data_dir / f"{part}.json", [part])
             self.settings = self.settings.model_copy(update={f"{part}_port": kept[part]})
         server = self._start(name, part)
-        self._servers.append(server)
-        server.wait_ready(lambda: _answers(f"{url()}/healthz"), _SERVER_START_S)
+        self._servers.append((server, url()))
+        _wait_until_it_answers(server, url())
 
     def _start(self, name: str, command: str) -> ChildProcess:
         """Start a part as a process of its own."""
@@ -143,6 +163,26 @@ class Pipeline(Lifecycle):
         part.start()
         self._cleanup.callback(part.stop, _STOP_S)
         return part
+
+
+def _child_part(child: ChildProcess, restart: Callable[[], None]) -> Part:
+    return Part(child.name, lambda: child.alive, restart, partial(_has_ended, child))
+
+
+def _has_ended(child: ChildProcess) -> SetupError:
+    return SetupError(
+        f"{child.name} has ended. The end of its log:\n{child.last_lines()}\n",
+        f"The whole log is {child.log_path}.",
+    )
+
+
+def _restart_server(server: ChildProcess, url: str) -> None:
+    server.restart()
+    _wait_until_it_answers(server, url)
+
+
+def _wait_until_it_answers(server: ChildProcess, url: str) -> None:
+    server.wait_ready(lambda: _answers(f"{url}/healthz"), _SERVER_START_S)
 
 
 def _url(host: str, port: int) -> str:

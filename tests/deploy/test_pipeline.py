@@ -19,6 +19,7 @@ from afterword_schemas import SetupError
 from afterword_stack import pipeline as module
 from afterword_stack.local.stack import LocalStack, running_stack
 from afterword_stack.pipeline import Pipeline, _as_environment
+from afterword_stack.restarts import Restarts
 from afterword_stack.settings import Settings, default_settings, load_settings
 
 if TYPE_CHECKING:
@@ -111,6 +112,68 @@ def test_a_part_that_ended_is_named(stack: LocalStack, victim: str, said: str) -
         parts[victim]()
         with pytest.raises(SetupError, match=f"^{said}"):
             check_for_ever(pipeline)
+
+
+def part_of_up(up: "Up", word: str) -> psutil.Process:
+    """Return the process of a part, not its guard."""
+    family = psutil.Process(up.process.pid).children(recursive=True)
+    (found,) = [
+        p for p in family if word in p.cmdline() and not any("guard" in w for w in p.cmdline())
+    ]
+    return found
+
+
+@pytest.mark.services
+def test_up_starts_parts_that_were_killed_again(afterword: "Afterword") -> None:
+    """Each on its own address and with a line on stderr; what comes then is stored as before."""
+    Path("events.jsonl").write_text(EVENT % 1 + "\n" + EVENT % 2)
+    names = {
+        "afterword_stack.local.chdb_server": "ClickHouse",
+        "kafka.Kafka": "Kafka",
+        "worker": "The worker",
+        "gateway": "The gateway",
+        "dashboard": "The dashboard",
+    }
+    with Up() as up:
+        assert up.process.stderr is not None
+        before = running_stack()
+        for word, name in names.items():
+            part_of_up(up, word).kill()
+            while (line := up.process.stderr.readline()) != f"{name} had ended, and runs again\n":
+                assert line, "up has ended"
+        assert running_stack() == before
+        for url in (up.addresses[2][1], up.addresses[3][1].removesuffix("/api")):
+            assert urllib.request.urlopen(f"{url}/healthz").status == 200
+        assert afterword("publish", "events.jsonl").status == 0
+        while afterword("query", "count", "-f", "csv").out != "type,n\ncount,2\n":
+            assert up.process.poll() is None
+        assert up.end(signal.SIGTERM)[0] == 0
+
+
+@pytest.mark.services
+def test_a_part_that_ends_again_and_again_is_given_up(stack: LocalStack) -> None:
+    """After three restarts within five minutes, with the end of its log."""
+    now_s = 0.0
+    restarts = Restarts(lambda: now_s)
+    with Pipeline(stack, default_settings()) as pipeline:
+        worker = pipeline._worker
+        assert worker is not None
+        for _ in range(3):
+            psutil.Process(worker.pid).kill()
+            while worker.alive:
+                pass
+            assert list(pipeline.restart_ended(restarts)) == [
+                "The worker had ended, and runs again"
+            ]
+            assert list(pipeline.restart_ended(restarts)) == []
+        psutil.Process(worker.pid).kill()
+        while worker.alive:
+            pass
+        now_s = 299.0
+        with pytest.raises(SetupError, match=r"^The worker has ended. The end of its log:\n"):
+            list(pipeline.restart_ended(restarts))
+        now_s = 301.0
+        assert list(pipeline.restart_ended(restarts)) == ["The worker had ended, and runs again"]
 
 
 @pytest.mark.services

@@ -13,6 +13,7 @@ from afterword_stack.console import invocation, notice, out
 from afterword_stack.demo.run import run_demo
 from afterword_stack.local.stack import Broker, LocalStack
 from afterword_stack.pipeline import Pipeline
+from afterword_stack.restarts import Restarts
 from afterword_stack.settings import default_settings, read_settings
 
 _LOOK_EVERY_S: Final = 1.0
@@ -50,14 +51,16 @@ def up() -> None:
     """Run the pipeline on this machine until Ctrl-C; its data stays.
 
     Starts Kafka, ClickHouse, a worker, the HTTP gateway and the dashboard; other `afterword` commands
-    find them by themselves.
+    find them by themselves. A part that ends is started again, at most three times within five minutes.
     """
     _end_in_order()
     with Pipeline(LocalStack(), read_settings(), servers=True) as pipeline:
         _print_addresses(pipeline)
+        restarts = Restarts()
         with contextlib.suppress(KeyboardInterrupt):
             while True:
-                pipeline.check()
+                for restarted in pipeline.restart_ended(restarts):
+                    notice(restarted)
                 time.sleep(_LOOK_EVERY_S)
         notice("stopping: the worker writes what it has")
 

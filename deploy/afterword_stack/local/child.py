@@ -111,6 +111,11 @@ class ChildProcess:
         if process is not None:
             _finish(process)
 
+    def restart(self) -> None:
+        """Start the process again, and end first what is left of it."""
+        self.kill()
+        self.start()
+
     def last_lines(self, count: int = 20) -> str:
         """Return the end of the log; empty if there is none."""
         if not self.log_path.exists():

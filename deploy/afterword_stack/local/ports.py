@@ -8,6 +8,7 @@ A client that knew the address before a restart finds the server there again.
 import json
 import random
 import socket
+import time
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,9 @@ from typing import Final
 from afterword_schemas.errors import SetupError
 
 LOOPBACK: Final = "127.0.0.1"
+
+_LET_GO_S: Final = 1.0
+_POLL_S: Final = 0.05
 
 _CHOICE: Final = range(20_000, 32_000)
 """Below what Linux and macOS give to outgoing connections: one of those could take a port that was
@@ -32,7 +36,7 @@ def persisted_ports(path: Path, names: Sequence[str]) -> dict[str, int]:
         _write(path, dict(zip(names, _free_ports(len(names)), strict=True)))
     ports = _read(path, names)
     for port in ports.values():
-        if not _is_free(port):
+        if not _becomes_free(port):
             raise SetupError(
                 f"Port {port} on {LOOPBACK} is in use by another program.",
                 f"Stop that program, or delete {path} to have another port chosen.",
@@ -57,6 +61,14 @@ def _write(path: Path, ports: dict[str, int]) -> None:
 def _free_ports(count: int) -> list[int]:
     shuffled = random.sample(_CHOICE, len(_CHOICE))
     return list(islice(filter(_is_free, shuffled), count))
+
+
+def _becomes_free(port: int) -> bool:
+    """Return whether a port is free, or soon is: a server that was killed holds it for an instant."""
+    deadline_s = time.monotonic() + _LET_GO_S
+    while not (free := _is_free(port)) and time.monotonic() < deadline_s:
+        time.sleep(_POLL_S)
+    return free
 
 
 def _is_free(port: int) -> bool:
