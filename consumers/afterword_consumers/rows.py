@@ -12,7 +12,7 @@ import orjson
 
 from afterword_consumers.messages import Message
 from afterword_schemas import Event, Leaves, to_ms, uuid7_ms
-from afterword_schemas.limits import MAX_TIME_MS, MIN_TIME_MS
+from afterword_schemas.times import capped_ms, is_in_range
 
 Row = list[Any]
 """The values of `COLUMNS`, as JSON has them; times are seconds since 1970 with milliseconds."""
@@ -63,12 +63,6 @@ def to_row(event: Event, leaves: Leaves, message: Message, now_ms: int) -> Row:
     """
     published_ms = published(message, now_ms)
     feedback_id = event.feedback_id
-    if event.created_at is not None:
-        created_ms = to_ms(event.created_at)
-    else:
-        id_ms = uuid7_ms(feedback_id)
-        in_range = id_ms is not None and MIN_TIME_MS <= id_ms < MAX_TIME_MS
-        created_ms = id_ms if in_range and id_ms is not None else published_ms
     updated_ms = published_ms if event.updated_at is None else to_ms(event.updated_at)
     strings = leaves.strings
     return [
@@ -87,8 +81,8 @@ def to_row(event: Event, leaves: Leaves, message: Message, now_ms: int) -> Row:
         leaves.numbers,
         leaves.booleans,
         strings,
-        created_ms / 1000,
-        updated_ms / 1000,
+        capped_ms(_created_ms(event, published_ms), published_ms) / 1000,
+        capped_ms(updated_ms, published_ms) / 1000,
         1 if event.op == "clear" else 0,
         message.topic(),
         message.partition(),
@@ -107,7 +101,7 @@ def published(message: Message, now_ms: int) -> int:
     A message without a timestamp, or with one that no event may carry, counts as published now.
     """
     kind, published_ms = message.timestamp()
-    return published_ms if kind and MIN_TIME_MS <= published_ms < MAX_TIME_MS else now_ms
+    return published_ms if kind and is_in_range(published_ms) else now_ms
 
 
 def encode(row: Row) -> bytes:
@@ -119,6 +113,14 @@ def decode(line: bytes) -> Row:
     """Return the row of a line made by `encode`."""
     row: Row = orjson.loads(line)
     return row
+
+
+def _created_ms(event: Event, published_ms: int) -> int:
+    """Return when feedback was first given; the time of an odd version 7 id says nothing of it."""
+    if event.created_at is not None:
+        return to_ms(event.created_at)
+    id_ms = uuid7_ms(event.feedback_id)
+    return id_ms if id_ms is not None and is_in_range(id_ms) else published_ms
 
 
 def _integer(leaves: Leaves, path: str) -> str:

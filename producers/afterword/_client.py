@@ -9,6 +9,7 @@ process, or is counted and reported as failed; with a spool, it waits for the ne
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Final, Literal, Self, Unpack
 from uuid import UUID
@@ -26,8 +27,9 @@ from afterword._spool import SpoolTransport
 from afterword._trace import current_trace_id, current_traceparent
 from afterword._transport import Transport
 from afterword_schemas.errors import EventError, RejectCode, SetupError
-from afterword_schemas.event import SCHEMA_HEADER, read_event
+from afterword_schemas.event import SCHEMA_HEADER, Event, read_event, to_ms
 from afterword_schemas.patterns import require_traceparent
+from afterword_schemas.times import capped_ms
 
 DEFAULT_TOPIC: Final = "feedback.events"
 
@@ -249,7 +251,10 @@ class Client:
         given.setdefault("updated_at", now())
         # dict() rather than a literal: a second `op` or `project` is a TypeError, not an override.
         event = dict(feedback_id=identity, project=self._project, op=op, **given)
-        self._sender.send(identity, encode(event)[0], headers)
+        raw, judged = encode(event)
+        if ahead := _times_ahead(judged):
+            raw, _ = encode(event | ahead)
+        self._sender.send(identity, raw, headers)
         return identity
 
 
@@ -259,6 +264,15 @@ def _check_project(project: str) -> str:
     except EventError as error:
         raise SetupError(f"{error.detail}.") from None
     return project
+
+
+def _times_ahead(event: Event) -> dict[str, object]:
+    """Return the times that lie too far ahead, as now: in a spool, an event may wait until they are past."""
+    current = now()
+    now_ms = to_ms(datetime.fromisoformat(current))
+    times = {"created_at": event.created_at, "updated_at": event.updated_at}
+    given = {name: to_ms(time) for name, time in times.items() if time is not None}
+    return {name: current for name, ms in given.items() if capped_ms(ms, now_ms) != ms}
 
 
 def _require(name: str, target: object) -> str:

@@ -30,11 +30,12 @@ class Fields(TypedDict, total=False):
     """Said, or inferred from what was done; explicit where left out."""
 
     created_at: datetime | str | None
-    """When it was first given; an aware datetime or RFC 3339. The time in `feedback_id` where
-    left out."""
+    """When it was first given; an aware datetime or RFC 3339, from 2015 on. The time in
+    `feedback_id` where left out. A time more than five minutes ahead becomes now."""
 
     updated_at: datetime | str | None
-    """When it was last changed: the newer wins. The time of the call where left out."""
+    """When it was last changed: the newer wins. The time of the call where left out, or where it
+    lies more than five minutes ahead."""
 
     traceparent: str | None
     """W3C trace context of the call, sent as a header of the message; in a request that

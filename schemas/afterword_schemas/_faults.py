@@ -37,7 +37,8 @@ def _judge(fault: ErrorDetails, raw: bytes, fields: Sequence[str]) -> tuple[Reje
     if kind in _PLAIN:
         code, sentence = _PLAIN[kind]
         limits = {name: _limit(bound) for name, bound in bounds.items()}
-        return code, sentence.format(field=field, **limits)
+        is_unit = field in _TIMES and str(fault["input"]).startswith("1970")
+        return code, sentence.format(field=field, **limits) + (_WRONG_UNIT if is_unit else "")
     match kind:
         case "json_invalid":
             return _judge_json(str(bounds["error"]), raw)
@@ -73,6 +74,8 @@ _PLAIN = {
 }
 """Faults whose sentence needs no more than the field and pydantic's own bounds."""
 
+_TIMES = ("created_at", "updated_at")
+_WRONG_UNIT = "; a time in 1970 comes from seconds that were taken for milliseconds"
 _TIME = "a time such as 2026-01-31T09:30:00.125Z"
 _FORMS = {
     "created_at": f"created_at takes {_TIME}",

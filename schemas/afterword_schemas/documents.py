@@ -31,7 +31,7 @@ _PROSE: Final = f"""
     {MAX_EVENT_BYTES:,} bytes; more than {MAX_LEAVES:,} booleans, numbers and strings in `feedback`,
     `metadata` and `metrics` together; a dotted path of more than {MAX_PATH_BYTES} bytes; an object
     that names a key twice; NaN, infinities and integers beyond 64 bits; half of a surrogate pair; a
-    date that no calendar has, or one before 1970 or after 2099 (UTC); and a reserved metadata
+    date that no calendar has, or one before 2015 or after 2099 (UTC); and a reserved metadata
     number written with a decimal point.
 """
 

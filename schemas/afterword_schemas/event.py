@@ -150,11 +150,13 @@ class Event(BaseModel):
     """Evaluations by domain experts and judges, kept apart from what end users say."""
 
     created_at: _Time | None = None
-    """When the feedback was first given. Default: the time in a version 7 `feedback_id`, else
-    the time the message was published."""
+    """When the feedback was first given, from 2015 to 2099. Default: the time in a version 7
+    `feedback_id`, else the time the message was published. A time more than five minutes ahead of
+    the message's becomes the message's."""
 
     updated_at: _Time | None = None
-    """When it was last changed: the newer wins. Default: the time the message was published."""
+    """When it was last changed: the newer wins. Default: the time the message was published. Its
+    limits are those of `created_at`."""
 
 
 def read_event(raw: bytes) -> tuple[Event, Leaves]:

@@ -21,6 +21,10 @@ MIN_INTEGER: Final = -(2**63)
 MAX_INTEGER: Final = 2**64 - 1
 """What JSON libraries of other languages read as an integer. Stored as Float64, so exact to 2**53."""
 
-MIN_TIME_MS: Final = 0
+MIN_TIME_MS: Final = 1_420_070_400_000
 MAX_TIME_MS: Final = 4_102_444_800_000
-"""Milliseconds since 1970; from 1970-01-01 and before 2100-01-01, both UTC."""
+"""Milliseconds since 1970; from 2015-01-01 and before 2100-01-01, both UTC. Seconds that were taken for
+milliseconds, and milliseconds taken for nanoseconds, are times in 1970."""
+
+MAX_AHEAD_MS: Final = 5 * 60 * 1000
+"""How far a time may lie ahead of the message that carries it; a later one becomes the message's time."""

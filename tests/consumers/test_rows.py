@@ -89,17 +89,29 @@ def test_times_default_to_when_the_message_was_published() -> None:
 
 def test_a_version_7_id_tells_when_the_feedback_was_given() -> None:
     """Its own time is the default of created_at; updated_at stays the message's."""
-    row = make(feedback_id=V7)
-    assert (row[CREATED_AT], row[UPDATED_AT]) == (1769843821.373, 1767225600.125)
+    row = make(1_769_900_000_000, feedback_id=V7)
+    assert (row[CREATED_AT], row[UPDATED_AT]) == (1769843821.373, 1769900000.0)
 
 
-@pytest.mark.parametrize("time", ["ffffffff-ffff", "ee6b2800-0000"])
-def test_an_id_of_an_impossible_time_tells_nothing(time: str) -> None:
-    """A version 7 id of the year 10889 does not put the event there."""
+@pytest.mark.parametrize(
+    "time",
+    ["ffffffff-ffff", "ee6b2800-0000", "00000000-0000", "014a9cdf-c7ff", "019c12e9-8b3d"],
+    ids=["year 10889", "year 10252", "1970", "the end of 2014", "30 days ahead"],
+)
+def test_an_id_of_an_odd_time_tells_nothing(time: str) -> None:
+    """The event is taken, for an id is an identity first; it is as old as its message."""
     assert make(feedback_id=f"{time}-7000-8000-000000000001")[CREATED_AT] == 1767225600.125
 
 
-@pytest.mark.parametrize("published_ms", [-1, 4_102_444_800_000, 2**62])
+def test_a_time_ahead_of_the_message_becomes_the_messages() -> None:
+    """A clock that is a day ahead, or a century, does not outlive what is said after it."""
+    row = make(created_at="2026-01-02T00:00:00Z", updated_at="2099-01-01T00:00:00Z")
+    assert (row[CREATED_AT], row[UPDATED_AT]) == (1767225600.125, 1767225600.125)
+    row = make(created_at="2026-01-01T00:05:00.125Z", updated_at="2026-01-01T00:05:00.126Z")
+    assert (row[CREATED_AT], row[UPDATED_AT]) == (1767225900.125, 1767225600.125)
+
+
+@pytest.mark.parametrize("published_ms", [-1, 0, 1_420_070_399_999, 4_102_444_800_000, 2**62])
 def test_a_message_of_an_impossible_time_counts_as_published_now(published_ms: int) -> None:
     """A producer's broken clock cannot write a time that no event may carry."""
     assert make(published_ms)[UPDATED_AT] == 1_800_000_000.0

@@ -154,9 +154,9 @@ ACCEPTED: dict[str, tuple[bytes, str, object]] = {
         "2099-12-31 23:59:59.999",
     ),
     "the first day": (
-        b'"value":1,"created_at":"1970-01-01T00:00:00Z"',
+        b'"value":1,"created_at":"2015-01-01T00:00:00Z"',
         "toString(created_at)",
-        "1970-01-01 00:00:00.000",
+        "2015-01-01 00:00:00.000",
     ),
 }
 

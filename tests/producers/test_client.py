@@ -108,6 +108,16 @@ def test_times_may_be_datetimes(client: Client, memory: MemoryTransport) -> None
         client.feedback(trace_id="tr-1", value=1, created_at=naive)
 
 
+def test_a_time_ahead_of_the_clock_becomes_now(client: Client, memory: MemoryTransport) -> None:
+    """In a spool it could wait until it is past, and would then outlive what was said after it."""
+    before = datetime.now(UTC).replace(microsecond=0)
+    near, far = before + timedelta(seconds=60), before + timedelta(days=1)
+    client.feedback(trace_id="t", value=1, created_at=near, updated_at=far.isoformat())
+    event = only_event(memory)
+    assert datetime.fromisoformat(event["created_at"]) == near
+    assert before <= datetime.fromisoformat(event["updated_at"]) <= datetime.now(UTC)
+
+
 def test_what_is_none_is_left_out(client: Client, memory: MemoryTransport) -> None:
     """A field that is None is not in the event."""
     client.feedback(trace_id="tr-1", session_id=None, value=1, feedback=None, updated_at=TIME)

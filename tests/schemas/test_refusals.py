@@ -88,8 +88,8 @@ FIELDS: dict[str, tuple[bytes, str, str]] = {
     "weight Infinity": (event('"weight": Infinity'), "not_finite", "$.weight"),
     "year 1": (time('"0001-01-01T00:00:00Z"'), "out_of_range", "$.created_at"),
     "year 9999": (time('"9999-12-31T23:59:59-23:59"'), "out_of_range", "$.created_at"),
-    "a millisecond before 1970": (
-        time('"1969-12-31T23:59:59.999Z"'),
+    "a millisecond before 2015": (
+        time('"2014-12-31T23:59:59.999Z"'),
         "out_of_range",
         "$.created_at",
     ),
@@ -217,6 +217,17 @@ def test_another_type_is_named_as_such(field: str, other: str) -> None:
         (
             time('"2100-01-01T00:00:00Z"'),
             "created_at must be before 2100-01-01T00:00:00Z [out_of_range at $.created_at]",
+        ),
+        (
+            time('"2014-12-31T00:00:00Z"'),
+            "created_at must be at least 2015-01-01T00:00:00Z [out_of_range at $.created_at]",
+        ),
+        (
+            time('"1970-01-21T11:37:31Z"'),
+            (
+                "created_at must be at least 2015-01-01T00:00:00Z; a time in 1970 comes from seconds that"
+                " were taken for milliseconds [out_of_range at $.created_at]"
+            ),
         ),
         (
             event('"op": 5'),

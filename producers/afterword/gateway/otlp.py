@@ -30,6 +30,7 @@ from afterword.gateway.honeyhive import update_event
 from afterword.gateway.otlp_messages import LogRecord, Span
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.flatten import json_path
+from afterword_schemas.times import ns_to_ms
 from afterword_schemas.unflatten import unflatten
 
 Encoding = Literal["protobuf", "json"]
@@ -106,7 +107,8 @@ def _span_to_event(span: Span, project: str) -> dict[str, Any] | None:
         event.pop("session_id", None)  # of an event id of the caller's own, which is no session's
         event |= _context(span)
         if span.end_time_ns:
-            event["created_at"] = event["updated_at"] = _rfc3339(span.end_time_ns)
+            time_ms = ns_to_ms(span.end_time_ns, "endTimeUnixNano")
+            event["created_at"] = event["updated_at"] = _rfc3339(time_ms)
     return event
 
 
@@ -128,13 +130,14 @@ def _log_to_event(record: LogRecord, project: str) -> dict[str, Any]:
     if not record.time_ns:
         detail = "a record without a time, so a repeated one could not be told from a new one"
         raise EventError(RejectCode.MISSING_FIELD, "$.timeUnixNano", detail)
+    time_ms = ns_to_ms(record.time_ns, "timeUnixNano")
     result = {part: attributes.get(key) for part, key in _PARTS.items()}
     response_id = attributes.get("gen_ai.response.id")
     target = _context(record) or without_none(trace_id=response_id)
     return {
         "feedback_id": _record_id(record, project),
         "project": project,
-        "updated_at": _rfc3339(record.time_ns),
+        "updated_at": _rfc3339(time_ms),
         **target,
         "metrics": {name: without_none(**result)},
         "metadata": without_none(response_id=response_id),
@@ -156,6 +159,6 @@ def _context(item: Span | LogRecord) -> dict[str, Any]:
     )
 
 
-def _rfc3339(time_ns: int) -> str:
-    time = _EPOCH + timedelta(milliseconds=time_ns // 1_000_000)
+def _rfc3339(time_ms: int) -> str:
+    time = _EPOCH + timedelta(milliseconds=time_ms)
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -28,6 +28,7 @@ from afterword.gateway.otlp import Encoding, logs_to_events, spans_to_events
 from afterword.gateway.otlp_messages import MalformedError
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.event import read_event, uuid7_ms
+from afterword_schemas.limits import MAX_TIME_MS, MIN_TIME_MS
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -206,6 +207,30 @@ def test_a_span_without_an_end_leaves_the_time_to_the_gateway(time: object) -> N
     (event,) = spans_in_json(span)
     assert isinstance(event, dict)
     assert event.keys().isdisjoint({"created_at", "updated_at"})
+
+
+@pytest.mark.parametrize(
+    ("time", "unit"),
+    [(10**9, "seconds"), (10**6, "milliseconds"), (10**3, "microseconds")],
+)
+def test_a_time_of_another_unit_is_refused(time: int, unit: str) -> None:
+    """In place of a row in 1970, which no period finds, the exporter is told what it sent."""
+    said, named = {"honeyhive_feedback.rating": True}, {"gen_ai.evaluation.name": "relevance"}
+    ids = bytes.fromhex(TRACE), bytes.fromhex(SPAN)
+    found = [
+        *spans_in_json(span_json(said, TIME_NS // time), span_json(said)),
+        *spans_in_protobuf(span_protobuf(said, TIME_NS // time), span_protobuf(said)),
+        *logs_in_json(record_json(time_ns=TIME_NS // time), record_json()),
+        *logs_in_protobuf(
+            record_protobuf(named, TIME_NS // time, *ids), record_protobuf(named, TIME_NS, *ids)
+        ),
+    ]
+    fields = ["endTimeUnixNano"] * 2 + ["timeUnixNano"] * 2
+    for field, refused, event in zip(fields, found[::2], found[1::2], strict=True):
+        assert isinstance(refused, EventError)
+        assert (refused.code, refused.path) == (RejectCode.OUT_OF_RANGE, f"$.{field}")
+        assert refused.detail.endswith(f"this looks like {unit}")
+        assert isinstance(event, dict)
 
 
 def test_an_evaluation_becomes_a_score_under_its_name() -> None:
@@ -458,7 +483,11 @@ def record_attributes() -> st.SearchStrategy[Attributes]:
     return st.builds(lambda *parts: parts[0] | parts[1], given, name)
 
 
-times = st.integers(0, 2**64 - 1) | st.just(TIME_NS)
+times = (
+    st.just(TIME_NS)
+    | st.integers(MIN_TIME_MS * 10**6, MAX_TIME_MS * 10**6 - 1)
+    | st.integers(0, 2**64 - 1)
+)
 identifiers = st.sampled_from([b"", bytes(8), bytes.fromhex(SPAN)]) | st.binary(max_size=16)
 
 
