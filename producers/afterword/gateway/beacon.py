@@ -8,6 +8,7 @@ and it does not say when something was changed, for clocks in browsers are off.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from math import inf
 from typing import Final
 from uuid import UUID
@@ -19,11 +20,11 @@ from starlette.routing import Route
 from afterword.gateway.access import Access, admit_key, is_of_loopback, presented_key
 from afterword.gateway.answers import ItemError, RequestError, refused
 from afterword.gateway.bodies import BodyLimits
-from afterword.gateway.intake import Item, Rules, judge_one, to_json
-from afterword.gateway.json_objects import read_object
+from afterword.gateway.intake import Item, Rules, judge_one, refusing_bad_json
+from afterword.gateway.json_values import Value, bulk, members
 from afterword.gateway.keys import Scope
 from afterword.gateway.rates import client_network
-from afterword.gateway.service import Gateway, decode, gateway_of
+from afterword.gateway.service import Gateway, gateway_of
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.patterns import is_uuid
 
@@ -93,22 +94,30 @@ def _cors(gateway: Gateway, origin: str) -> dict[str, str]:
     return headers
 
 
-def _parse(raw: bytes) -> tuple[str, list[object]]:
+def _parse(raw: bytes) -> tuple[str, list[Value]]:
     """Return the key and the events of a body."""
     shape = 'The body takes {"key": "…", "events": [{…}, …]}.'
-    try:
-        body = read_object(decode(raw), "$")
-    except EventError as error:
-        raise RequestError(400, error.code.value, f"{error.detail}, at {error.path}.") from None
-    if not isinstance(body.get("events"), list):
-        raise RequestError(400, "not_an_object", shape)
-    key, events = body.get("key", ""), body["events"]
-    if not isinstance(key, str) or body.keys() - {"key", "events"}:
-        raise RequestError(400, "unknown_field", shape)
-    if len(events) > MAX_EVENTS:
+    with refusing_bad_json(raw) as text:
+        if not text.lstrip().startswith("{"):
+            raise RequestError(400, "not_an_object", shape)
+        body: dict[str, Value] = {}
+        for name, value in members(text):
+            if name not in {"key", "events"}:
+                raise RequestError(400, "unknown_field", shape)
+            if name in body:
+                raise RequestError(400, "duplicate_key", f"The body names {name} twice. {shape}")
+            body[name] = value
+        events = bulk(body["events"].text) if "events" in body else None
+        if events is None:
+            raise RequestError(400, "not_an_object", shape)
+        found = list(islice(events, MAX_EVENTS + 1))
+    key = body["key"].given if "key" in body else ""
+    if not isinstance(key, str):
+        raise RequestError(400, "wrong_type", shape)
+    if len(found) > MAX_EVENTS:
         detail = f"More than {MAX_EVENTS} events; send them in parts."
         raise RequestError(413, "too_large", detail)
-    return key, events
+    return key, found
 
 
 def _admit(request: Request, gateway: Gateway, secret: str) -> Access:
@@ -141,14 +150,14 @@ def _limit(request: Request, gateway: Gateway, access: Access, events: int) -> N
         raise RequestError(429, "too_many_requests", "Too many events at once.", headers)
 
 
-def _judge(events: list[object], rules: Rules) -> Iterator[Item | ItemError]:
+def _judge(events: list[Value], rules: Rules) -> Iterator[Item | ItemError]:
     for index, event in enumerate(events):
         try:
-            _check_public(event)
+            _check_public(event.given)
         except EventError as error:
             yield refused(index, None, error)
         else:
-            yield judge_one(index, event, to_json(event), rules)
+            yield judge_one(index, event, rules)
 
 
 def _check_public(event: object) -> None:

@@ -13,11 +13,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from afterword.gateway.answers import RETRY_AFTER_S, RequestError, json_response
-from afterword.gateway.intake import judge, judge_one
+from afterword.gateway.intake import judge, judge_one, judge_update
+from afterword.gateway.json_values import Value
 from afterword.gateway.keys import Scope
 from afterword.gateway.portkey import refused_id
 from afterword.gateway.receipts import receipt_answer
-from afterword.gateway.service import decode, gateway_of, require_json
+from afterword.gateway.service import gateway_of, require_json
 from afterword_schemas.errors import AfterwordError
 from afterword_schemas.patterns import is_uuid
 
@@ -29,7 +30,7 @@ async def create_feedback(request: Request) -> Response:
     async with gateway.reading(request) as raw:
         require_json(request)
         rules = gateway.rules(request, access)
-        outcome = await gateway.accept(raw, lambda raw: judge(decode(raw), rules))
+        outcome = await gateway.accept(raw, lambda raw: judge(raw, rules))
     return outcome.response(refused_id=refused_id(request.headers))
 
 
@@ -40,10 +41,7 @@ async def update_feedback(request: Request) -> Response:
     rules = gateway.rules(request, access, feedback_id=_feedback_id(request), op="patch")
     async with gateway.reading(request) as raw:
         require_json(request)
-        if raw.lstrip().startswith(b"["):
-            detail = "An update takes one object: the fields to change."
-            raise RequestError(400, "not_an_object", detail)
-        outcome = await gateway.accept(raw, lambda raw: judge(decode(raw), rules))
+        outcome = await gateway.accept(raw, lambda raw: [judge_update(raw, rules)])
     return outcome.response()
 
 
@@ -52,7 +50,7 @@ async def clear_feedback(request: Request) -> Response:
     gateway = gateway_of(request)
     access = gateway.admit(request, Scope.WRITE)
     rules = gateway.rules(request, access, feedback_id=_feedback_id(request), op="clear")
-    outcome = await gateway.take([judge_one(0, {}, "{}", rules)])
+    outcome = await gateway.take([judge_one(0, Value({}, "{}"), rules)])
     return outcome.response()
 
 

@@ -22,6 +22,7 @@ from afterword._identity import enrichment_id, new_id
 from afterword._signals import without_none
 from afterword.gateway.intake import check_count
 from afterword.gateway.json_objects import read_object
+from afterword.gateway.unicode_text import check_text
 from afterword.gateway.vendors import Translated
 from afterword_schemas.errors import EventError, RejectCode
 
@@ -31,7 +32,6 @@ Reply = tuple[dict[str, Any], Sequence[Translated]]
 _SPAN: Final = re.compile(
     "[0-9a-f]{16}|[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE
 )
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def start_session(body: Mapping[str, Any], project: str) -> Reply:
@@ -67,6 +67,10 @@ def create_posted(body: Mapping[str, Any], project: str) -> Reply:
 
 def create_batch(body: Mapping[str, Any], project: str) -> Reply:
     """Create the `events` of a body, each by itself.
+
+    Args:
+        body: An event in it that could not be read is an `EventError`.
+        project: The tenant.
 
     Raises:
         EventError: They are no array.
@@ -129,6 +133,8 @@ def update_event(event_id: object, body: Mapping[str, Any], project: str) -> dic
 
 
 def _attempt(posted: object, project: str) -> tuple[str | None, Translated]:
+    if isinstance(posted, EventError):
+        return None, posted
     try:
         return create_event(_part({"event": posted}, "event"), project)
     except EventError as error:
@@ -149,8 +155,8 @@ def _text(part: Mapping[str, Any], name: str) -> str | None:
     text = part.get(name)
     if text is not None and not isinstance(text, str):
         raise EventError(RejectCode.WRONG_TYPE, f"$.{name}", f"{name} takes text")
-    if text and _SURROGATE.search(text):
-        raise EventError(RejectCode.INVALID_UNICODE, f"$.{name}", "half of a surrogate pair")
+    if text:
+        check_text(text, f"$.{name}")
     return text or None
 
 

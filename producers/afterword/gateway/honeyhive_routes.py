@@ -9,7 +9,7 @@ Feedback in them is published, everything else accepted and dropped; spans come 
 project is the key's: HoneyHive's name for its own, in the body, says nothing here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -19,14 +19,17 @@ from starlette.routing import Route
 from afterword.gateway import honeyhive
 from afterword.gateway.answers import ItemError, RequestError
 from afterword.gateway.honeyhive import Reply
-from afterword.gateway.intake import Item, Rules
+from afterword.gateway.intake import Item, check_count, refusing_bad_json
 from afterword.gateway.json_objects import read_object
+from afterword.gateway.json_values import Value, bulk, members
 from afterword.gateway.keys import Scope
-from afterword.gateway.service import decode, gateway_of, require_json
+from afterword.gateway.service import gateway_of, require_json
+from afterword.gateway.unicode_text import decode_leniently
 from afterword.gateway.vendors import judge_translated
-from afterword_schemas.errors import EventError
+from afterword_schemas.errors import EventError, RejectCode
 
 _Translate = Callable[[Mapping[str, Any], str], Reply]
+_Read = Callable[[str], dict[str, Any]]
 
 
 async def start_session(request: Request) -> Response:
@@ -55,7 +58,7 @@ async def create_event(request: Request) -> Response:
 
 async def create_events(request: Request) -> Response:
     """Give events their ids, and take their feedback."""
-    return await _serve(request, honeyhive.create_batch)
+    return await _serve(request, honeyhive.create_batch, _read_batch)
 
 
 ROUTES: Final = [
@@ -68,31 +71,68 @@ ROUTES: Final = [
 ]
 
 
-async def _serve(request: Request, translate: _Translate) -> Response:
+def _read_one(text: str) -> dict[str, Any]:
+    return read_object(text, "$")
+
+
+async def _serve(request: Request, translate: _Translate, read: _Read = _read_one) -> Response:
     gateway = gateway_of(request)
     access = gateway.admit(request, Scope.WRITE)
     project, rules = gateway.project(request, access), gateway.rules(request, access)
+
+    def judge(raw: bytes) -> tuple[dict[str, Any], Sequence[Item | ItemError]]:
+        body = _read_body(raw, read)
+        try:
+            answer, translated = translate(body, project)
+        except EventError as error:
+            answer, translated = {}, [error]
+        return answer, list(judge_translated(translated, rules))
+
     async with gateway.reading(request) as raw:
         require_json(request)
-        answer, judged = await gateway.work(raw, lambda: _judge(raw, translate, project, rules))
+        answer, judged = await gateway.work(raw, lambda: judge(raw))
         outcome = await gateway.take(judged)
     return outcome.response(success=not outcome.errors, **answer)
 
 
-def _judge(
-    raw: bytes, translate: _Translate, project: str, rules: Rules
-) -> tuple[dict[str, Any], Sequence[Item | ItemError]]:
-    body = _object(decode(raw))
+def _read_body(raw: bytes, read: _Read) -> dict[str, Any]:
     try:
-        answer, translated = translate(body, project)
-    except EventError as error:
-        answer, translated = {}, [error]
-    return answer, list(judge_translated(translated, rules))
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        return read_object(text, "$")
+        with refusing_bad_json(raw):
+            return read(decode_leniently(raw))
     except EventError as error:
         detail = f"The body does not hold one JSON object: {error.detail}, at {error.path}."
         raise RequestError(400, error.code.value, detail) from None
+
+
+def _read_batch(text: str) -> dict[str, Any]:
+    """Return the object that a text holds; of its `events`, what cannot be read is an `EventError`."""
+    try:
+        body = read_object(text, "$")
+    except EventError as error:
+        if error.code in {RejectCode.INVALID_JSON, RejectCode.NOT_AN_OBJECT}:
+            raise
+    else:
+        if isinstance(body.get("events"), list):
+            return body
+    return _read_by_event(text)
+
+
+def _read_by_event(text: str) -> dict[str, Any]:
+    """Do the same for a batch that cannot be read as a whole; only `events` is looked at."""
+    body: dict[str, Any] = {}
+    for name, value in members(text):
+        if name == "events":
+            if body:
+                raise EventError(RejectCode.DUPLICATE_KEY, "$.events", "the body names it twice")
+            events = bulk(value.text)
+            body[name] = value.given if events is None else list(_read_events(events))
+    return body
+
+
+def _read_events(events: Iterable[Value]) -> Iterator[object]:
+    for index, event in enumerate(events):
+        check_count(index + 1)
+        try:
+            yield read_object(event.text, "$") if isinstance(event.given, dict) else event.given
+        except EventError as error:
+            yield error

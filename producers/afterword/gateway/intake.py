@@ -1,15 +1,15 @@
 """Judge the events of a request one by one, each on its own bytes, as the worker will.
 
-    for judged in judge(text, Rules(received_at=now(), fixed={"project": "acme"})): ...
+    for judged in judge(raw, Rules(received_at=now(), fixed={"project": "acme"})): ...
 
 A refused item never takes the others with it. What the caller left out (`feedback_id`, `project`,
 `updated_at`) is put in front of the item's own text, which is not written anew: the worker reads what
 was sent, every digit of it.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from json import JSONDecodeError
 from typing import Any, Final
@@ -19,7 +19,9 @@ import orjson
 from afterword._identity import new_id
 from afterword.gateway.answers import ItemError, RequestError, refused
 from afterword.gateway.json_objects import read_object
+from afterword.gateway.json_values import Value, bulk, read_value
 from afterword.gateway.portkey import to_event
+from afterword.gateway.unicode_text import to_json
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.event import read_event
 from afterword_schemas.limits import MAX_EVENT_BYTES
@@ -69,20 +71,47 @@ class Item:
     traceparent: str | None
 
 
-def judge(text: str, rules: Rules) -> Iterator[Item | ItemError]:
+def judge(raw: bytes, rules: Rules) -> Iterator[Item | ItemError]:
     """Judge a body, which is one event or an array of them.
 
     Raises:
-        RequestError: 400 where it is no JSON, or neither object nor array; 413 for too many items.
+        RequestError: 400 where it is not JSON, or neither object nor array; 413 for too many items.
             What was yielded before must not be published.
     """
-    try:
-        for index, (given, piece) in enumerate(_split(text)):
+    with refusing_bad_json(raw) as text:
+        for index, value in enumerate(_values(text)):
             check_count(index + 1)
-            yield judge_one(index, given, piece, rules)
+            yield judge_one(index, value, rules)
+
+
+def judge_update(raw: bytes, rules: Rules) -> Item | ItemError:
+    """Judge a body that is one object, the fields to change; errors as for `judge`."""
+    with refusing_bad_json(raw) as text:
+        value = read_value(text)
+    if isinstance(value.given, list):
+        raise RequestError(
+            400, "not_an_object", "An update takes one object: the fields to change."
+        )
+    return judge_one(0, value, rules)
+
+
+@contextmanager
+def refusing_bad_json(raw: bytes) -> Iterator[str]:
+    """Give a body as text, and answer 400 for what is not JSON between its values.
+
+    A byte that is not UTF-8 stands in the text as half of a surrogate pair: it is refused with the item
+    that it is in.
+    """
+    try:
+        yield raw.decode(errors="surrogateescape")
     except JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise RequestError(400, "invalid_json", f"The body is no JSON at {place}.") from None
+        try:
+            raw.decode()
+        except UnicodeDecodeError as undecodable:
+            detail = f"The body is not UTF-8 at byte {undecodable.start:,}."
+            raise RequestError(400, "invalid_utf8", detail) from None
+        detail = f"The body is not JSON at line {error.lineno}, column {error.colno}."
+        raise RequestError(400, "invalid_json", detail) from None
 
 
 def check_count(items: int) -> None:
@@ -92,31 +121,25 @@ def check_count(items: int) -> None:
         raise RequestError(413, "too_large", detail)
 
 
-def judge_one(index: int, given: object, text: str, rules: Rules) -> Item | ItemError:
+def judge_one(index: int, value: Value, rules: Rules) -> Item | ItemError:
     """Judge one item.
 
     Args:
         index: Its position.
-        given: The item, parsed; its numbers are not looked at.
-        text: Its JSON.
+        value: The item; its numbers are not looked at.
         rules: What is filled in, and what it may not say.
     """
     try:
-        value, traceparent = _event_of(given, text, rules)
-        event, _ = read_event(value)
+        raw, traceparent = _event_of(value.given, value.text, rules)
+        event, _ = read_event(raw)
     except EventError as error:
-        return refused(index, _named_id(given), error)
-    return Item(index, event.feedback_id, value, traceparent)
-
-
-def to_json(event: object) -> str:
-    """Write an event in UTF-8, for its size is limited; what UTF-8 cannot hold is left to be refused."""
-    text = json.dumps(event, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(event)
-    return text
+        return refused(index, _named_id(value.given), error)
+    except UnicodeEncodeError as error:
+        detail = f"byte {len(value.text[: error.start].encode())} is not UTF-8"
+        return refused(
+            index, _named_id(value.given), EventError(RejectCode.INVALID_UTF8, "$", detail)
+        )
+    return Item(index, event.feedback_id, raw, traceparent)
 
 
 def _event_of(given: object, text: str, rules: Rules) -> tuple[bytes, str | None]:
@@ -139,6 +162,7 @@ def _translate(text: str) -> tuple[dict[str, Any], str]:
     """Read Portkey's spelling of an event, and the fields that are no part of it."""
     if len(text) > MAX_EVENT_BYTES:  # to be refused; what follows would take its time over it
         return {}, text
+    text.encode()  # told here from the halves of surrogate pairs that escapes stand for
     given = to_event(read_object(text, "$"))
     return given, to_json({name: given[name] for name in given if name != "traceparent"})
 
@@ -177,67 +201,14 @@ def _named_id(given: object) -> str | None:
     return named if isinstance(named, str) and is_uuid(named) else None
 
 
-# Numbers, and NaN, are for `read_event` to judge; here they only must not cost much, as an int of 10,000
-# digits would.
-_decoder: Final = json.JSONDecoder(parse_int=float)
-_structure: Final = re.compile(
-    r'"(?:[^"\\]|\\.?)*+(?:"|\Z)|[\[\]{}]',  # a string without end goes to the end, at once
-    re.DOTALL,
-).finditer
-_skip_white: Final = re.compile(r"[ \t\n\r]*").match
-
-
-def _split(text: str) -> Iterator[tuple[object, str]]:
-    """Yield each event of a body, parsed, and its own text."""
-    at = _next(text, 0)
-    if not text.startswith("[", at):
-        given, end = _decode(text, at)
-        _expect_end(text, end)
-        if not isinstance(given, dict | EventError):
-            detail = "The body takes an event, which is a JSON object, or an array of them."
-            raise RequestError(400, "not_an_object", detail)
-        yield given, text[at:end]
+def _values(text: str) -> Iterator[Value]:
+    """Yield each event of a body."""
+    many = bulk(text)
+    if many is not None:
+        yield from many
         return
-    at = _next(text, at + 1)
-    more = not text.startswith("]", at)
-    while more:
-        given, end = _decode(text, at)
-        yield given, text[at:end]
-        at = _next(text, end)
-        more = text.startswith(",", at)
-        if more:
-            at = _next(text, at + 1)
-        elif not text.startswith("]", at):
-            raise JSONDecodeError("neither , nor ]", text, at)
-    _expect_end(text, at + 1)
-
-
-def _decode(text: str, at: int) -> tuple[object, int]:
-    """Return the value that begins here, parsed, and where it ends.
-
-    For one that is nested too deep to be parsed, what is wrong with it: those beside it are judged.
-    """
-    try:
-        return _decoder.raw_decode(text, at)
-    except RecursionError:
-        detail = "objects or arrays are nested far too deep"
-        return EventError(RejectCode.TOO_DEEP, "$", detail), _end_of(text, at)
-
-
-def _end_of(text: str, at: int) -> int:
-    depth = 0
-    for found in _structure(text, at):
-        depth += (found[0] in "[{") - (found[0] in "]}")
-        if not depth:
-            return found.end()
-    raise JSONDecodeError("no end", text, len(text))
-
-
-def _next(text: str, at: int) -> int:
-    white = _skip_white(text, at)
-    return white.end() if white else at
-
-
-def _expect_end(text: str, at: int) -> None:
-    if _next(text, at) != len(text):
-        raise JSONDecodeError("something after the end", text, at)
+    value = read_value(text)
+    if not isinstance(value.given, dict | EventError):
+        detail = "The body takes an event, which is a JSON object, or an array of them."
+        raise RequestError(400, "not_an_object", detail)
+    yield value

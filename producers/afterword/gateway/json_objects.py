@@ -5,14 +5,14 @@
 """
 
 import json
-from typing import Any, NoReturn
+from typing import Any
 
 from afterword_schemas.duplicates import find_duplicate_key
 from afterword_schemas.errors import EventError, RejectCode
 
 
 def read_object(text: str, path: str) -> dict[str, Any]:
-    """Return the object that a text holds.
+    """Return the object that a text holds; NaN in it is left to `read_event`, which refuses it.
 
     Args:
         text: Its JSON.
@@ -22,7 +22,7 @@ def read_object(text: str, path: str) -> dict[str, Any]:
         EventError: The text is no JSON, or no object, or one that cannot be read whole.
     """
     try:
-        found = json.loads(text, object_pairs_hook=_build, parse_constant=_refuse_constant)
+        found = json.loads(text, object_pairs_hook=_build)
     except json.JSONDecodeError:
         raise EventError(RejectCode.INVALID_JSON, path, "the text is no JSON") from None
     except _DuplicateKeyError:
@@ -57,7 +57,3 @@ def _locate(text: str, path: str) -> EventError:
     except RecursionError:
         pass
     return EventError(RejectCode.DUPLICATE_KEY, path, "an object in it names a key twice")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise json.JSONDecodeError("no JSON", name, 0)

@@ -1,6 +1,6 @@
 """Threads beside the event loop, a few for each kind of slow work, so that no kind holds up another.
 
-judged = await lane.run(lambda: list(judge(text, rules)))
+judged = await lane.run(lambda: list(judge(raw, rules)))
 """
 
 import asyncio

@@ -62,7 +62,6 @@ def openapi() -> Json:
 
 def _feedback() -> Json:
     one = ref("Feedback")
-    batch = {"type": "array", "items": one}
     update = {"type": "object", "minProperties": 1, "properties": _event()["properties"]}
     identity = [
         {
@@ -77,7 +76,7 @@ def _feedback() -> Json:
             "post": operation(
                 "createFeedback",
                 f"Accept one event, or an array of at most {MAX_ITEMS:,} of them.",
-                body={"oneOf": [one, batch]},
+                body={"oneOf": [one, *_bulk(one)]},
                 answers=ACCEPTED,
                 parameters=[PROJECT],
             ),
@@ -113,7 +112,7 @@ def _feedback() -> Json:
 
 
 def _beacon() -> Json:
-    events = {"type": "array", "items": ref("Feedback")}
+    events = {"oneOf": _bulk(ref("Feedback"))}
     body = {
         "type": "object",
         "required": ["events"],
@@ -133,6 +132,21 @@ def _beacon() -> Json:
         },
         "/afterword.js": {"get": plain("snippet", "The script for web pages.", "text/javascript")},
     }
+
+
+def _bulk(one: Json) -> list[Json]:
+    """Return the forms of many events."""
+    return [
+        {"type": "array", "items": one},
+        {
+            "description": "An array as an object: its keys are 0, 1, 2 and so on, without a gap.",
+            "type": "object",
+            "required": ["0"],
+            "properties": {"0": one},
+            "patternProperties": {"^[1-9][0-9]*$": one},
+            "additionalProperties": False,
+        },
+    ]
 
 
 def _operations() -> Json:

@@ -3,7 +3,7 @@
 gateway = gateway_of(request)
 access = gateway.admit(request, Scope.WRITE)
 async with gateway.reading(request) as raw:
-    outcome = await gateway.take(judge(decode(raw), gateway.rules(request, access)))
+    outcome = await gateway.take(judge(raw, gateway.rules(request, access)))
 return outcome.response()
 """
 
@@ -202,15 +202,6 @@ class Gateway:
 def gateway_of(request: Request) -> Gateway:
     """Return the gateway whose app got a request."""
     return cast("Gateway", request.app.state.gateway)
-
-
-def decode(raw: bytes) -> str:
-    """Return a body as text; `RequestError` 400 where it is no UTF-8."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        detail = f"The body is no UTF-8 at byte {error.start:,}."
-        raise RequestError(400, "invalid_utf8", detail) from None
 
 
 def require_json(request: Request) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from afterword.gateway.answers import ItemError, refused
-from afterword.gateway.intake import Item, Rules, check_count, judge_one, to_json
+from afterword.gateway.intake import Item, Rules, check_count, judge_one
+from afterword.gateway.json_values import Value
+from afterword.gateway.unicode_text import to_json
 from afterword_schemas.errors import EventError, RejectCode
 
 Translated = Mapping[str, Any] | EventError | None
@@ -30,7 +32,9 @@ def judge_translated(translated: Iterable[Translated], rules: Rules) -> Iterator
 
 def _judge(index: int, event: Mapping[str, Any], rules: Rules) -> Item | ItemError:
     try:
-        return judge_one(index, event, to_json(event), rules)
+        return judge_one(index, Value(event, to_json(event)), rules)
+    except EventError as error:
+        return refused(index, None, error)
     except RecursionError:
         deep = EventError(RejectCode.TOO_DEEP, "$", "nested far too deep")
         return refused(index, None, deep)

@@ -93,7 +93,11 @@ def test_other_origins_are_403(gateway: "Served", secret: str, origin: str) -> N
         (b'{"events": [], "more": 1}', 400),
         (b'{"events": [], "events": []}', 400),
         (b'{"key": 3, "events": []}', 400),
-        (b'{"events": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", 400),
+        (b'{"events": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", 422),
+        (b'{"events": ' + b"[" * 5_000 + b"}", 400),
+        (b'{"events": [] "key": ""}', 400),
+        (b"{3: []}", 400),
+        (b'{"events" []}', 400),
         (b'{"events": [' + b"0," * 200 + b"0]}", 413),
         (b" " * 300_000, 413),
         (b"\xff", 400),
@@ -114,6 +118,37 @@ def test_a_missing_key_is_told(gateway: "Served", secret: str) -> None:
     assert answer.status_code == 401
     assert 'data-key="aw_publish_…"' in answer.text.replace('\\"', '"')
     assert answer.headers["access-control-allow-origin"] == ORIGIN
+
+
+@pytest.mark.parametrize(
+    ("item", "code"),
+    [
+        (b'{"trace_id": "t", "value": NaN}', "not_finite"),
+        (b'{"trace_id": "t", "value": 1, "value": 2}', "duplicate_key"),
+        (b'{"trace_id": "t", "value": 1, "feedback": {"a": "\\ud83d"}}', "invalid_unicode"),
+        (b'{"trace_id": "t", "value": 1, "feedback": {"a": "caf\xe9"}}', "invalid_utf8"),
+        (b'{"trace_id": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", "too_deep"),
+        (b"3", "not_an_object"),
+    ],
+)
+def test_the_worst_event_takes_no_other_with_it(
+    gateway: "Served", secret: str, item: bytes, code: str
+) -> None:
+    """Each event of a page is judged on its own text."""
+    thumb = json.dumps(THUMB).encode()
+    body = b'{"key": "%s", "events": [%s, %s, %s]}' % (secret.encode(), thumb, item, thumb)
+    answer = gateway.http.post("/v1/beacon", content=body, headers={"origin": ORIGIN})
+    assert answer.status_code == 207
+    assert [(error["index"], error["code"]) for error in answer.json()["errors"]] == [(1, code)]
+    assert len(gateway.transport.events) == 2
+
+
+def test_an_object_of_positions_is_an_array(gateway: "Served", secret: str) -> None:
+    """As it is at the other routes."""
+    body = json.dumps({"key": secret, "events": {"0": THUMB, "1": THUMB}})
+    answer = gateway.http.post("/v1/beacon", content=body, headers={"origin": ORIGIN})
+    assert answer.status_code == 200
+    assert len(gateway.transport.events) == 2
 
 
 def test_nothing_is_expanded_for_who_has_shown_no_key(gateway: "Served") -> None:

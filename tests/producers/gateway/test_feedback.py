@@ -141,7 +141,8 @@ def test_empty_array_is_answered(gateway: "Served") -> None:
         (b"\xef\xbb\xbf{}", "invalid_json"),
         (b'"text"', "not_an_object"),
         (b"null", "not_an_object"),
-        (b'{"trace_id": "\xff"}', "invalid_utf8"),
+        (b'{"trace_id": "\xff"', "invalid_utf8"),
+        ('{"trace_id": "tr-1"}'.encode("utf-16"), "invalid_utf8"),
         (b"[" * 100_000, "invalid_json"),
         (b'{"feedback": ' * 100_000, "invalid_json"),
         (b"[" * 5_000 + b'"' * 5_001, "invalid_json"),
@@ -166,6 +167,11 @@ def test_what_is_no_json_is_400(gateway: "Served", body: bytes, code: str) -> No
         ("[" * 5_000 + '"]"' + "]" * 5_000, "too_deep"),
         ('{"trace_id": "t", "value": 1, "feedback_id": "\\ud800"}', "invalid_unicode"),
         ('{"trace_id": "t", "value": 1, "feedback": {"\\ud800": 1}}', "invalid_unicode"),
+        ('{"traceID": "t", "value": 1, "feedback": {"a": "\\udc80"}}', "invalid_unicode"),
+        ('{"trace_id": "t", "value": 1, "feedback": {"a": "caf\udce9"}}', "invalid_utf8"),
+        ('{"traceID": "t", "value": 1, "feedback": {"a": "caf\udce9"}}', "invalid_utf8"),
+        ('{"trace_id": "t", "value": 1, "metadata": "{\\"a\\": NaN}"}', "not_finite"),
+        ('{"trace_id": "t", "trace_id": "u", "value": 1}', "duplicate_key"),
     ],
 )
 def test_the_worst_item_takes_no_other_with_it(gateway: "Served", item: str, code: str) -> None:
@@ -173,11 +179,67 @@ def test_the_worst_item_takes_no_other_with_it(gateway: "Served", item: str, cod
     body = f"[{json.dumps(THUMB)}, {item}, {json.dumps(THUMB)}]"
     headers = {"content-type": "application/json"}
 
-    answer = gateway.http.post("/v1/feedback", content=body, headers=headers)
+    answer = gateway.http.post(
+        "/v1/feedback", content=body.encode(errors="surrogateescape"), headers=headers
+    )
 
     assert answer.status_code == 207
     assert [(error["index"], error["code"]) for error in answer.json()["errors"]] == [(1, code)]
     assert len(gateway.transport.events) == 2
+
+
+def test_a_byte_that_is_not_utf8_is_told_by_its_place(gateway: "Served") -> None:
+    """The place is in the sender's own event."""
+    body = '{"trace_id": "é"}, {"trace_id": "é", "feedback": {"a": "'.encode() + b'\xe9"}}'
+    answer = gateway.http.post(
+        "/v1/feedback", content=b"[" + body + b"]", headers={"content-type": "application/json"}
+    )
+    assert answer.json()["errors"][1]["detail"] == "byte 38 is not UTF-8"
+
+
+@pytest.mark.parametrize("order", [range(12), sorted(range(12), key=str)])
+def test_an_object_of_positions_is_an_array(gateway: "Served", order: list[int]) -> None:
+    """Portkey's Node SDK spreads its bulk so; other languages sort the keys as text."""
+    bulk = {str(position): THUMB | {"value": position} for position in order}
+
+    answer = gateway.http.post("/v1/feedback", json=bulk)
+
+    assert answer.status_code == 207
+    assert [event["value"] for event in gateway.transport.events] == list(range(11))
+    assert [error["index"] for error in answer.json()["errors"]] == [11]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"0": THUMB, "2": THUMB},
+        {"0": THUMB, "value": 1},
+        {"1": THUMB},
+        {"00": THUMB},
+        THUMB | {"0": THUMB},
+    ],
+)
+def test_an_event_with_a_number_for_a_field_is_one_event(
+    gateway: "Served", body: dict[str, Any]
+) -> None:
+    """What does not count from 0 is not taken for an array."""
+    answer = gateway.http.post("/v1/feedback", json=body)
+    assert answer.status_code == 422
+    assert [error["code"] for error in answer.json()["errors"]] == ["unknown_field"]
+
+
+def test_an_object_of_positions_is_read_item_by_item(gateway: "Served") -> None:
+    """What cannot be read in it takes no other with it, and its number is limited as an array's is."""
+    headers = {"content-type": "application/json"}
+    deep = "[" * 5_000 + "]" * 5_000
+    body = f'{{"0": {json.dumps(THUMB)}, "1": {deep}, "2": NaN}}'
+    answer = gateway.http.post("/v1/feedback", content=body, headers=headers)
+    assert [(error["index"], error["code"]) for error in answer.json()["errors"]] == [
+        (1, "too_deep"),
+        (2, "not_an_object"),
+    ]
+    many = {str(position): 0 for position in range(5_001)}
+    assert gateway.http.post("/v1/feedback", json=many).status_code == 413
 
 
 def test_an_id_that_is_none_is_not_repeated(gateway: "Served") -> None:
@@ -410,8 +472,10 @@ def test_an_update_says_only_what_the_address_does(
 
 def test_an_update_takes_one_object(gateway: "Served") -> None:
     """One address is one event."""
-    answer = gateway.http.put(f"/v1/feedback/{FEEDBACK_ID}", json=[{"value": 1}])
-    assert answer.status_code == 400
+    address = f"/v1/feedback/{FEEDBACK_ID}"
+    assert gateway.http.put(address, json=[{"value": 1}]).status_code == 400
+    assert gateway.http.put(address, json={"0": {"value": 1}}).status_code == 422
+    assert gateway.transport.events == []
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])

@@ -106,7 +106,9 @@ def test_events_of_a_batch_are_judged_one_by_one(gateway: Any) -> None:
         (SAID | {"event_id": "x" * 257}, "out_of_range", "$.session_id"),
         (SAID | {"event_id": "\ud800"}, "invalid_unicode", "$.event_id"),
         (SAID | {"feedback": True}, "wrong_type", "$.feedback"),
-        (SAID | {"feedback": {"a\ud800": 1}}, "invalid_unicode", "$"),
+        (SAID | {"feedback": {"a\ud800": 1}}, "invalid_unicode", "$.feedback"),
+        (SAID | {"feedback": {"a": ["\udc80"]}}, "invalid_unicode", "$.feedback.a[0]"),
+        (SAID | {"feedback": {"a": float("nan")}}, "not_finite", "$.feedback.a"),
         (SAID | {"metadata": {"_user": [1]}}, "wrong_type", "$.metadata._user"),
     ],
 )
@@ -120,6 +122,80 @@ def test_an_update_that_is_wrong_is_422(
     assert answer.json()["success"] is False
     assert [(error["code"], error["path"]) for error in answer.json()["errors"]] == [(code, path)]
     assert gateway.transport.events == []
+
+
+@pytest.mark.parametrize("part", ["event_id", "feedback"])
+def test_a_byte_that_is_not_utf8_is_refused_where_it_is(gateway: Any, part: str) -> None:
+    """It is told from half of a surrogate pair."""
+    body = {"event_id": SESSION, "feedback": {"rating": 1}} | {part: "caf?"}
+    content = json.dumps(body).encode().replace(b"?", b"\xe9")
+    answer = gateway.http.put(
+        "/events", content=content, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert (error["code"], error["path"]) == ("invalid_utf8", f"$.{part}")
+
+
+HARMLESS = [b"NaN", b'"\\ud83d"', b'"caf\xe9"', b"-Infinity"]
+
+
+@pytest.mark.parametrize("odd", HARMLESS)
+def test_a_part_that_is_dropped_does_not_matter(gateway: Any, odd: bytes) -> None:
+    """A cut emoji in an input is no reason to lose the rating."""
+    said = orjson.dumps(SAID)[:-1] + b', "inputs": {"question": %s}}' % odd
+    headers = {"content-type": "application/json"}
+    for method, path, body in (
+        ("PUT", "/events", said),
+        ("POST", "/events", b'{"event": %s}' % said),
+        ("POST", "/events/batch", b'{"events": [%s]}' % said),
+        ("POST", "/session/start", b'{"session": %s}' % said),
+    ):
+        answer = gateway.http.request(method, path, content=body, headers=headers)
+        assert answer.status_code == 200
+    assert len(gateway.transport.events) == 4
+
+
+@pytest.mark.parametrize(
+    ("feedback", "code"),
+    [
+        (b'{"a": NaN}', "not_finite"),
+        (b'{"a": "\\ud83d"}', "invalid_unicode"),
+        (b'{"a": "caf\xe9"}', "invalid_utf8"),
+        (b'{"a": 1, "a": 2}', "duplicate_key"),
+        (b'{"a": ' + b"9" * 5_000 + b"}", "out_of_range"),
+        (b'{"a": ' + b"[" * 5_000 + b"]" * 5_000 + b"}", "too_deep"),
+    ],
+)
+@pytest.mark.parametrize("array", [b"[%s, %s, %s]", b'{"0": %s, "1": %s, "2": %s}'])
+def test_the_worst_event_of_a_batch_takes_no_other_with_it(
+    gateway: Any, feedback: bytes, code: str, array: bytes
+) -> None:
+    """It alone is refused, and named by its place."""
+    good = orjson.dumps(SAID)
+    bad = b'{"event_id": "e", "feedback": %s}' % feedback
+    content = b'{"events": %s, "is_single_session": NaN}' % (array % (good, bad, good))
+    answer = gateway.http.post(
+        "/events/batch", content=content, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 207
+    assert [(error["index"], error["code"]) for error in answer.json()["errors"]] == [(1, code)]
+    assert len(gateway.transport.events) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"events": [{}], "events": [{}]}', "duplicate_key"),
+        (b'{"events": [{"a": 1, "a": 2}}', "invalid_json"),
+        (b"[{}]", "not_an_object"),
+    ],
+)
+def test_a_batch_that_is_none_is_400(gateway: Any, body: bytes, code: str) -> None:
+    """What cannot be taken apart is refused as a whole."""
+    headers = {"content-type": "application/json"}
+    answer = gateway.http.post("/events/batch", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, code)
 
 
 @pytest.mark.parametrize("levels", [8, 300, 900, 100_000])
@@ -138,9 +214,7 @@ def test_any_depth_is_refused_and_survived(gateway: Any, levels: int) -> None:
     [
         (b"", "invalid_json"),
         (b"[]", "not_an_object"),
-        (b'{"event_id": "s", "feedback": {"a": NaN}}', "invalid_json"),
         (b'{"event_id": "s", "event_id": "t"}', "duplicate_key"),
-        (b'{"event_id": "\xff"}', "invalid_utf8"),
         (b'{"feedback": ' + b"9" * 5_000 + b"}", "out_of_range"),
     ],
 )

@@ -37,7 +37,6 @@ def test_two_trace_ids_are_refused(other: object) -> None:
     [
         ("", RejectCode.INVALID_JSON, "$.metadata"),
         ("user u-19", RejectCode.INVALID_JSON, "$.metadata"),
-        ('{"a": NaN}', RejectCode.INVALID_JSON, "$.metadata"),
         ('["u-19"]', RejectCode.NOT_AN_OBJECT, "$.metadata"),
         ("null", RejectCode.NOT_AN_OBJECT, "$.metadata"),
         ('"{}"', RejectCode.NOT_AN_OBJECT, "$.metadata"),
