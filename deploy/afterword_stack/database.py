@@ -76,11 +76,8 @@ def _explain(error: StoreError, address: ClickHouseAddress) -> StoreError | Setu
         away = f"ClickHouse does not answer at {address}; see `afterword doctor`"
         return StoreError(away) if "ConnectionPool" in str(error) else error
     match said["name"]:
-        case "UNKNOWN_DATABASE" | "UNKNOWN_TABLE":
-            return SetupError(
-                f"{address} lacks tables of Afterword.",
-                "Run `afterword migrate`, or set AFTERWORD_CLICKHOUSE_DATABASE to another.",
-            )
+        case "UNKNOWN_DATABASE" | "UNKNOWN_TABLE" | "UNKNOWN_IDENTIFIER" as name:
+            return _migrate(name, address)
         case "AUTHENTICATION_FAILED" | "REQUIRED_PASSWORD" | "WRONG_PASSWORD" | "ACCESS_DENIED":
             return SetupError(
                 f"ClickHouse at {address} does not let user {address.user!r} do this.",
@@ -93,3 +90,14 @@ def _explain(error: StoreError, address: ClickHouseAddress) -> StoreError | Setu
             return StoreError("The answer is too large. Ask for fewer groups or values (--top).")
         case name:
             return StoreError(f"ClickHouse at {address}: {said['text']} ({name})")
+
+
+def _migrate(name: str, address: ClickHouseAddress) -> SetupError:
+    if name == "UNKNOWN_IDENTIFIER":  # only questions name columns, from a list of this version's
+        return SetupError(
+            f"{address} has tables of an older Afterword.", "Run `afterword migrate`."
+        )
+    return SetupError(
+        f"{address} lacks tables of Afterword.",
+        "Run `afterword migrate`, or set AFTERWORD_CLICKHOUSE_DATABASE to another.",
+    )

@@ -83,6 +83,34 @@ def test_a_boolean_is_shares_with_an_interval(ask: "Afterword") -> None:
     assert re.fullmatch(r"complete until 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\n", ran.err)
 
 
+def test_thumbs_are_votes_up_and_down(ask: "Afterword") -> None:
+    """The title says the measure once; a filter on the votes themselves goes with any measure."""
+    ran = ask("query", "thumbs", "-p", "shop", "--group-by", "metadata.model")
+    assert ran.status == 0
+    assert ran.out.splitlines() == [
+        "thumbs (few: fewer than 30, too small to compare)",
+        "metadata.model  n    up %           95 %  down %  few",
+        "aurora          4  75.0 %  30.1 … 95.4 %  25.0 %  few",
+        "borealis        2  50.0 %   9.5 … 90.5 %  50.0 %  few",
+    ]
+    ran = ask("query", "count", "-w", "thumbs = down", "--group-by", "project", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(ran.out)))
+    assert {row["project"]: row["n"] for row in rows} == {"shop": "2", "bank": "1"}
+
+
+def test_tables_of_an_older_version_are_to_be_migrated(
+    ask: "Afterword", filled: ClickHouse
+) -> None:
+    """A view that lacks what is asked for says which command mends it."""
+    filled.command(
+        "CREATE OR REPLACE VIEW feedback_current AS"
+        " SELECT * EXCEPT (is_deleted, version) FROM feedback FINAL"
+    )
+    ran = ask("query", "thumbs")
+    assert ran.status == 2
+    assert "has tables of an older Afterword. Run `afterword migrate`." in ran.err
+
+
 def test_two_groups_a_filter_and_a_period(ask: "Afterword") -> None:
     """Each narrows or splits what the one before left."""
     ran = ask(

@@ -75,7 +75,7 @@ def _questions() -> Json:
             parameter(
                 "measure",
                 _TEXT,
-                "A path, a column, weighted or count.",
+                "A path, a column, thumbs, weighted or count.",
                 required=True,
                 example="feedback.score",
             ),

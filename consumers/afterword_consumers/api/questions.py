@@ -89,7 +89,7 @@ def _question(arguments: Arguments, project: str | None) -> Question:
             400,
             ErrorCode.MISSING_PARAMETER,
             "The question has no measure.",
-            "Write measure=feedback.score, another path, value, weighted or count.",
+            "Write measure=feedback.score, another path, value, thumbs, weighted or count.",
         )
     try:
         return Question(

@@ -12,7 +12,7 @@ from typing import Final
 
 from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.database import Database
-from afterword_consumers.query.fields import MAPS, Field, Type, resolve
+from afterword_consumers.query.fields import MAPS, RATING, Field, Type, resolve
 from afterword_consumers.query.filters import parse_filter
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.question import COUNT, WEIGHTED, Question
@@ -32,8 +32,8 @@ MAP_OF: Final[Mapping[str, str]] = {
 def read_storage(
     question: Question, database: Database, settings: Mapping[str, int | float]
 ) -> Storage:
-    """Return what is known of the paths that a question names."""
-    paths = [field for field in fields_of(question) if field.column is None]
+    """Return what is known of the paths that a question reads."""
+    paths = _paths_of(question)
     if not paths:
         return Storage()
     return Storage(
@@ -43,7 +43,7 @@ def read_storage(
 
 def unpromoted_paths(question: Question, storage: Storage) -> tuple[str, ...]:
     """Return the known paths of a question that could have a column of their own, and have none."""
-    names = dict.fromkeys(field.name for field in fields_of(question) if not field.is_wildcard)
+    names = dict.fromkeys(field.name for field in _paths_of(question) if not field.is_wildcard)
     return tuple(
         name
         for name in names
@@ -57,6 +57,13 @@ def fields_of(question: Question) -> list[Field]:
     filtered = [parse_filter(text).field for text in question.where]
     compared = [] if question.comparison is None else [question.comparison.first.field]
     return [*measured, *question.groups, *filtered, *compared]
+
+
+def _paths_of(question: Question) -> list[Field]:
+    """Return the paths that a question reads: those that it names, and what makes its votes."""
+    fields = fields_of(question)
+    votes = [resolve(RATING)] if any(field.is_thumbs for field in fields) else []
+    return [field for field in (*fields, *votes) if field.column is None]
 
 
 def read_promoted(

@@ -1,12 +1,12 @@
 """Compare two groups: how far apart, how sure, and whether chance alone would do it.
 
-    Question("feedback.liked", compare="metadata._prompt = v1, v2")
+    Question("thumbs", compare="metadata._prompt = v1, v2")
 
 The second is set against the first: a positive difference is in favour of the second. Both columns of
 an interval are its ends at 95 %; a p-value is two-sided.
 
-    boolean, text   difference of shares in percentage points; Newcombe's hybrid score interval (R. G.
-                    Newcombe, 1998, method 10), and the N - 1 chi-squared test (I. Campbell, 2007)
+    boolean, text, thumbs   difference of shares in percentage points; Newcombe's hybrid score interval
+                    (R. G. Newcombe, 1998, method 10), and the N - 1 chi-squared test (I. Campbell, 2007)
     number          difference of means; interval and test by Welch
     weighted        difference of weighted means; interval and test from the normal distribution
 """
@@ -16,7 +16,7 @@ from typing import Final
 
 from afterword_consumers.query.columns import Kind
 from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.fields import COLUMNS, Field, Type
+from afterword_consumers.query.fields import Field, Type
 from afterword_consumers.query.filters import Filter, Literal, Operator, parse_alternatives
 from afterword_consumers.query.intervals import Z_95, wilson
 from afterword_consumers.query.measures import (
@@ -80,7 +80,7 @@ def parse_comparison(text: str) -> Comparison:
 
 def _meant(field: Field, literal: Literal) -> tuple[Type, object]:
     """Return what a value is compared as: `1` and `1.0` are one number, and two texts."""
-    kind = literal.type if field.column is None else COLUMNS[field.column]
+    kind = literal.type if field.column is None else field.types[0]
     if kind is Type.UUID:
         return kind, literal.text.lower()
     return kind, literal.text if kind is Type.TEXT else literal.value
@@ -93,6 +93,8 @@ def comparing_recipe(series: SeriesType, names: tuple[str, str]) -> Recipe:
             return _means(names)
         case SeriesType.BOOLEAN:
             return _shares(names, "trues", "n", "true %", "true_percent")
+        case SeriesType.THUMBS:
+            return _shares(names, "trues", "n", "up %", "up_percent")
         case SeriesType.WEIGHTED:
             return _weighted_means(names)
         case _:

@@ -13,7 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.fields import COLUMNS, Field, Type
+from afterword_consumers.query.fields import VOTES, Field, Type
 from afterword_consumers.query.filters import Filter, Literal, Operator
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.times import date_in, parse_moment
@@ -113,7 +113,7 @@ def _left(what: Filter, kind: Type, parameters: Parameters) -> str:
 def _type(what: Filter, literal: Literal) -> Type:
     """The type in which a value is compared: a column's own, or the value's."""
     if what.field.column is not None:
-        return COLUMNS[what.field.column]
+        return what.field.types[0]
     return Type.TEXT if what.operator == Operator.CONTAINS else literal.type
 
 
@@ -125,7 +125,8 @@ def _bind(field: Field, literal: Literal, kind: Type, scope: Scope) -> str:
         case Type.UUID:
             return f"toUInt128({parameters.uuid(_uuid(literal.text))})"
         case Type.BOOLEAN:
-            return "true" if literal.value else "false"
+            value = _vote(literal.text) if field.is_thumbs else literal.value
+            return "true" if value else "false"
         case Type.NUMBER:
             if not isinstance(literal.value, float):
                 raise QuestionError(
@@ -144,6 +145,12 @@ def _moment(text: str, scope: Scope) -> str:
         bound = scope.parameters.text
         return f"toDateTime64(toDate32({bound(day)}), 3, {bound(str(scope.zone))})"
     return scope.parameters.moment(moment)
+
+
+def _vote(text: str) -> bool:
+    if text not in VOTES:
+        raise QuestionError("thumbs is up or down.", "Write thumbs = up, or thumbs exists.")
+    return VOTES[text]
 
 
 def _uuid(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 from afterword_consumers.query.catalogue import fields_of
 from afterword_consumers.query.conditions import of_project
 from afterword_consumers.query.database import Database
-from afterword_consumers.query.fields import MAPS, Type
+from afterword_consumers.query.fields import MAPS, THUMBS, Type
 from afterword_consumers.query.filters import Operator, parse_filter
 from afterword_consumers.query.parameters import Parameters
 from afterword_consumers.query.question import COUNT, Question
@@ -18,6 +18,11 @@ from afterword_consumers.query.storage import Storage
 from afterword_consumers.query.suggestions import find_near_paths
 
 _HOLDS: Final = {"numbers": "numbers", "booleans": "true and false", "strings": "texts"}
+_MEASURED: Final = {COUNT: "", THUMBS: "is a vote"}
+_VOTE: Final = (
+    " A vote is explicit, with a value other than 0 or, without a value, a feedback.rating of true or"
+    " false."
+)
 _IS: Final = {Type.NUMBER: "a number", Type.BOOLEAN: "a boolean", Type.TEXT: "text"}
 
 
@@ -36,12 +41,14 @@ def explain_nothing(
         return notice, near
     for mismatch in _mismatches(question, storage):
         return mismatch, []
-    has = "" if question.measure == COUNT else "has what is measured"
+    has = _MEASURED.get(question.measure, "has what is measured")
     passes = "passes the filters" if question.where or question.compare else ""
     bounded = question.since is not None or question.until is not None
     period = "is of the period" if bounded else ""
     asked = " and ".join(filter(None, (has, passes, period)))
-    return f"No feedback {asked}." if asked else "No feedback is stored.", []
+    if not asked:
+        return "No feedback is stored.", []
+    return f"No feedback {asked}.{_VOTE if question.measure == THUMBS else ''}", []
 
 
 def find_unknown_path(

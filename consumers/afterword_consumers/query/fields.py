@@ -3,6 +3,7 @@
     resolve("feedback.score")       a path: three typed maps, looked up with a bound parameter
     resolve("metadata._user")       the column user_id
     resolve("trace_id")             the column of that name
+    resolve("thumbs")               the column thumbs_up: what people voted
     resolve("score")                QuestionError: write feedback.score
 
 Column names in the SQL come from the list here; a path is only ever a parameter.
@@ -53,6 +54,18 @@ COLUMNS: Final[Mapping[str, Type]] = {
 }
 """The columns of `feedback_current` that a question may name; in text ones '' means missing."""
 
+THUMBS: Final = "thumbs"
+"""What people voted, in either spelling; never what they only did."""
+
+THUMBS_UP: Final = "thumbs_up"
+"""The column of `feedback_current` that holds it: true, false, or NULL for no vote."""
+
+RATING: Final = "feedback.rating"
+"""The path that is a vote where there is no `value`."""
+
+VOTES: Final[Mapping[str, bool]] = {"up": True, "down": False}
+"""How groups and filters call the values of `THUMBS_UP`."""
+
 MAPS: Final[Mapping[Type, str]] = {
     Type.NUMBER: "numbers",
     Type.BOOLEAN: "booleans",
@@ -75,13 +88,18 @@ class Field:
     @property
     def types(self) -> tuple[Type, ...]:
         """Every type it may have."""
-        return tuple(MAPS) if self.column is None else (COLUMNS[self.column],)
+        return tuple(MAPS) if self.column is None else (_TYPE_OF[self.column],)
 
     def types_in(self, storage: Storage) -> tuple[Type, ...]:
         """Return the types that it may have, given what is known of it."""
         if self.column is not None:
             return self.types
         return tuple(kind for kind in MAPS if storage.may_be_in(MAPS[kind], self.name))
+
+    @property
+    def is_thumbs(self) -> bool:
+        """Whether it is what people voted."""
+        return self.column == THUMBS_UP
 
     @property
     def is_wildcard(self) -> bool:
@@ -98,12 +116,16 @@ class Field:
         """Return the expression for its value of one of `types`, NULL where it is missing."""
         if self.column is None:
             return parameters.leaf(MAPS[kind], self.name)
+        if self.is_thumbs:
+            return _thumbs_sql(parameters)
         return _COLUMN_SQL[kind].format(self.column)
 
     def as_text(self, parameters: Parameters) -> str:
         """Return the expression for its value of whatever type as text, NULL where missing."""
         if self.column is not None:
-            value = self.sql(COLUMNS[self.column], parameters)
+            value = self.sql(_TYPE_OF[self.column], parameters)
+            if self.is_thumbs:
+                return f"multiIf({value}, 'up', NOT {value}, 'down', NULL)"
             return f"toString({value})"
         values = {kind: self.sql(kind, parameters) for kind in self.types_in(parameters.storage)}
         texts = [
@@ -116,6 +138,11 @@ class Field:
         pattern = parameters.text(self.pattern)
         return f"mapValues(mapFilter((path, leaf) -> match(path, {pattern}), {MAPS[kind]}))"
 
+
+_TYPE_OF: Final[Mapping[str, Type]] = {**COLUMNS, THUMBS_UP: Type.BOOLEAN}
+
+_THUMBS_SQL: Final = "multiIf(source != 'explicit', NULL, value IS NULL, {rating}, value = 0, NULL, toBool(value > 0))"
+"""As the view `feedback_current` has it."""
 
 _CLOSE: Final = 0.8
 """How alike a misspelt word is, by difflib's ratio; `score` and `source` are no such pair."""
@@ -136,6 +163,8 @@ def resolve(name: str) -> Field:
     """
     if column := RESERVED_METADATA.get(name):
         return Field(name, column)
+    if name == THUMBS:
+        return Field(name, THUMBS_UP)
     if name in COLUMNS:
         return Field(name, name)
     root, dot, rest = name.partition(".")
@@ -152,12 +181,19 @@ def resolve(name: str) -> Field:
     return Field(name, None)
 
 
+def _thumbs_sql(parameters: Parameters) -> str:
+    kept_in = MAPS[Type.BOOLEAN]
+    rating = parameters.promoted(kept_in, RATING) or f"{kept_in}['{RATING}']"
+    return parameters.derived(THUMBS_UP, _THUMBS_SQL.format(rating=rating))
+
+
 def _advice(name: str) -> str:
-    known = f"Columns: {', '.join(COLUMNS)}."
+    columns = (THUMBS, *COLUMNS)
+    known = f"Columns: {', '.join(columns)}."
     if name in ROOTS:
         return f"Write a path below it, such as {name}.score. {known}"
     root, dot, rest = name.partition(".")
-    if near := get_close_matches(root.casefold(), ROOTS if dot else COLUMNS, n=1, cutoff=_CLOSE):
+    if near := get_close_matches(root.casefold(), ROOTS if dot else columns, n=1, cutoff=_CLOSE):
         return f"Did you mean {near[0]}{dot}{rest}? {known}"
     step = name if re.fullmatch(r"[\w.-]{1,64}", name) else "score"
     return (

@@ -1,6 +1,7 @@
 """What is measured of each type of value: the aggregates, and the columns made of them.
 
     boolean   n, true %, false %
+    thumbs    n, up %, down %
     number    n, sum, avg, median, min, max, p95, p98, p99
     text      each value with its count and share
     weighted  the sum of value times weight by the sum of weights, and the count of each pair
@@ -23,6 +24,7 @@ class SeriesType(StrEnum):
     BOOLEAN = "boolean"
     NUMBER = "number"
     TEXT = "text"
+    THUMBS = "thumbs"
     WEIGHTED = "weighted"
     PAIRS = "pairs"
     COUNT = "count"
@@ -111,7 +113,9 @@ def recipe(kind: SeriesType, *, approximate: bool = False) -> Recipe:
         case SeriesType.NUMBER:
             return _number(approximate=approximate)
         case SeriesType.BOOLEAN:
-            return _boolean()
+            return _boolean("true", "false")
+        case SeriesType.THUMBS:
+            return _boolean("up", "down")
         case SeriesType.WEIGHTED:
             return _weighted()
         case SeriesType.TEXT | SeriesType.PAIRS:
@@ -154,14 +158,15 @@ def _number(*, approximate: bool) -> Recipe:
     return Recipe(aggregates, columns)
 
 
-def _boolean() -> Recipe:
+def _boolean(true: str, false: str) -> Recipe:
+    """Return the shares of the two values, by what they are called."""
     low, high = wilson("trues", "n")
     columns = (
         measured("n", Kind.COUNT, "n"),
-        measured("true_percent", Kind.PERCENT, "100 * trues / n", "true %"),
-        measured("true_percent_low", Kind.INTERVAL, low, "low"),
-        measured("true_percent_high", Kind.INTERVAL, high, "high"),
-        measured("false_percent", Kind.PERCENT, "100 * (n - trues) / n", "false %"),
+        measured(f"{true}_percent", Kind.PERCENT, "100 * trues / n", f"{true} %"),
+        measured(f"{true}_percent_low", Kind.INTERVAL, low, "low"),
+        measured(f"{true}_percent_high", Kind.INTERVAL, high, "high"),
+        measured(f"{false}_percent", Kind.PERCENT, "100 * (n - trues) / n", f"{false} %"),
         small("n"),
     )
     return Recipe((_N, Aggregate("trues", "countIf")), columns)

@@ -26,6 +26,7 @@ class Parameters:
         self.storage = storage
         self._names: dict[tuple[str, Parameter], str] = {}
         self._columns: dict[str, None] = {}
+        self._derived: dict[str, None] = {}
 
     @property
     def values(self) -> dict[str, Parameter]:
@@ -33,16 +34,33 @@ class Parameters:
         return {name: value for (_, value), name in self._names.items()}
 
     @property
-    def promoted_columns(self) -> list[str]:
-        """The promoted columns that were used, in order of use."""
-        return list(self._columns)
+    def columns_beside(self) -> list[str]:
+        """What the table must be read with, in place of the view; empty where the view has it all.
+
+        That is each promoted column that was used and, beside them, what the view would derive.
+        """
+        return [*self._columns, *self._derived] if self._columns else []
 
     def leaf(self, kept_in: str, path: str) -> str:
         """Return the expression for a path's value in a map, NULL where it is missing."""
-        if column := self.storage.promoted.get((kept_in, path)):
+        return self.promoted(kept_in, path) or f"{kept_in}[{self.text(path)}]"
+
+    def promoted(self, kept_in: str, path: str) -> str | None:
+        """Return the promoted column of a path, if it has one."""
+        column = self.storage.promoted.get((kept_in, path))
+        if column is not None:
             self._columns[column] = None
-            return column
-        return f"{kept_in}[{self.text(path)}]"
+        return column
+
+    def derived(self, name: str, sql: str) -> str:
+        """Return the name of a column that the view makes of others.
+
+        Args:
+            name: As in the view.
+            sql: What it is, for a source other than the view.
+        """
+        self._derived[f"{sql} AS {name}"] = None
+        return name
 
     def text(self, value: str) -> str:
         """Bind text and return its placeholder."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from afterword_consumers.query.comparison import Comparison, parse_comparison
 from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.fields import COLUMNS, Field, Type, resolve
+from afterword_consumers.query.fields import Field, Type, resolve
 from afterword_consumers.query.filters import parse_filter
 from afterword_consumers.query.times import parse_moment, parse_zone
 from afterword_schemas.patterns import is_project
@@ -52,7 +52,7 @@ class Question:
 
     Attributes:
         measure: A path (`feedback.score`), a column (`value`), a path with `*` for every position
-            of an array (`feedback.edits.*.value`), `weighted` or `count`.
+            of an array (`feedback.edits.*.value`), `thumbs`, `weighted` or `count`.
         project: The tenant; None asks over all.
         group_by: Up to two paths or columns.
         where: Filters that must all hold, in the grammar of `filters`.
@@ -156,7 +156,7 @@ def _check_groups(names: tuple[str, ...]) -> None:
                 f"The group {field.name!r} has a wildcard, which only a measure may have.",
                 "Name one position, such as feedback.edits.0.value.",
             )
-        if field.column is not None and COLUMNS[field.column] == Type.TIME:
+        if field.types == (Type.TIME,):
             raise QuestionError(f"{field.name} is a time.", "Ask for a bucket: minute to month.")
     if len({field.column or field.name for field in fields}) < len(fields):
         raise QuestionError("Both groups are the same.", "Name one of them.")

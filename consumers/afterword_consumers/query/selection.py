@@ -26,6 +26,7 @@ _TYPES: Final = {
     SeriesType.NUMBER: Type.NUMBER,
     SeriesType.BOOLEAN: Type.BOOLEAN,
     SeriesType.TEXT: Type.TEXT,
+    SeriesType.THUMBS: Type.BOOLEAN,
 }
 _DAY: Final = (
     "toDate32(toTimeZone(created_at, {zone}))"  # a date before 1970 too, as no Date can be
@@ -66,7 +67,7 @@ def select(question: Question, series: SeriesType, parameters: Parameters, *, no
     return "\n".join(
         [
             "SELECT\n    " + ",\n    ".join(columns),
-            f"FROM {_source(parameters.promoted_columns)}",
+            f"FROM {_source(parameters.columns_beside)}",
             *measured.joined,
             "WHERE " + ("\n  AND ".join(filters) or "true"),
         ]
@@ -96,12 +97,12 @@ def conditions(question: Question, parameters: Parameters, now: datetime) -> lis
     ]
 
 
-def _source(promoted: list[str]) -> str:
+def _source(columns_beside: list[str]) -> str:
     """Return what is read: the view, or the same with promoted columns, which no view has."""
-    if not promoted:
+    if not columns_beside:
         return "feedback_current"
     return (
-        f"(\n    SELECT * EXCEPT (is_deleted, version), {', '.join(promoted)}\n"
+        f"(\n    SELECT * EXCEPT (is_deleted, version), {', '.join(columns_beside)}\n"
         "    FROM feedback FINAL\n"
         "    SETTINGS do_not_merge_across_partitions_select_final = 1\n)"
     )

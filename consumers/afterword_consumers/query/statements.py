@@ -13,7 +13,7 @@ from datetime import datetime
 from afterword_consumers.query.columns import Column, Kind
 from afterword_consumers.query.comparison import comparing_recipe
 from afterword_consumers.query.database import Parameter
-from afterword_consumers.query.fields import Type, resolve
+from afterword_consumers.query.fields import THUMBS, Type, resolve
 from afterword_consumers.query.grouping import Dimension, Layout, aggregate
 from afterword_consumers.query.measures import Recipe, SeriesType, recipe
 from afterword_consumers.query.parameters import Parameters
@@ -110,6 +110,8 @@ def _series(question: Question, storage: Storage) -> list[SeriesType]:
         return [SeriesType.WEIGHTED, *pairs]
     if question.measure == COUNT:
         return [SeriesType.COUNT]
+    if question.measure == THUMBS:
+        return [SeriesType.THUMBS]
     return [_SERIES[kind] for kind in resolve(question.measure).types_in(storage)]
 
 

@@ -54,7 +54,7 @@ _Approximate = Annotated[
 def query(  # noqa: PLR0917  # one for each option
     path: Annotated[
         str,
-        typer.Argument(help="A path such as feedback.score, or value, weighted, count."),
+        typer.Argument(help="A path such as feedback.score, or value, thumbs, weighted, count."),
     ],
     group_by: Annotated[
         list[str] | None,
@@ -83,10 +83,10 @@ def query(  # noqa: PLR0917  # one for each option
 ) -> None:
     """Answer a question about any path.
 
-    A boolean gives true and false %, a number its sum, average and percentiles, a text its values.
-    Examples: `afterword query feedback.score -g metadata.model --since 7d`,
+    A boolean gives true and false %, a number its sum, average and percentiles, a text its values;
+    thumbs is what people voted, up and down %. Examples: `afterword query feedback.score -g metadata.model --since 7d`,
     `afterword query weighted -g metadata._environment`, `afterword query feedback.comment --top 5`,
-    `afterword query feedback.liked --compare metadata._prompt=v1,v2`.
+    `afterword query thumbs --compare metadata._prompt=v1,v2`.
     """
     question = Question(
         path,

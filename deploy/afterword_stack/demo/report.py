@@ -41,16 +41,16 @@ def print_report(clickhouse: ClickHouse, now: datetime) -> None:
 
 
 def _questions() -> Iterator[Shown]:
-    rate = {"n": "n", "true %": "thumbs up", "95 %": "95 % interval"}
+    rate = {"n": "n", "up %": "thumbs up", "95 %": "95 % interval"}
     yield Shown(
         "Thumbs up by model",
-        Question("feedback.rating", project=PROJECT, group_by=("metadata.model",)),
+        Question("thumbs", project=PROJECT, group_by=("metadata.model",)),
         {"metadata.model": "model"} | rate,
     )
     yield Shown(
         f"Thumbs up of {DRIFTING_MODEL} by week: did it get worse?",
         Question(
-            "feedback.rating",
+            "thumbs",
             project=PROJECT,
             where=(f"metadata.model = {DRIFTING_MODEL}",),
             bucket="week",

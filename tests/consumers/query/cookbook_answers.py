@@ -9,19 +9,19 @@ from math import erfc, exp, lgamma, sqrt
 from typing import Final
 
 import numpy as np
-from tests.consumers.query.cookbook_records import Rows, by, column, leaf, rated, time
+from tests.consumers.query.cookbook_records import Rows, by, column, leaf, time, vote, voted
 from tests.consumers.query.reference_records import Record
 from tests.consumers.query.reference_statistics import wilson
 
 
 def _thumbs_by_version_and_day(records: Sequence[Record]) -> Rows:
     groups = by(
-        (each for each in rated(records) if column(each, "prompt")),
+        (each for each in voted(records) if column(each, "prompt")),
         lambda each: (column(each, "prompt"), time(each).date().isoformat()),
     )
     rows = []
     for (prompt, day), mine in sorted(groups.items()):
-        ups, n = sum(leaf(each, "feedback.rating", bool) for each in mine), len(mine)
+        ups, n = len([each for each in mine if vote(each)]), len(mine)
         rows.append([prompt, day, n, 100 * ups / n, *wilson(ups, n)])
     return rows
 
@@ -37,11 +37,11 @@ def _percentiles_by_model(records: Sequence[Record]) -> Rows:
 
 
 def _worst_prompts(records: Sequence[Record]) -> Rows:
-    voted = [each for each in records if column(each, "value") and column(each, "prompt")]
+    groups = by(voted(records), lambda each: column(each, "prompt"))
     rows = []
-    for prompt, mine in by(voted, lambda each: column(each, "prompt")).items():
-        ups, n = sum(column(each, "value") > 0 for each in mine), len(mine)
-        if n >= 20:
+    for prompt, mine in groups.items():
+        ups, n = len([each for each in mine if vote(each)]), len(mine)
+        if prompt and n >= 20:
             rows.append([prompt, n, 100 * ups / n, wilson(ups, n)[1]])
     return sorted(rows, key=lambda row: (row[3], row[0]))[:5]
 
@@ -67,19 +67,17 @@ def _welch(records: Sequence[Record]) -> Rows:
 
 def _two_rates(records: Sequence[Record]) -> Rows:
     votes = [
-        [leaf(each, "feedback.rating", bool) for each in rated(records) if column(each, "prompt") == prompt]
+        [bool(vote(each)) for each in voted(records) if column(each, "prompt") == prompt]
         for prompt in ("v1", "v2")
-    ]  # fmt: skip
+    ]
     (n, m), (a, b) = map(len, votes), map(sum, votes)
     pooled = (a + b) / (n + m)
     z = (a / n - b / m) / sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
-    return [[n, m, 100 * a / n, 100 * b / m, erfc(abs(z) / sqrt(2))]]
+    return [[n, m, a, b, 100 * a / n, 100 * b / m, erfc(abs(z) / sqrt(2))]]
 
 
 def _complaints(records: Sequence[Record]) -> Rows:
-    reasons = Counter(
-        leaf(each, "feedback.reason", str) for each in records if (column(each, "value") or 0) < 0
-    )
+    reasons = Counter(leaf(each, "feedback.reason", str) for each in records if vote(each) is False)
     del reasons[None]
     ranked = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
     return [[reason, n, 100 * n / reasons.total()] for reason, n in ranked]
@@ -87,9 +85,7 @@ def _complaints(records: Sequence[Record]) -> Rows:
 
 def _latest_comments(records: Sequence[Record]) -> Rows:
     found = [
-        each
-        for each in records
-        if (column(each, "value") or 0) < 0 and leaf(each, "feedback.comment", str)
+        each for each in records if vote(each) is False and leaf(each, "feedback.comment", str)
     ]
     return [
         [
@@ -104,10 +100,10 @@ def _latest_comments(records: Sequence[Record]) -> Rows:
 
 def _thumbs_by_latency(records: Sequence[Record]) -> Rows:
     path = "metadata.latency_ms"
-    timed = [each for each in rated(records) if leaf(each, path) is not None]
+    timed = [each for each in voted(records) if leaf(each, path) is not None]
     groups = by(timed, lambda each: min(leaf(each, path) // 1000, 5))
     return [
-        [second, len(mine), 100 * np.mean([each.leaves["feedback.rating"] for each in mine])]
+        [second, len(mine), 100 * np.mean([vote(each) for each in mine])]
         for second, mine in sorted(groups.items())
     ]
 
@@ -142,10 +138,7 @@ def _corrections(records: Sequence[Record]) -> Rows:
 
 def _edits_per_answer(records: Sequence[Record]) -> Rows:
     groups = by((each for each in records if _edits(each)), lambda each: len(_edits(each)))
-    return [
-        [edits, len(mine), np.mean([column(each, "value") for each in mine])]
-        for edits, mine in sorted(groups.items())
-    ]
+    return [[edits, len(mine)] for edits, mine in sorted(groups.items())]
 
 
 def _tail(t: float, freedom: float) -> float:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from tests.consumers.query.cookbook_feedback import Rejection
-from tests.consumers.query.cookbook_records import Rows, by, column, leaf, rated, time
+from tests.consumers.query.cookbook_records import Rows, by, column, leaf, time, vote, voted
 from tests.consumers.query.reference_records import Event, Record, type_of
 
 from afterword_schemas.flatten import flatten
@@ -32,22 +32,25 @@ def _again_by_model(records: Sequence[Record]) -> Rows:
 
 
 def _bad_endings(records: Sequence[Record]) -> Rows:
-    voted = [
-        each for each in records if column(each, "session_id") and column(each, "value") is not None
-    ]
+    in_sessions = [each for each in voted(records) if column(each, "session_id")]
     sessions = [
-        mine for mine in by(voted, lambda each: column(each, "session_id")).values() if mine[1:]
+        mine
+        for mine in by(in_sessions, lambda each: column(each, "session_id")).values()
+        if mine[1:]
     ]
-    bad = sum(column(max(mine, key=time), "value") < 0 for mine in sessions)
+    bad = sum(vote(max(mine, key=time)) is False for mine in sessions)
     return [[len(sessions), bad, 100 * bad / len(sessions)]]
 
 
 def _turned_negative(records: Sequence[Record]) -> Rows:
-    voted = [
-        each for each in records if column(each, "user_id") and column(each, "value") is not None
+    valued = [
+        each
+        for each in records
+        if column(each, "user_id") and column(each, "source") == "explicit"
+        if column(each, "value") is not None
     ]
     rows = []
-    for user, mine in by(voted, lambda each: column(each, "user_id")).items():
+    for user, mine in by(valued, lambda each: column(each, "user_id")).items():
         before, since = (
             [column(each, "value") for each in mine if (time(each) >= _TURN) is late]
             for late in (False, True)
@@ -75,7 +78,7 @@ def _week_over_week(records: Sequence[Record]) -> Rows:
     weeks = {
         week: (
             len(mine),
-            100 * np.mean([leaf(each, "feedback.rating", bool) for each in rated(mine)]),
+            100 * np.mean([vote(each) for each in voted(mine)]),
         )
         for week, mine in by(records, lambda each: _monday(time(each))).items()
     }
@@ -90,7 +93,8 @@ def _week_over_week(records: Sequence[Record]) -> Rows:
 def _rolling(records: Sequence[Record]) -> Rows:
     days = defaultdict(list)
     for each in records:
-        if (value := column(each, "value")) is not None:
+        value = column(each, "value")
+        if value is not None and column(each, "source") == "explicit":
             days[time(each).astimezone(_BERLIN).date()].append(value)
     return [
         [day.isoformat(), len(days[day]), np.mean([

@@ -29,9 +29,14 @@ def by(records: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, lis
     return dict(found)
 
 
-def rated(records: Iterable[Record]) -> list[Record]:
-    """Return those with a thumb."""
-    return [each for each in records if leaf(each, "feedback.rating", bool) is not None]
+def vote(record: Record) -> bool | None:
+    """Return what a person voted, None for no vote."""
+    return None if (thumb := record.columns.get("thumbs_up")) is None else bool(thumb)
+
+
+def voted(records: Iterable[Record]) -> list[Record]:
+    """Return those that are votes."""
+    return [each for each in records if vote(each) is not None]
 
 
 def of(project: str, records: Iterable[Record]) -> list[Record]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from tests.consumers.query.cookbook_records import Rows, by, column, leaf, time
+from tests.consumers.query.cookbook_records import Rows, by, column, leaf, time, vote
 from tests.consumers.query.reference_records import Record, to_text
 from tests.consumers.query.reference_statistics import measure_numbers
 
@@ -34,8 +34,8 @@ def _disagreement(records: Sequence[Record]) -> Rows:
     )
     rows = []
     for trace, mine in groups.items():
-        votes = [column(each, "value") or 0 for each in mine]
-        ups, downs = sum(vote > 0 for vote in votes), sum(vote < 0 for vote in votes)
+        votes = [vote(each) for each in mine]
+        ups, downs = votes.count(True), votes.count(False)
         if ups and downs:
             rows.append([trace, ups, downs])
     return sorted(rows, key=lambda row: (-min(row[1:]), -row[1] - row[2], row[0]))[:10]
@@ -46,12 +46,13 @@ def _judged_by_both(records: Sequence[Record]) -> Counter[tuple[bool, bool]]:
     verdicts: Counter[tuple[bool, bool]] = Counter()
     for trace, mine in by(records, lambda each: column(each, "trace_id")).items():
         mine.sort(key=time)
-        last = [
-            [said for each in mine if (said := leaf(each, path, bool)) is not None][-1:]
-            for path in ("metrics.correct", "feedback.rating")
-        ]
-        if trace and all(last):
-            verdicts[last[0][0], last[1][0]] += 1
+        experts = [leaf(each, "metrics.correct", bool) for each in mine]
+        expert, user = (
+            [said for said in found if said is not None][-1:]
+            for found in (experts, [vote(each) for each in mine])
+        )
+        if trace and expert and user:
+            verdicts[expert[0], user[0]] += 1
     return verdicts
 
 

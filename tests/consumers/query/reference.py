@@ -25,11 +25,12 @@ from tests.consumers.query.reference_statistics import (
     measure_booleans,
     measure_numbers,
     measure_share,
+    measure_thumbs,
     measure_weighted,
 )
 
 from afterword_consumers.query import Cell, Question, SeriesType
-from afterword_consumers.query.fields import Type, resolve
+from afterword_consumers.query.fields import Field, Type, resolve
 from afterword_consumers.query.filters import parse_filter
 
 __all__ = ["Event", "Expected", "expected"]
@@ -92,6 +93,8 @@ def _types(question: Question) -> list[SeriesType]:
         return [SeriesType.WEIGHTED, SeriesType.PAIRS]
     if question.measure == "count":
         return [SeriesType.COUNT]
+    if question.measure == "thumbs":
+        return [SeriesType.THUMBS]
     field = resolve(question.measure)
     if field.column is None:
         return [SeriesType.NUMBER, SeriesType.BOOLEAN, SeriesType.TEXT]
@@ -118,7 +121,7 @@ def _observe(question: Question, kind: SeriesType, records: Sequence[Record]) ->
     return [
         _Seen(
             _bucket(record, question),
-            tuple(_as_group(record.get(field)) for field in question.groups),
+            tuple(_as_group(field, record.get(field)) for field in question.groups),
             value,
             float(record.columns["weight"]),  # type: ignore[arg-type]  # a weight is a number
         )
@@ -127,8 +130,12 @@ def _observe(question: Question, kind: SeriesType, records: Sequence[Record]) ->
     ]
 
 
-def _as_group(value: Value | None) -> str | None:
-    return None if value is None else to_text(value)
+def _as_group(field: Field, value: Value | None) -> str | None:
+    if value is None:
+        return None
+    if field.name == "thumbs":
+        return "up" if value else "down"
+    return to_text(value)
 
 
 def _values(record: Record, measure: str, kind: SeriesType) -> list[Value]:
@@ -142,6 +149,8 @@ def _values(record: Record, measure: str, kind: SeriesType) -> list[Value]:
         return [vote if kind == SeriesType.WEIGHTED else f"{to_text(vote)}:{to_text(weight)}"]
     field = resolve(measure)
     value = record.get(field)
+    if kind == SeriesType.THUMBS:
+        return [] if value is None else [value]
     values = record.get_all(field) if field.is_wildcard else [] if value is None else [value]
     return [each for each in values if type_of(each) == kind.value]
 
@@ -250,6 +259,8 @@ def _statistics(kind: SeriesType, mine: Sequence[_Seen], beside: int) -> dict[st
             return measure_share(len(mine), beside)
         case SeriesType.BOOLEAN:
             return measure_booleans([bool(each.value) for each in mine])
+        case SeriesType.THUMBS:
+            return measure_thumbs([bool(each.value) for each in mine])
     numbers = [float(each.value) for each in mine if not isinstance(each.value, datetime)]
     if kind == SeriesType.WEIGHTED:
         return measure_weighted(numbers, [each.weight for each in mine])

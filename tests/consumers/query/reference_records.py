@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from afterword_consumers.query.fields import COLUMNS, Field, Type
+from afterword_consumers.query.fields import Field, Type
 from afterword_consumers.query.filters import Filter, Literal, Operator
 from afterword_consumers.query.times import parse_moment
 from afterword_schemas.event import RESERVED_METADATA
@@ -88,7 +88,7 @@ class Record:
     """A feedback in its latest state.
 
     Attributes:
-        columns: What it has of `COLUMNS`.
+        columns: What it has of them, `thumbs_up` among them where it is a vote.
         leaves: Its values by dotted path.
     """
 
@@ -186,7 +186,20 @@ def _record(event: Event) -> Record:
     }
     leaves = flatten(event.roots())
     values: dict[str, Value] = {path: float(number) for path, number in leaves.numbers.items()}
-    return Record(columns, values | leaves.booleans | leaves.strings)
+    leaves_by_path = values | leaves.booleans | leaves.strings
+    if (vote := _vote(event, leaves_by_path)) is not None:
+        columns["thumbs_up"] = vote
+    return Record(columns, leaves_by_path)
+
+
+def _vote(event: Event, leaves: Mapping[str, Value]) -> bool | None:
+    """Return what a person voted, None for no vote."""
+    if event.source == "implicit" or event.value == 0:
+        return None
+    if event.value is not None:
+        return event.value > 0
+    rating = leaves.get("feedback.rating")
+    return rating if isinstance(rating, bool) else None
 
 
 def _fits(path: list[str], steps: list[str]) -> bool:
@@ -202,7 +215,9 @@ def _meant(what: Filter, now: datetime, zone: tzinfo) -> list[Value]:
 
 
 def _literal(name: Field, literal: Literal, now: datetime, zone: tzinfo) -> Value:
-    match None if name.column is None else COLUMNS[name.column]:
+    match None if name.column is None else name.types[0]:
+        case Type.BOOLEAN:
+            return {"up": True, "down": False}[literal.text]
         case Type.TIME:
             return _in_milliseconds(parse_moment(literal.text, now=now, zone=zone))
         case Type.UUID:

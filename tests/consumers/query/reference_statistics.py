@@ -61,6 +61,15 @@ def measure_booleans(values: Sequence[bool]) -> dict[str, Cell]:
     }
 
 
+def measure_thumbs(votes: Sequence[bool]) -> dict[str, Cell]:
+    """Return n and the shares of up and down in percent, that of up with Wilson's interval."""
+    names = {"true": "up", "false": "down"}
+    return {
+        "_".join(names.get(step, step) for step in name.split("_")): cell
+        for name, cell in measure_booleans(votes).items()
+    }
+
+
 def measure_share(n: int, of: int) -> dict[str, Cell]:
     """Return a count and its share in percent with Wilson's interval."""
     low, high = wilson(n, of)

@@ -52,6 +52,7 @@ _TURNS: Final = [
 _PATHS: Final = [
     "feedback.score",
     "feedback.liked",
+    "feedback.rating",
     "feedback.reason",
     "feedback.mixed",
     "feedback.edits.0.value",
@@ -128,6 +129,7 @@ _feedback = st.fixed_dictionaries(
     optional={
         "score": _numbers,
         "liked": st.booleans(),
+        "rating": st.booleans() | st.booleans() | _leaves,
         "reason": _texts,
         "mixed": _leaves | st.none(),
         "edits": _edits | st.dictionaries(st.sampled_from(["0", "7", "x"]), _leaves),
@@ -188,12 +190,16 @@ def _write(value: Leaf) -> str:
 def filters(draw: st.DrawFn) -> str:
     """One filter, on a column or path, with an operator and values that it may be compared with."""
     name = draw(
-        st.sampled_from([*_PATHS, *_TEXT_COLUMNS, *_NUMBER_COLUMNS, *_TIME_COLUMNS, "feedback_id"])
+        st.sampled_from(
+            [*_PATHS, *_TEXT_COLUMNS, *_NUMBER_COLUMNS, *_TIME_COLUMNS, "feedback_id", "thumbs"]
+        )
     )
     order = ["<", "<=", ">", ">="]
     equal = ["=", "!=", "in", "not in", "exists", "missing"]
     if name == "feedback_id":
         operators, values = equal, st.sampled_from([str(each) for each in _IDS])
+    elif name == "thumbs":
+        operators, values = equal, st.sampled_from(["up", "down", "'up'"])
     elif name in _TIME_COLUMNS:
         operators, values = [*equal, *order], _times
     elif name in _NUMBER_COLUMNS:
@@ -222,8 +228,8 @@ def _seldom(usual: object, other: st.SearchStrategy[Any]) -> st.SearchStrategy[A
 @st.composite
 def questions(draw: st.DrawFn) -> Question:
     """A question that can be asked."""
-    groups = [*_PATHS, *_TEXT_COLUMNS, *_NUMBER_COLUMNS, "feedback_id"]
-    measures = [*groups, *_WILDCARDS, "weighted", "weighted", "count", "count"]
+    groups = [*_PATHS, *_TEXT_COLUMNS, *_NUMBER_COLUMNS, "feedback_id", "thumbs"]
+    measures = [*groups, *_WILDCARDS, *["weighted", "count", "thumbs"] * 2]
     since, until = draw(_seldom(None, _times)), draw(_seldom(None, _times))
     zone = draw(st.sampled_from(ZONES))
     period = Question("count", since=since, until=until, timezone=zone).period(NOW)

@@ -37,7 +37,9 @@ _events = st.tuples(
 @given(
     events=st.lists(_events, min_size=1, max_size=40),
     path=st.sampled_from(["feedback.x", "value", "weight", "prompt", "metadata._prompt"]),
-    group_by=st.sampled_from(["", "prompt", "metadata._prompt", "feedback.x", "value", "trace_id"]),
+    group_by=st.sampled_from(
+        ["", "prompt", "metadata._prompt", "feedback.x", "value", "trace_id", "thumbs"]
+    ),
     project=st.sampled_from(["acme", ""]),
 )
 def test_views_answer_as_questions_do(

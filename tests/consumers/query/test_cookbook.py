@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,6 +80,29 @@ def test_recipe_finds_what_python_finds(
     assert [list(row) for row in found] == [
         [_about(cell) for cell in row] for row in answers[title]
     ]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "How does the thumbs-up rate of each prompt version go, day by day?",
+        "Which prompts are worst, among those with enough votes?",
+        "Do the thumbs-up rates of two versions differ, or is it chance?",
+        "Are slow answers liked less?",
+        "About which traces do people disagree?",
+        "Where do users and experts see the same answer differently?",
+        "How far do users and experts agree beyond chance?",
+        "How many sessions end badly?",
+        "Which users turned negative?",
+        "How does this week compare with the week before?",
+        "What is the rolling average of seven days, in my time zone?",
+    ],
+)
+def test_clicks_would_change_the_answer(answers: Mapping[str, Rows], title: str) -> None:
+    """There are enough copies and regenerations in the feedback that a recipe that counts them is wrong."""
+    find = {**ANSWERS, **TRACES, **HABITS}[title]
+    as_if_said = [replace(each, source="explicit") for each in make_events()]
+    assert find(of("acme", current(as_if_said))) != answers[title]
 
 
 def _about(cell: Any) -> Any:

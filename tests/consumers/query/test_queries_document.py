@@ -33,7 +33,7 @@ def examples(store: Store, row: Row) -> None:
                 environment=("prod", "test")[number % 2],
                 feedback={
                     "score": number % 5,
-                    "liked": number % 4 > 0,
+                    "rating": number % 4 > 0,
                     "reason": ("slow", "wrong")[number % 2],
                     "comment": "Too SLOW",
                     "edits": [{"value": "Oslo"}, {"value": "Bergen"}],
