@@ -3,7 +3,7 @@
     from afterword import Client
 
     with Client("localhost:9092", project="support-bot") as client:
-        client.feedback(trace_id="tr-7f3", value=1, feedback={"rating": True})
+        client.rate(trace_id="tr-7f3", up=True, user="u-19")
 
 Everything public is named here; modules that begin with an underscore may change.
 """
@@ -21,6 +21,7 @@ from afterword._signals import COPIED, EDITED, REGENERATED, Signal
 from afterword._spool import SpoolTransport
 from afterword._trace import current_trace_id, trace
 from afterword._transport import DeliveryCallback, Headers, Transport
+from afterword._votes import vote_id
 from afterword_schemas.errors import (
     AfterwordError,
     EventError,
@@ -62,4 +63,5 @@ __all__ = [
     "current_trace_id",
     "enrichment_id",
     "trace",
+    "vote_id",
 ]

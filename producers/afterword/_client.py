@@ -1,7 +1,7 @@
 """The client that services hold: it judges an event, hands it over, and returns its id.
 
     with Client("localhost:9092", project="support-bot") as client:
-        client.feedback(trace_id="tr-7f3", value=1, feedback={"rating": True})
+        client.rate(trace_id="tr-7f3", up=True, user="u-19")
 
 No call waits for the network. What was taken is delivered by `close()`, or at the end of the
 process, or is counted and reported as failed; with a spool, it waits for the next process.
@@ -19,14 +19,15 @@ from afterword._encode import encode
 from afterword._errors import DeliveryError
 from afterword._fields import ChangeFields, EventFields, Fields
 from afterword._http import HttpTransport
-from afterword._identity import enrichment_id, new_id, now
+from afterword._identity import enrichment_id, new_id, now, require_name
 from afterword._kafka import KafkaTransport
 from afterword._sender import Delivery, Sender
 from afterword._signals import COPIED, EDITED, REGENERATED, build_signal, without_none
 from afterword._spool import SpoolTransport
 from afterword._trace import current_trace_id, current_traceparent
 from afterword._transport import Transport
-from afterword_schemas.errors import EventError, RejectCode, SetupError
+from afterword._votes import build_vote, find_vote
+from afterword_schemas.errors import EventError, SetupError
 from afterword_schemas.event import SCHEMA_HEADER, Event, read_event, to_ms
 from afterword_schemas.patterns import require_traceparent
 from afterword_schemas.times import capped_ms
@@ -104,10 +105,48 @@ class Client:
                 or it is about the current trace, see `trace`; and something in `value`, `feedback`
                 or `metrics`.
         """
-        if all(fields.get(name) is None for name in _TARGETS):
-            fields["trace_id"] = current_trace_id()
+        _aim(fields)
         feedback_id = fields.pop("feedback_id", None)
         return self._emit("set", new_id() if feedback_id is None else feedback_id, fields)
+
+    def rate(
+        self,
+        *,
+        up: bool | None = None,
+        user: str | int | UUID | None = None,
+        comment: str | None = None,
+        **fields: Unpack[ChangeFields],
+    ) -> str:
+        """Emit a vote; the same person's next one on the same answer replaces it.
+
+        That holds across processes and restarts, as the id is derived: see `vote_id`. Without a
+        user there is one vote on each answer, whoever gives it.
+
+        Args:
+            up: Thumb up or down, a `value` of 1 or -1; or pass `value`.
+            user: Who votes, as `metadata._user`.
+            comment: What they said about it, as `feedback.comment`.
+            **fields: As for `feedback`. Of several targets the vote is about the span, else the
+                trace, else the session.
+        """
+        _aim(fields)
+        vote = build_vote(fields, up=up, user=user, comment=comment)
+        return self._emit("set", find_vote(self._project, vote), vote)
+
+    def unrate(
+        self,
+        *,
+        trace_id: str | UUID | None = None,
+        session_id: str | UUID | None = None,
+        span_id: str | UUID | None = None,
+        user: str | int | UUID | None = None,
+        traceparent: str | None = None,
+    ) -> str:
+        """Take back the vote that `rate` gave with the same target and user."""
+        fields = ChangeFields(trace_id=trace_id, session_id=session_id, span_id=span_id)
+        _aim(fields)
+        vote = {**fields, "metadata": {"_user": user}}
+        return self.clear(find_vote(self._project, vote), traceparent=traceparent)
 
     def copied(self, *, text: str | None = None, **fields: Unpack[EventFields]) -> str:
         """Emit that an answer was copied, as `feedback.copied`.
@@ -162,7 +201,7 @@ class Client:
             session_id: The conversation.
             **fields: `feedback`, `metadata`, `metrics` and whatever else `Fields` names.
         """
-        target = _require("session_id", session_id)
+        target = require_name("session_id", session_id)
         identity = enrichment_id(self._project, "session", target)
         return self.update(identity, session_id=target, **fields)
 
@@ -182,7 +221,7 @@ class Client:
             session_id: The conversation it belongs to.
             **fields: As for `enrich_session`.
         """
-        target = _require("span_id", span_id)
+        target = require_name("span_id", span_id)
         identity = enrichment_id(self._project, "span", target)
         return self.update(
             identity, span_id=target, trace_id=trace_id, session_id=session_id, **fields
@@ -243,7 +282,10 @@ class Client:
             error.add_note(str(lost))  # the error that ended the block is the one to see first
 
     def _emit(
-        self, op: Literal["set", "patch", "clear"], feedback_id: str | UUID, fields: ChangeFields
+        self,
+        op: Literal["set", "patch", "clear"],
+        feedback_id: str | UUID,
+        fields: Mapping[str, object],
     ) -> str:
         identity = str(feedback_id).lower()
         given = {name: entry for name, entry in fields.items() if entry is not None}
@@ -275,10 +317,10 @@ def _times_ahead(event: Event) -> dict[str, object]:
     return {name: current for name, ms in given.items() if capped_ms(ms, now_ms) != ms}
 
 
-def _require(name: str, target: object) -> str:
-    if not target:  # or all enrichments without a target would meet in one row
-        raise EventError(RejectCode.MISSING_FIELD, f"$.{name}", f"{name} is required")
-    return str(target)
+def _aim(fields: ChangeFields) -> None:
+    """Make it about the current trace, where it names nothing."""
+    if all(fields.get(name) is None for name in _TARGETS):
+        fields["trace_id"] = current_trace_id()
 
 
 def _headers(traceparent: object) -> list[tuple[str, bytes]]:

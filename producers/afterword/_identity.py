@@ -10,6 +10,8 @@ from hashlib import sha256
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
+from afterword_schemas.errors import EventError, RejectCode
+
 if sys.version_info >= (3, 14):
     from uuid import uuid7
 else:
@@ -31,6 +33,24 @@ def enrichment_id(project: str, kind: Literal["session", "span"], target: str) -
     two targets share a name.
     """
     return str(uuid5(ENRICHMENT_NAMESPACE, f"{project}/{kind}/{target}"))
+
+
+def require_name(field: str, name: object) -> str:
+    """Return a name as text that an id can be derived from.
+
+    Raises:
+        EventError: It is empty, or all events without a name would meet in one row; or it holds
+            half of a surrogate pair.
+    """
+    text = str(name)
+    if name is None or not text:
+        raise EventError(RejectCode.MISSING_FIELD, f"$.{field}", f"{field} is required")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        detail = "half of a surrogate pair"
+        raise EventError(RejectCode.INVALID_UNICODE, f"$.{field}", detail) from None
+    return text
 
 
 def derived_id(time_ms: int, *parts: str) -> str:

@@ -3,7 +3,7 @@
     app = TraceMiddleware(app)                          # ASGI: Starlette, FastAPI, Litestar, Django…
     app.wsgi_app = WsgiTraceMiddleware(app.wsgi_app)    # WSGI: Flask, Django, Bottle…
 
-    client.feedback(value=1)                            # in a request: about its trace
+    client.rate(up=True, user="u-19")                   # in a request: about its trace
 
 The id is the caller's (`x-trace-id`, `x-portkey-trace-id`, or that of its `traceparent`) or a new one, and
 every answer names it in `x-trace-id`. A caller's id is echoed only if it is visible ASCII, and no longer

@@ -61,9 +61,9 @@ def test_the_snippet_and_the_sql_run(
 
     exec(compile(snippet, "README.md", "exec"), {})
 
-    assert line.ingest(2) == (2, 0)
+    assert line.ingest(3) == (3, 0)
     rows = database_of.select(sql.replace("numbers['feedback.score']", "weight"))
-    assert {row[0]: row[1:] for row in rows} == {"aurora-2": (1, 1.0, 100.0), None: (1, 0.2, None)}
+    assert {row[0]: row[1:] for row in rows} == {"aurora-2": (2, 1.0, 100.0), None: (1, 0.2, None)}
 
 
 def said(command: str, address: str) -> str:
@@ -74,7 +74,7 @@ def said(command: str, address: str) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize(("page", "commands"), [("README.md", 1), ("producers/GATEWAY.md", 6)])
+@pytest.mark.parametrize(("page", "commands"), [("README.md", 1), ("producers/GATEWAY.md", 8)])
 def test_the_curl_session_runs(
     page: str, commands: int, gateway_address: str, line: "Line"
 ) -> None:

@@ -28,13 +28,14 @@ def test_the_examples_run(
     """The code blocks work, one after the other, on a broker and a gateway."""
     url = start_gateway(MemoryTransport()).address
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 13
+    assert len(blocks) == 14
     namespace: dict[str, Any] = {}
     for block in blocks:
         here = block.replace("localhost:9092", mock_broker).replace("http://127.0.0.1:8080", url)
         here = here.replace("/var/lib/support-bot", str(tmp_path))
         exec(compile(here, "README.md", "exec"), namespace)
-    answer = TestClient(namespace["app"]).get("/rate", headers={"x-trace-id": "tr-7f3"})
+    headers = {"x-trace-id": "tr-7f3", "x-user": "u-19"}
+    answer = TestClient(namespace["app"]).get("/rate", headers=headers)
     assert (answer.status_code, answer.headers["x-trace-id"]) == (200, "tr-7f3")
     assert namespace["transport"].events[-1]["trace_id"] == "tr-7f3"
 
