@@ -15,7 +15,10 @@ from afterword_schemas import Leaves
 REFRESH_MS: Final = 600_000
 """How stale `last_seen` may be."""
 
-_MAX_REMEMBERED: Final = 200_000
+_MAX_REMEMBERED_BYTES: Final = 64 * 1024 * 1024
+_OBJECT_BYTES: Final = 250
+"""Of a sighting besides its texts, and more than that of a path or a project that is remembered."""
+
 _MAX_EXAMPLE_LETTERS: Final = 80
 
 
@@ -35,20 +38,25 @@ class Sighting:
     seen_ms: int
     example: str
 
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in memory."""
+        return _OBJECT_BYTES + len(self.path) + len(self.example)
+
 
 class Catalogue:
     """Remembers which paths were written lately; bounded, and only ever a reason to write again."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], set[str]] = {}
-        self._remembered = 0
+        self._remembered_bytes = 0
         self._since_ms = 0
 
     def observe(
         self, project: str, leaves: Leaves, now_ms: int, value: float | None = None
     ) -> list[Sighting]:
         """Return what the leaves of an event, and its `value`, show that was not written lately."""
-        if now_ms - self._since_ms > REFRESH_MS or self._remembered > _MAX_REMEMBERED:
+        if now_ms - self._since_ms > REFRESH_MS or self._remembered_bytes > _MAX_REMEMBERED_BYTES:
             self.forget(now_ms)
         fresh: list[Sighting] = []
         for kind, found in (
@@ -59,21 +67,22 @@ class Catalogue:
             seen = self._seen.get((project, kind))
             if seen is None:
                 seen = self._seen[project, kind] = set()
+                self._remembered_bytes += _OBJECT_BYTES
             # In C for the whole map: nearly always, nothing is new.
             if not found.keys() <= seen:
-                fresh += _sightings(project, kind, found, found.keys() - seen, now_ms)
-                self._remembered += len(found.keys() - seen)
-                seen.update(found)
+                new = found.keys() - seen
+                fresh += _sightings(project, kind, found, new, now_ms)
+                self._remembered_bytes += sum(map(len, new)) + _OBJECT_BYTES * len(new)
+                seen.update(new)
         if value is not None and "value" not in (numbers := self._seen[project, "number"]):
             numbers.add("value")
-            self._remembered += 1
             fresh.append(Sighting(project, "value", "number", now_ms, str(int(value))))
         return fresh
 
     def forget(self, now_ms: int) -> None:
         """Forget all, so that every path in use is written again."""
         self._seen.clear()
-        self._remembered = 0
+        self._remembered_bytes = 0
         self._since_ms = now_ms
 
 

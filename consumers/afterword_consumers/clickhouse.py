@@ -11,7 +11,7 @@ import logging
 import re
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -111,14 +111,6 @@ class ClickHouse:
             )
         return Table(columns=tuple(result.column_names), rows=tuple(map(tuple, result.result_rows)))
 
-    def query_lines(self, sql: str, settings: Mapping[str, Any] | None = None) -> list[bytes]:
-        """Run a query and return each row as a line of JSONCompactEachRow."""
-        with _translated():
-            answer = self._client.raw_query(
-                sql, settings=dict(settings or {}), fmt="JSONCompactEachRow"
-            )
-        return bytes(answer).splitlines()
-
     def stream(
         self,
         sql: str,
@@ -145,6 +137,20 @@ class ClickHouse:
                 fmt=form,
             )
             yield from read_answer(cast("StreamedResponse", response))
+
+    def stream_lines(
+        self, sql: str, settings: Mapping[str, Any] | None = None
+    ) -> Generator[bytes, None, None]:
+        """Run a query and yield each row as a line of JSONCompactEachRow, while they come.
+
+        Raises:
+            StoreError: The query failed, perhaps after some rows were yielded.
+        """
+        rest = b""
+        with closing(self.stream(sql, {}, settings or {}, "JSONCompactEachRow")) as pieces:
+            for piece in pieces:
+                *lines, rest = (rest + piece).split(b"\n")
+                yield from lines
 
     def insert_lines(
         self,

@@ -12,16 +12,23 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
+from typing import TypeVar
 
-from afterword_consumers.batch import Batch, resolve_patches
+from afterword_consumers.batch import Batch
+from afterword_consumers.chains import DEFAULT_PIECE_BYTES, Piece, Resolver
+from afterword_consumers.portions import portions
 from afterword_consumers.rejections import Rejection
+from afterword_consumers.rows import Key
 from afterword_consumers.sink import Sink
 from afterword_schemas import BatchRefusedError, EventError, RejectCode, StoreError
 
 _log = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +55,18 @@ class AbandonedError(Exception):
 
 
 class Inserter:
-    """Writes batches in a thread of its own, in the order in which they are submitted."""
+    """Writes batches in a thread of its own, in the order in which they are submitted.
 
-    def __init__(self, sink: Sink, backoff: Backoff) -> None:
-        self._sink, self._backoff = sink, backoff
+    Args:
+        sink: Where to.
+        backoff: How long to wait between tries.
+        piece_bytes: About how much is made of what is stored before it is written.
+    """
+
+    def __init__(
+        self, sink: Sink, backoff: Backoff, *, piece_bytes: int = DEFAULT_PIECE_BYTES
+    ) -> None:
+        self._sink, self._backoff, self._piece_bytes = sink, backoff, piece_bytes
         self._todo: SimpleQueue[Batch | None] = SimpleQueue()
         self._done: SimpleQueue[Batch] = SimpleQueue()
         self._idle = threading.Event()
@@ -99,52 +114,80 @@ class Inserter:
                 self._idle.set()
 
     def _write(self, batch: Batch) -> None:
-        self._insist(lambda: resolve_patches(batch, self._sink))
-        # Before the rows: read again after a crash, a patch that did not fit its base would be taken
-        # for one that a later row of its id holds.
-        judged = len(batch.rejections)
         self._record(batch.rejections)
-        # Likewise: a question looks for a path only in the maps that the catalogue says it may be in.
-        if batch.sightings:
-            self._insist(lambda: self._sink.insert_sightings(batch.sightings))
-        self._insert(batch, 0, len(batch))
-        self._record(batch.rejections[judged:])
+        # Before the rows: a question looks for a path only in the maps that the catalogue names.
+        for sightings in portions(batch.sightings, lambda sighting: sighting.size):
+            self._insist(partial(self._sink.insert_sightings, sightings))
+        chains = batch.chains()
+        self._insert(batch, lambda position, error: self._reject(batch, position, error))
+        self._write_chains(batch, chains)
         self._done.put(batch)
 
-    def _record(self, rejections: Sequence[Rejection]) -> None:
-        if rejections:
-            self._insist(lambda: self._sink.insert_rejections(rejections))
+    def _write_chains(self, batch: Batch, chains: Mapping[Key, list[int]]) -> None:
+        """Write the events that need what is stored, and those of the same ids, in their order."""
+        resolver = Resolver(batch, chains, self._sink, max_bytes=self._piece_bytes)
+        while not resolver.is_done:
+            self._write_piece(batch, self._insist(resolver.next_piece))
 
-    def _insert(self, batch: Batch, start: int, stop: int) -> None:
-        """Insert the lines from a position to before another; halve them until a refused one stands alone."""
-        body = batch.body(start, stop)
-        if not body:
-            return
-        token = f"{batch.token}:{start}-{stop}"
-        try:
-            self._insist(lambda: self._sink.insert_feedback(body, token), refusable=True)
-        except BatchRefusedError as error:
-            if stop - start == 1:
-                self._reject(batch, start, error)
+    def _write_piece(self, batch: Batch, piece: Piece) -> None:
+        # Before the rows: read again after a crash, a patch that did not fit its base would be taken
+        # for one that a later row of its id holds.
+        for position, error in piece.refused:
+            batch.reject(batch.messages[position], error, time.time_ns() // 1_000_000)
+        self._record(batch.rejections[len(batch.rejections) - len(piece.refused) :])
+
+        def refuse(row: int, error: BatchRefusedError) -> None:
+            chain_key, positions = piece.chains[row]
+            if len(positions) == 1:
+                self._reject(batch, positions[0], error)
                 return
-            middle = (start + stop) // 2
-            self._insert(batch, start, middle)
-            self._insert(batch, middle, stop)
+            # One of its events is at fault: only those before it and after it are rows by themselves.
+            for position in positions:
+                self._write_chains(batch, {chain_key: [position]})
+
+        self._insert(piece, refuse)
+
+    def _record(self, rejections: Sequence[Rejection]) -> None:
+        for portion in portions(rejections, lambda rejection: rejection.size):
+            self._insist(partial(self._sink.insert_rejections, portion))
+
+    def _insert(
+        self, lines: Batch | Piece, refuse: Callable[[int, BatchRefusedError], None]
+    ) -> None:
+        """Insert lines; halve them until a refused one stands alone."""
+        stretches = [(0, len(lines))]
+        while stretches:
+            start, stop = stretches.pop()
+            body = lines.body(start, stop)
+            if not body:
+                continue
+            try:
+                self._insist(
+                    partial(self._sink.insert_feedback, body, f"{lines.token}:{start}-{stop}"),
+                    refusable=True,
+                )
+            except BatchRefusedError as error:
+                if stop - start == 1:
+                    refuse(start, error)
+                else:
+                    middle = (start + stop) // 2
+                    stretches += [(middle, stop), (start, middle)]
 
     def _reject(self, batch: Batch, position: int, error: BatchRefusedError) -> None:
         _log.error("ClickHouse refused a row, it is kept in feedback_rejected: %s", error)
         detail = f"ClickHouse refused the row: {error.detail}"
         refusal = EventError(RejectCode.STORE_REFUSED, "$", detail)
         batch.reject(batch.messages[position], refusal, time.time_ns() // 1_000_000)
+        self._record(batch.rejections[-1:])
 
-    def _insist(self, action: Callable[[], None], *, refusable: bool = False) -> None:
+    def _insist(self, action: Callable[[], _Result], *, refusable: bool = False) -> _Result:
         """Do something until it succeeds or, if that may be, is refused for good."""
         failures = 0
         while True:
             if self._abandoned.is_set():
                 raise AbandonedError
             try:
-                action()
+                return action()
             except StoreError as error:
                 if refusable and isinstance(error, BatchRefusedError):
                     raise
@@ -158,5 +201,3 @@ class Inserter:
                     error,
                 )
                 self._abandoned.wait(pause_s)
-            else:
-                return

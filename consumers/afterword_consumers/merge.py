@@ -31,7 +31,7 @@ from afterword_consumers.rows import (
     version,
 )
 from afterword_schemas import EventError, RejectCode
-from afterword_schemas.limits import MAX_LEAVES
+from afterword_schemas.limits import MAX_EVENT_BYTES, MAX_LEAVES
 
 _MAPS = (NUMBERS, BOOLEANS, STRINGS)
 _TEXTS = (*range(TRACE_ID, SOURCE), *range(USER_ID, ENVIRONMENT + 1))
@@ -50,7 +50,7 @@ def merge(base: Row, patch: Row, arrays: Iterable[str], given: frozenset[str]) -
         The row to write; None if the patch has nothing to add.
 
     Raises:
-        EventError: `TOO_MANY_LEAVES` if row and patch together exceed the limit of one event.
+        EventError: `TOO_MANY_LEAVES` or `TOO_LARGE` if row and patch together exceed what one event may hold.
     """
     if _holds(base, patch):
         # Written once more: an older row, read again too, may have been inserted after it.
@@ -71,6 +71,9 @@ def merge(base: Row, patch: Row, arrays: Iterable[str], given: frozenset[str]) -
     if sum(len(merged[column]) for column in _MAPS) > MAX_LEAVES:
         detail = f"with what is stored, more than {MAX_LEAVES} values in one event"
         raise EventError(RejectCode.TOO_MANY_LEAVES, "$", detail)
+    if sum(map(len, merged[STRINGS].values())) > MAX_EVENT_BYTES:
+        detail = f"with what is stored, more than {MAX_EVENT_BYTES:,} letters of text in one event"
+        raise EventError(RejectCode.TOO_LARGE, "$", detail)
     return merged
 
 

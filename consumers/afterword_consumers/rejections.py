@@ -34,6 +34,12 @@ class Rejection:
     headers: tuple[tuple[bytes, bytes], ...]
     payload: bytes
 
+    @property
+    def size(self) -> int:
+        """Bytes of its key, headers and payload."""
+        headers = sum(len(name) + len(value) for name, value in self.headers)
+        return len(self.key) + headers + len(self.payload)
+
     @classmethod
     def of(cls, message: Message, topic_id: str, error: EventError, now_ms: int) -> "Rejection":
         """Reject a message for an error."""

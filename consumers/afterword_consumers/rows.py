@@ -20,6 +20,9 @@ Row = list[Any]
 Key = tuple[str, str]
 """Project and feedback_id: the identity of a row."""
 
+MAX_KEY_BYTES: Final = 128
+"""A line holds its project and feedback_id within so many bytes."""
+
 COLUMNS: Final = (
     "project",
     "feedback_id",
@@ -102,6 +105,22 @@ def published(message: Message, now_ms: int) -> int:
     """
     kind, published_ms = message.timestamp()
     return published_ms if kind and is_in_range(published_ms) else now_ms
+
+
+def key(row: Row) -> Key:
+    """Return the identity of a row."""
+    return row[PROJECT], row[FEEDBACK_ID]
+
+
+def key_of_line(line: bytes | bytearray) -> Key:
+    """Return the identity of the row of a line, of which the first `MAX_KEY_BYTES` are enough.
+
+    >>> key_of_line(b'["acme","019c12e9-8b3d-7000-8000-000000000001","tr-1"]')
+    ('acme', '019c12e9-8b3d-7000-8000-000000000001')
+    """
+    # Both parts were validated: neither holds a quote or an escape.
+    _, project, _, feedback_id, _ = line.split(b'"', 4)
+    return project.decode(), feedback_id.decode()
 
 
 def encode(row: Row) -> bytes:

@@ -5,13 +5,14 @@ its answer was lost is simply sent again.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
+from contextlib import closing
 from typing import Final, Protocol
 
 from afterword_consumers.catalogue import Sighting
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.rejections import Rejection
-from afterword_consumers.rows import COLUMNS, FEEDBACK_ID, PROJECT, Key, Row, decode, encode
+from afterword_consumers.rows import COLUMNS, Key, Row, decode, encode
 
 
 class Sink(Protocol):
@@ -21,8 +22,11 @@ class Sink(Protocol):
     themselves are at fault.
     """
 
-    def stored(self, keys: Collection[Key]) -> dict[Key, Row]:
-        """Return the newest row of each key that has one, tombstones included."""
+    def stored(self, keys: Collection[Key]) -> Generator[Row, None, None]:
+        """Yield the newest row of each key that has one, once, tombstones included.
+
+        It reads as it yields: however large the rows are, a few are in memory. Close it to stop early.
+        """
 
     def insert_feedback(self, lines: bytes, token: str) -> None:
         """Insert encoded rows.
@@ -64,16 +68,23 @@ _ESCAPES: Final = {
 }
 _SPECIAL: Final = re.compile(rb"[\\\t\n\r\0']")
 
-_LOOKUP_KEYS: Final = 5_000
+_LOOKUP_KEYS: Final = 100_000
+"""All keys of a batch: what a question costs is mostly the granules, which it then reads once."""
+
+# Two texts are parsed at once, as many tuples one by one. In the order of the table the rows come as they are
+# read: ClickHouse need not hold them to sort them, and stops where the reader does.
 _LOOKUP: Final = """
 SELECT project, toString(feedback_id), trace_id, session_id, span_id, source, user_id,
        organisation, prompt, environment, value, weight, numbers, booleans, strings,
        toUnixTimestamp64Milli(created_at) / 1000, toUnixTimestamp64Milli(updated_at) / 1000,
        is_deleted, kafka_topic, kafka_partition, kafka_offset
 FROM feedback
-WHERE (project, toUInt128(feedback_id)) IN ({keys})
-ORDER BY version DESC
-LIMIT 1 BY project, feedback_id
+WHERE (project, toUInt128(feedback_id)) IN (
+    SELECT key.1, toUInt128(toUUID(key.2))
+    FROM (SELECT arrayJoin(arrayZip(
+        splitByChar(',', '{projects}'), splitByChar(',', '{ids}'))) AS key))
+ORDER BY project, toUInt128(feedback_id), version DESC
+LIMIT 1 BY project, toUInt128(feedback_id)
 """
 
 
@@ -83,14 +94,11 @@ class ClickHouseSink:
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
 
-    def stored(self, keys: Collection[Key]) -> dict[Key, Row]:
-        """Return the newest row of each key that has one, tombstones included."""
+    def stored(self, keys: Collection[Key]) -> Generator[Row, None, None]:
+        """Yield the newest row of each key that has one, in the order of the table."""
         ordered = sorted(keys)
-        return {
-            (row[PROJECT], row[FEEDBACK_ID]): row
-            for start in range(0, len(ordered), _LOOKUP_KEYS)
-            for row in self._lookup(ordered[start : start + _LOOKUP_KEYS])
-        }
+        for start in range(0, len(ordered), _LOOKUP_KEYS):
+            yield from self._lookup(ordered[start : start + _LOOKUP_KEYS])
 
     def insert_feedback(self, lines: bytes, token: str) -> None:
         """Insert encoded rows in one request."""
@@ -128,11 +136,14 @@ class ClickHouseSink:
         )
         self._clickhouse.insert_lines("feedback_paths", columns, lines, INSERT_SETTINGS)
 
-    def _lookup(self, keys: Iterable[Key]) -> Iterator[Row]:
-        # Both parts were validated: neither can hold a quote.
-        tuples = ",".join(f"('{project}',toUInt128(toUUID('{id_}')))" for project, id_ in keys)
-        settings = {"select_sequential_consistency": 1, "max_query_size": 10_000_000}
-        return map(decode, self._clickhouse.query_lines(_LOOKUP.format(keys=tuples), settings))
+    def _lookup(self, keys: Sequence[Key]) -> Generator[Row, None, None]:
+        # Both parts were validated: neither can hold a quote or a comma.
+        sql = _LOOKUP.format(
+            projects=",".join(project for project, _ in keys), ids=",".join(id_ for _, id_ in keys)
+        )
+        settings = {"select_sequential_consistency": 1, "max_query_size": len(sql) + 1_000}
+        with closing(self._clickhouse.stream_lines(sql, settings)) as lines:
+            yield from map(decode, lines)
 
 
 def _rejected_line(rejection: Rejection) -> bytes:

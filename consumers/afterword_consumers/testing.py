@@ -8,7 +8,7 @@ worker = Worker(broker.member("afterword"), store, WorkerOptions())
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -218,9 +218,11 @@ class MemoryStore:
         """The rows that were not cleared."""
         return [row for row in self.rows.values() if not row[IS_DELETED]]
 
-    def stored(self, keys: Collection[Key]) -> dict[Key, Row]:
-        """Return the newest row of each key that has one, tombstones included."""
-        return {key: list(self.rows[key]) for key in keys if key in self.rows}
+    def stored(self, keys: Collection[Key]) -> Generator[Row, None, None]:
+        """Yield the newest row of each key that has one, once, tombstones included."""
+        for key in sorted(keys):
+            if key in self.rows:
+                yield list(self.rows[key])
 
     def insert_feedback(self, lines: bytes, token: str) -> None:  # replaces by key anyway
         """Insert encoded rows."""

@@ -11,18 +11,21 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from afterword_consumers.batch import Batch
+from afterword_consumers.batch import DEFAULT_MAX_BYTES, Batch
 from afterword_consumers.catalogue import Catalogue
 from afterword_consumers.completeness import Completeness
 from afterword_consumers.inserter import Backoff, Inserter
 from afterword_consumers.sink import Sink
 from afterword_consumers.source import Committed, Source
 from afterword_schemas import StoreError
+
+if TYPE_CHECKING:
+    from afterword_consumers.messages import Message
 
 _log = logging.getLogger(__name__)
 
@@ -47,14 +50,14 @@ class WorkerOptions:
 
     Attributes:
         batch_max_rows: A batch closes at this many messages,
-        batch_max_bytes: at this many bytes of payload,
+        batch_max_bytes: at this many bytes of payload, or of rows made of it,
         batch_max_age_s: or when its first message has waited this long.
         drain_timeout_s: How long a stop or a revoke waits for inserts; then they are left to the
             partition's next owner.
     """
 
     batch_max_rows: int = 100_000
-    batch_max_bytes: int = 64 * 1024 * 1024
+    batch_max_bytes: int = DEFAULT_MAX_BYTES
     batch_max_age_s: float = 1.0
     drain_timeout_s: float = 20.0
     backoff: Backoff = field(default_factory=Backoff)
@@ -95,7 +98,8 @@ class Worker:
             SetupError: A person must act before any worker can go on.
         """
         self._inserter = Inserter(self._sink, self._options.backoff)
-        self._batch, self._opened_s = Batch(self._source.topic_id), 0.0
+        self._batch, self._opened_s = self._new_batch(), 0.0
+        self._left: Sequence[Message] = ()
         self._in_flight: Batch | None = None
         self._to_commit: dict[int, int] = {}
         self._paused = False
@@ -141,6 +145,7 @@ class Worker:
         for offsets in (self._batch.next_offsets, in_flight, self._to_commit):
             for partition in partitions:
                 offsets.pop(partition, None)
+        self._left = [message for message in self._left if message.partition() not in partitions]
         self._completeness.forget(partitions)
 
     def _step(self) -> None:
@@ -161,16 +166,21 @@ class Worker:
         room = self._options.batch_max_rows - self._batch.count
         if room <= 0:
             return
-        try:
-            messages = self._source.poll(min(room, _FETCH_ROWS), _FETCH_TIMEOUT_S)
-        except StoreError as error:
-            _log.warning("fetching failed, nothing is skipped: %s", error)
-            self._stopping.wait(_FETCH_TIMEOUT_S)
-            return
-        if messages:
-            if not self._batch.count:
-                self._opened_s = time.monotonic()
-            self._batch.take(messages, self._catalogue)
+        if not self._left:
+            try:
+                self._left = self._source.poll(min(room, _FETCH_ROWS), _FETCH_TIMEOUT_S)
+            except StoreError as error:
+                _log.warning("fetching failed, nothing is skipped: %s", error)
+                self._stopping.wait(_FETCH_TIMEOUT_S)
+                return
+        self._take(room)
+
+    def _take(self, room: int) -> None:
+        """Take what was fetched into the batch, as far as it has room."""
+        if self._left and not self._batch.count:
+            self._opened_s = time.monotonic()
+        taken = self._batch.take(self._left[:room], self._catalogue)
+        self._left = self._left[taken:]
 
     def _keep_alive(self) -> None:
         """Stay in the group while the store is slow or away: paused, but polling."""
@@ -183,13 +193,10 @@ class Worker:
             _log.warning("the broker does not answer either: %s", error)
             return
         # A partition that was assigned since the pause may still hand out something.
-        self._batch.take(messages, self._catalogue)
+        self._left = [*self._left, *messages]
 
     def _is_full(self) -> bool:
-        return (
-            self._batch.count >= self._options.batch_max_rows
-            or self._batch.raw_bytes >= self._options.batch_max_bytes
-        )
+        return self._batch.is_full or self._batch.count >= self._options.batch_max_rows
 
     def _is_due(self) -> bool:
         if not self._batch.count:
@@ -199,8 +206,11 @@ class Worker:
 
     def _hand_over(self) -> None:
         self._in_flight = self._batch
-        self._batch = Batch(self._source.topic_id)
+        self._batch = self._new_batch()
         self._inserter.submit(self._in_flight)
+
+    def _new_batch(self) -> Batch:
+        return Batch(self._source.topic_id, max_bytes=self._options.batch_max_bytes)
 
     def _settle(self) -> None:
         """Commit what has been written since the last time."""
@@ -253,6 +263,8 @@ class Worker:
         while not self._aborting.is_set():
             if self._inserter.wait(0.05):
                 self._settle()
+                if self._left:
+                    self._take(self._options.batch_max_rows - self._batch.count)
                 if self._batch.count:
                     self._hand_over()
                 elif not self._to_commit:

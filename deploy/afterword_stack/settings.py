@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     """A batch is inserted once it has this many messages,"""
 
     batch_max_bytes: PositiveInt = 64 * _MEBIBYTE
-    """or this many bytes of payload,"""
+    """or this many bytes of payload, or of the rows made of it,"""
 
     batch_max_age_s: PositiveFloat = 1.0
     """or once its first message has waited this long."""

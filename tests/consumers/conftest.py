@@ -81,12 +81,18 @@ class Bench:
             self.broker.publish(orjson.dumps(event), partition=number % 2)
 
     def worker(
-        self, *, rows: int = 1000, age_s: float = 60.0, drain_s: float = 20.0
+        self,
+        *,
+        rows: int = 1000,
+        size: int = 1_000_000,
+        age_s: float = 60.0,
+        drain_s: float = 20.0,
     ) -> tuple[Worker, Watched]:
         """Return a worker that waits hardly at all between tries, and its source."""
         source = Watched(self.broker.member(GROUP))
         options = WorkerOptions(
             batch_max_rows=rows,
+            batch_max_bytes=size,
             batch_max_age_s=age_s,
             drain_timeout_s=drain_s,
             backoff=Backoff(first_s=0.001, most_s=0.01),

@@ -1,17 +1,14 @@
 """A batch: every message once, as a line or a rejection, and up to where it covers a partition."""
 
-from collections.abc import Collection
-
 import orjson
-import pytest
 
-from afterword_consumers.batch import Batch, resolve_patches
+from afterword_consumers.batch import Batch
 from afterword_consumers.catalogue import Catalogue, Sighting
-from afterword_consumers.rows import FEEDBACK_ID, KAFKA_OFFSET, VALUE, Key, Row, decode
-from afterword_consumers.testing import MemoryBroker, MemoryMessage, MemoryStore
-from afterword_schemas import Leaves, StoreError
+from afterword_consumers.rows import KAFKA_OFFSET, VALUE, decode
+from afterword_consumers.testing import MemoryBroker, MemoryMessage
+from afterword_schemas import Leaves
 
-ID = "5f0e2f0a-0000-4000-8000-000000000001"
+ID = "019c12e9-8b3d-7000-8000-000000000001"
 
 
 def publish(*events: object, partition: int = 0) -> list[MemoryMessage]:
@@ -85,59 +82,50 @@ def test_a_slice_of_the_lines_is_itself_lines() -> None:
     assert batch.body(0, 4) == b"".join(batch.body(n, n + 1) for n in range(4))
 
 
-def test_patches_build_on_each_other_within_a_batch() -> None:
-    """A patch merges into the set before it, the next into both, a clear ends it."""
-    store = MemoryStore()
+def test_rows_of_an_id_with_a_patch_are_left_to_its_chain() -> None:
+    """They are not written before the patch between them: each builds on the one before it."""
+    other = {"feedback_id": ID[:-1] + "2", "trace_id": "t", "value": 7}
     batch = take(
         *publish(
             {"trace_id": "t", "value": 1},
-            {"op": "patch", "feedback": {"a": 1}},
-            {"op": "patch", "value": 5},
+            other,
+            {"op": "patch", "value": 2},
+            {"project": "other", "trace_id": "t", "value": 3},
             {"op": "clear"},
-            {"op": "patch", "feedback": {"b": 2}},
         )
     )
-    resolve_patches(batch, store)
+    assert batch.chains() == {("acme", ID): [0, 2, 4]}
     rows = [decode(line) for line in batch.body(0, len(batch)).splitlines()]
-    seen = [(row[VALUE], row[12], row[17]) for row in rows]
-    assert seen == [
-        (1, {}, 0),
-        (1, {"feedback.a": 1}, 0),
-        (5, {"feedback.a": 1}, 0),
-        (None, {}, 1),
-        (None, {"feedback.b": 2}, 0),
+    assert [row[VALUE] for row in rows] == [7, 3]
+    assert batch.body(2, 3) == b""
+
+
+def test_a_batch_is_full_by_what_it_makes_of_its_payloads() -> None:
+    """One long key above many short ones stands in each path: 60 events of 9 KB make 14 MB of lines."""
+    feedback = {"k" * 480: {f"{number:x}": True for number in range(1_000)}}
+    messages = publish(*[{"trace_id": "t", "feedback": feedback}] * 60)
+    batch = Batch("topic-id", max_bytes=2_000_000)
+
+    taken = batch.take(messages, Catalogue())
+
+    assert batch.raw_bytes < 100_000
+    assert (taken, batch.count, batch.next_offsets) == (3, 3, {0: 3})
+    assert batch.is_full
+    assert batch.take(messages[taken:], Catalogue()) == 0
+
+
+def test_a_batch_is_full_by_the_paths_that_it_has_to_catalogue() -> None:
+    """Each of them takes more memory than the leaf: 1,000 new ones an event are counted."""
+    events = [
+        {"trace_id": "t", "feedback": {f"{event}-{leaf}": True for leaf in range(1_000)}}
+        for event in range(20)
     ]
+    batch = Batch("topic-id", max_bytes=1_000_000)
 
+    taken = batch.take(publish(*events), Catalogue())
 
-def test_a_patch_merges_into_what_is_stored_under_its_project() -> None:
-    """The base is looked up by project and id: another project's event is never touched."""
-    store = MemoryStore()
-    messages = publish(
-        {"trace_id": "t", "value": 1},
-        {"trace_id": "t", "value": 2, "project": "other"},
-        {"op": "patch", "feedback": {"a": 1}},
-    )
-    first, second = take(*messages[:2]), take(messages[2])
-    store.insert_feedback(first.body(0, 2), "t1")
-    resolve_patches(second, store)
-    row = decode(second.body(0, 1))
-    assert (row[0], row[FEEDBACK_ID], row[VALUE], row[12]) == ("acme", ID, 1, {"feedback.a": 1})
-
-
-def test_a_lookup_that_fails_leaves_the_batch_as_it_was() -> None:
-    """The worker calls again after an error, and then gets what it would have got."""
-
-    class Away(MemoryStore):
-        def stored(self, keys: Collection[Key]) -> dict[Key, Row]:
-            raise StoreError("away")
-
-    batch = take(*publish({"trace_id": "t", "value": 1}, {"op": "patch", "value": 2}))
-    with pytest.raises(StoreError):
-        resolve_patches(batch, Away())
-    resolve_patches(batch, MemoryStore())
-    resolve_patches(batch, Away())  # nothing is left to look up
-    assert [decode(line)[VALUE] for line in batch.body(0, 2).splitlines()] == [1, 2]
-    assert batch.rejections == []
+    assert taken < 5
+    assert len(batch.sightings) == 1_000 * taken
 
 
 def test_a_token_belongs_to_one_batch() -> None:

@@ -12,7 +12,7 @@ from afterword_consumers.rejections import Rejection
 from afterword_consumers.testing import MemoryBroker, MemoryStore
 from afterword_schemas import BatchRefusedError, StoreError
 
-ID = "5f0e2f0a-0000-4000-8000-"
+ID = "019c12e9-8b3d-7000-8000-"
 
 
 def batch_of(*events: Mapping[str, object]) -> Batch:
@@ -101,6 +101,32 @@ def test_only_the_refused_row_is_rejected(store: MemoryStore, inserter: Inserter
     assert (rejection.code, rejection.path) == ("store_refused", "$")
     assert rejection.detail == "ClickHouse refused the row: a constraint is violated"
     assert (rejection.payload, rejection.key) == (raw, f"{ID}{17:012}".encode())
+    assert inserter.retries == 0
+
+
+def test_of_the_events_of_one_id_only_the_refused_one_is_rejected(
+    store: MemoryStore, inserter: Inserter
+) -> None:
+    """They are one row at first: refused, its events are written one by one, on top of each other."""
+
+    def refuse_some(lines: bytes) -> None:
+        if b'"poison"' in lines:
+            raise BatchRefusedError("a constraint is violated")
+
+    store.before_insert = refuse_some
+    patches: list[dict[str, object]] = [
+        {"feedback": {"a": 1, "text": "fine"}},
+        {"feedback": {"text": "poison"}},
+        {"feedback": {"b": 2}},
+    ]
+    one = {"feedback_id": f"{ID}{0:012}"}
+    inserter.submit(batch_of(*({"op": "patch"} | one | patch for patch in patches), {"value": 9}))
+    assert inserter.wait(20)
+    assert [(row[12], row[14]) for row in store.current] == [
+        ({}, {}),
+        ({"feedback.a": 1, "feedback.b": 2}, {"feedback.text": "fine"}),
+    ]
+    assert [place[2] for place in store.rejections] == [1]
     assert inserter.retries == 0
 
 

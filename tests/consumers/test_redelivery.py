@@ -5,8 +5,9 @@ from typing import Any
 import orjson
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.consumers.written import write
 
-from afterword_consumers.batch import Batch, resolve_patches
+from afterword_consumers.batch import Batch
 from afterword_consumers.catalogue import Catalogue
 from afterword_consumers.rows import IS_DELETED, Row
 from afterword_consumers.testing import MemoryBroker, MemoryMessage, MemoryStore
@@ -55,8 +56,7 @@ def deliver(store: MemoryStore, messages: list[MemoryMessage], batch_rows: int) 
     for start in range(0, len(messages), batch_rows):
         batch = Batch("topic-id")
         batch.take(messages[start : start + batch_rows], Catalogue())
-        resolve_patches(batch, store)
-        store.insert_feedback(batch.body(0, len(batch)), batch.token)
+        write(batch, store, piece_bytes=1)
 
 
 def state(store: MemoryStore) -> list[Row]:

@@ -122,6 +122,54 @@ def test_memory_holds_two_batches_however_long_the_store_is_away(bench: "Bench")
     assert max(bench.store.inserts) == 10
 
 
+def test_what_one_fetch_brings_beyond_a_full_batch_goes_into_the_next(bench: "Bench") -> None:
+    """100 messages in one fetch fill many batches by their bytes; each is stored and committed."""
+    bench.publish(100)
+    worker, source = bench.worker(size=1_000)
+    source.before_poll = lambda: worker.stop() if bench.broker.lag(bench.group) == 0 else None
+
+    worker.run()
+
+    assert bench.stored == list(range(100))
+    assert max(bench.store.inserts) < 10
+    assert worker.stats.stored == 100
+
+
+def test_a_stop_takes_along_what_was_fetched_beyond_a_full_batch(bench: "Bench") -> None:
+    """It was handed out already: the drain stores it batch by batch."""
+    bench.publish(100)
+    worker, source = bench.worker(size=1_000)
+    bench.store.before_insert = lambda _: worker.stop()
+
+    worker.run()
+
+    assert source.polls == 1
+    assert bench.stored == list(range(100))
+    assert bench.broker.lag(bench.group) == 0
+
+
+def test_what_was_fetched_of_a_lost_partition_is_left_to_its_owner(bench: "Bench") -> None:
+    """Messages that wait for a batch are dropped with their partitions, and read by the next owner."""
+    bench.publish(100)
+    worker, source = bench.worker(size=1_000)
+    lost, successor = threading.Event(), bench.broker.member(bench.group)
+    bench.store.before_insert = lambda _: lost.wait(20)
+
+    def lose() -> None:
+        if source.taken == 100 and not lost.is_set():
+            bench.broker.expel(source.source)
+            worker.stop()
+            lost.set()
+
+    source.before_poll = lose
+    worker.run()
+
+    assert bench.committed == {}
+    assert len(bench.stored) < 20
+    bench.broker.join(successor)
+    assert len(successor.poll(1_000, 0)) == 100
+
+
 def test_a_revoke_stores_and_commits_first(bench: "Bench") -> None:
     """When a second member comes, what the first has read is done and is not read twice."""
     bench.publish(10)

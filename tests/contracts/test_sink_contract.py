@@ -1,7 +1,7 @@
 """What every sink promises: the twin in memory, ClickHouse, and ClickHouse in a container."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -16,8 +16,10 @@ from afterword_consumers.rows import (
     PROJECT,
     UPDATED_AT,
     VALUE,
+    Key,
     Row,
     encode,
+    key,
 )
 from afterword_consumers.sink import ClickHouseSink, Sink
 from afterword_consumers.testing import MemoryStore
@@ -169,18 +171,26 @@ def row(**columns: object) -> Row:
     return made
 
 
+def stored(shelf: Shelf, keys: Collection[Key]) -> dict[Key, Row]:
+    """Return the stored rows of keys, each of which came once."""
+    rows = list(shelf.sink.stored(keys))
+    by_key = {key(row): row for row in rows}
+    assert len(by_key) == len(rows)
+    return by_key
+
+
 def test_a_row_comes_back_as_it_went_in(shelf: Shelf) -> None:
     """Every column of a stored row reads back equal, odd text and extreme numbers included."""
     shelf.sink.insert_feedback(encode(ROW), "t1")
-    assert shelf.sink.stored([("acme", ID)]) == {("acme", ID): ROW}
+    assert stored(shelf, [("acme", ID)]) == {("acme", ID): ROW}
 
 
 def test_only_rows_of_the_asked_keys_come_back(shelf: Shelf) -> None:
     """The same id in another project is another row, and an unknown key is left out."""
     shelf.sink.insert_feedback(encode(ROW) + encode(row(project="other", value=-3)), "t1")
     asked = [("other", ID), ("acme", "019c12e9-8b3d-7000-8000-000000000002")]
-    assert shelf.sink.stored(asked) == {("other", ID): row(project="other", value=-3)}
-    assert shelf.sink.stored([]) == {}
+    assert stored(shelf, asked) == {("other", ID): row(project="other", value=-3)}
+    assert stored(shelf, []) == {}
 
 
 def test_the_same_insert_again_changes_nothing(shelf: Shelf) -> None:
@@ -195,7 +205,7 @@ def test_the_newer_row_wins_whatever_comes_last(shelf: Shelf) -> None:
     newer = row(value=9, updated_at=1769851900.0)
     shelf.sink.insert_feedback(encode(newer), "t1")
     shelf.sink.insert_feedback(encode(ROW), "t2")
-    assert shelf.sink.stored([("acme", ID)]) == {("acme", ID): newer}
+    assert stored(shelf, [("acme", ID)]) == {("acme", ID): newer}
     assert shelf.current() == [("acme", ID, 9)]
 
 
@@ -206,7 +216,7 @@ def test_of_two_rows_of_one_time_the_later_wins(shelf: Shelf) -> None:
     assert shelf.current() == [("acme", ID, 5)]
     shelf.sink.insert_feedback(encode(third), "t2")
     assert shelf.current() == [("acme", ID, 6)]
-    assert shelf.sink.stored([("acme", ID)]) == {("acme", ID): third}
+    assert stored(shelf, [("acme", ID)]) == {("acme", ID): third}
 
 
 def test_of_two_rows_of_one_time_the_later_in_the_topic_wins_whatever_comes_last(
@@ -221,7 +231,7 @@ def test_of_two_rows_of_one_time_the_later_in_the_topic_wins_whatever_comes_last
     shelf.sink.insert_feedback(encode(old), "old")
 
     assert shelf.current() == [("acme", ID, 9)]
-    assert shelf.sink.stored([("acme", ID)])["acme", ID][VALUE] == 9
+    assert stored(shelf, [("acme", ID)])["acme", ID][VALUE] == 9
 
 
 def test_a_tombstone_is_stored_but_not_current(shelf: Shelf) -> None:
@@ -231,14 +241,42 @@ def test_a_tombstone_is_stored_but_not_current(shelf: Shelf) -> None:
     shelf.sink.insert_feedback(encode(tombstone), "t2")
     shelf.sink.insert_feedback(encode(ROW), "t3")
     assert shelf.current() == []
-    assert shelf.sink.stored([("acme", ID)]) == {("acme", ID): tombstone}
+    assert stored(shelf, [("acme", ID)]) == {("acme", ID): tombstone}
 
 
 def test_many_keys_are_looked_up_at_once(shelf: Shelf) -> None:
-    """Twelve thousand keys, more than one query holds, all come back."""
-    ids = [f"019c12e9-8b3d-7000-8000-{number:012x}" for number in range(12_000)]
-    shelf.sink.insert_feedback(b"".join(encode(row(feedback_id=id_)) for id_ in ids), "t1")
-    assert len(shelf.sink.stored([("acme", id_) for id_ in ids])) == 12_000
+    """120,000 keys, more than one query asks for, and all 12,000 rows come back."""
+    ids = [f"019c12e9-8b3d-7000-8000-{number:012x}" for number in range(120_000)]
+    lines = b"".join(encode(row(feedback_id=id_)) for id_ in ids[::10])
+    shelf.sink.insert_feedback(lines, "t1")
+    assert len(stored(shelf, [("acme", id_) for id_ in ids])) == 12_000
+
+
+def test_a_reader_of_stored_rows_may_stop_early(shelf: Shelf) -> None:
+    """After the first of many rows the others are left, and the next question is answered whole."""
+    keys = [("acme", f"019c12e9-8b3d-7000-8000-{number:012x}") for number in range(5_000)]
+    lines = b"".join(encode(row(feedback_id=id_)) for _, id_ in keys)
+    shelf.sink.insert_feedback(lines, "t1")
+
+    rows = shelf.sink.stored(keys)
+    first = next(rows)
+    rows.close()
+
+    assert key(first) in keys
+    assert len(stored(shelf, keys)) == 5_000
+
+
+def test_projects_and_versions_of_ids_do_not_mix(shelf: Shelf) -> None:
+    """Each key gets its own row, among projects of like names, ids of all kinds and many parts."""
+    kinds = ("019c12e9-8b3d-7000-8000-00000000000f", "f19c12e9-8b3d-4000-8000-000000000001",
+             "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff")  # fmt: skip
+    keys = [(project, id_) for project in ("a", "A", "a.b-c_d", "a" * 64) for id_ in kinds]
+    for number, (project, id_) in enumerate(keys):
+        made = row(project=project, feedback_id=id_, value=number % 10, kafka_offset=number)
+        shelf.sink.insert_feedback(encode(made), f"t{number}")
+    assert {key: made[KAFKA_OFFSET] for key, made in stored(shelf, keys).items()} == {
+        key: number for number, key in enumerate(keys)
+    }
 
 
 def test_a_rejection_is_kept_byte_for_byte_and_once(shelf: Shelf) -> None:

@@ -1,0 +1,15 @@
+"""Write a batch as the worker's second thread does, and wait for it."""
+
+from afterword_consumers.batch import Batch
+from afterword_consumers.chains import DEFAULT_PIECE_BYTES
+from afterword_consumers.inserter import Backoff, Inserter
+from afterword_consumers.sink import Sink
+
+
+def write(batch: Batch, sink: Sink, *, piece_bytes: int = DEFAULT_PIECE_BYTES) -> None:
+    """Write a batch; an error of the store is tried again at once."""
+    inserter = Inserter(sink, Backoff(first_s=0.001, most_s=0.004), piece_bytes=piece_bytes)
+    inserter.submit(batch)
+    assert inserter.wait(60)
+    assert inserter.finished() == [batch]
+    inserter.abandon()
