@@ -356,6 +356,70 @@ def test_honeyhive_from_a_second_process(pipeline: Pipeline, honeyhive: Said) ->
     }
 
 
+HONEYHIVE_CUT = r"""
+import os, sys
+sys.stderr = sys.stdout  # where the SDK says what it was answered
+from honeyhive import HoneyHiveTracer, trace
+
+tracer = HoneyHiveTracer.init(api_key=os.environ["KEY"], server_url=os.environ["URL"])
+
+@trace(tracer=tracer)
+def answer(question, comment):
+    tracer.enrich_span(feedback={"rating": True, "comment": comment}, metadata={"test": sys.argv[1]})
+
+answer("the first \ud83d", "good")
+answer("the second", "cut off \ud83d")
+answer("the third", "good")
+tracer.force_flush()
+tracer.enrich_session(feedback={"count": 2**64})
+tracer.shutdown()
+"""
+
+
+def test_honeyhive_loses_no_rating_to_a_cut_emoji(pipeline: Pipeline) -> None:
+    """Half an emoji in an input does not matter, in a rating it refuses that one; the log says why."""
+    test = uuid.uuid4().hex
+    logged = pipeline.run(HONEYHIVE_CUT, test)
+
+    rows = pipeline.rows(f"strings['metadata.test'] = '{test}'")
+    assert [row.leaves["feedback.comment"] for row in rows] == ["good", "good"]
+    assert "[out_of_range at $.feedback.count]" in logged
+
+
+OPENTELEMETRY_SPANS = """
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+with provider.get_tracer("app").start_as_current_span("chat") as span:
+    span.set_attribute("session.id", "otel-session")
+    for name, score in (("Relevance", 0.9), ("Tone", 2)):
+        span.add_event("gen_ai.evaluation.result", {
+            "gen_ai.evaluation.name": name, "gen_ai.evaluation.score.value": score,
+        })
+provider.shutdown()
+print(format(span.get_span_context().trace_id, "032x"))
+"""
+
+
+def test_opentelemetrys_span_exporter_sends_evaluations(pipeline: Pipeline) -> None:
+    """As events of the span that was judged; the endpoint may end in a slash."""
+    trace = pipeline.run(
+        OPENTELEMETRY_SPANS,
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{pipeline.address}//v1/traces/",
+        OTEL_EXPORTER_OTLP_HEADERS=f"authorization=Bearer%20{pipeline.key}",
+    ).strip()
+
+    rows = pipeline.rows(f"trace_id = '{trace}'")
+    assert {row.session_id for row in rows} == {"otel-session"}
+    assert sorted((row.leaves for row in rows), key=sorted) == [
+        {"metrics.Relevance.score": 0.9},
+        {"metrics.Tone.score": 2},
+    ]
+
+
 OPENTELEMETRY = """
 import json
 from opentelemetry._logs import LogRecord

@@ -14,12 +14,15 @@ for scores of two evaluations have no common scale. `metrics.relevance.score` ha
 own, and groups by `metrics.relevance.label`. The id comes of time and content, so a record that is
 exported twice counts once.
 
-Everything else in spans and logs is passed over.
+A span may hold such evaluations, too, as events of the same name. They are read as log records are.
+
+Everything else in spans and logs is passed over. What is wrong with it does not matter.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -27,7 +30,7 @@ from afterword._identity import derived_id
 from afterword._signals import without_none
 from afterword.gateway import otlp_json, otlp_protobuf
 from afterword.gateway.honeyhive import update_event
-from afterword.gateway.otlp_messages import LogRecord, Span
+from afterword.gateway.otlp_messages import SESSION_IDS, LogRecord, Span
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.flatten import json_path
 from afterword_schemas.times import ns_to_ms
@@ -35,19 +38,7 @@ from afterword_schemas.unflatten import unflatten
 
 Encoding = Literal["protobuf", "json"]
 
-EVALUATION: Final = "gen_ai.evaluation.result"
-"""Name of the event in the semantic conventions for generative AI."""
-
-_Read = TypeVar("_Read", Span, LogRecord)
-
-_SAID: Final = ("honeyhive_feedback", "honeyhive_metrics")
 _ROOTS: Final = ("feedback", "metrics", "metadata", "user_properties")
-_SESSION_IDS: Final = (
-    "honeyhive.session_id",
-    "traceloop.association.properties.session_id",
-    "gen_ai.conversation.id",
-    "session.id",
-)
 _PARTS: Final = {
     "score": "gen_ai.evaluation.score.value",
     "label": "gen_ai.evaluation.score.label",
@@ -60,13 +51,13 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def spans_to_events(
     body: bytes, encoding: Encoding, project: str
 ) -> Iterator[dict[str, Any] | EventError]:
-    """Yield the patches that the spans of an `ExportTraceServiceRequest` make, or why not.
+    """Yield what the spans of an `ExportTraceServiceRequest` say, or why it cannot be.
 
     Raises:
         MalformedError: It is none.
     """
     read = otlp_json.read_spans if encoding == "json" else otlp_protobuf.read_spans
-    return _translate(read(body, _SAID), _span_to_event, project)
+    return _translate(read(body), project)
 
 
 def logs_to_events(
@@ -78,21 +69,27 @@ def logs_to_events(
         MalformedError: It is none.
     """
     read = otlp_json.read_log_records if encoding == "json" else otlp_protobuf.read_log_records
-    return _translate(read(body, EVALUATION), _log_to_event, project)
+    return _translate(read(body), project)
 
 
 def _translate(
-    found: Iterable[_Read | EventError],
-    translate: Callable[[_Read, str], dict[str, Any] | None],
-    project: str,
+    items: Iterable[Span | LogRecord | EventError], project: str
 ) -> Iterator[dict[str, Any] | EventError]:
-    for one in found:
+    for item in items:
         try:
-            event = one if isinstance(one, EventError) else translate(one, project)
+            event = _to_event(item, project)
         except EventError as error:
             event = error
         if event is not None:
             yield event
+
+
+def _to_event(
+    item: Span | LogRecord | EventError, project: str
+) -> dict[str, Any] | EventError | None:
+    if isinstance(item, Span):
+        return _span_to_event(item, project)
+    return _log_to_event(item, project) if isinstance(item, LogRecord) else item
 
 
 def _span_to_event(span: Span, project: str) -> dict[str, Any] | None:
@@ -146,12 +143,18 @@ def _log_to_event(record: LogRecord, project: str) -> dict[str, Any]:
 
 def _record_id(record: LogRecord, project: str) -> str:
     content = [record.trace_id, record.span_id, str(record.time_ns)]
-    attributes = orjson.dumps(record.attributes, option=orjson.OPT_SORT_KEYS).decode()
+    try:
+        attributes = orjson.dumps(record.attributes, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:  # half of a surrogate pair, in a part that may be dropped
+        attributes = json.dumps(record.attributes, sort_keys=True)
     return derived_id(record.time_ns // 1_000_000, project, *content, attributes)
 
 
 def _context(item: Span | LogRecord) -> dict[str, Any]:
-    sessions = (item.attributes.get(name) for name in _SESSION_IDS)
+    named = [item.attributes]
+    if isinstance(item, LogRecord):
+        named.append(item.span_attributes)
+    sessions = (attributes.get(name) for attributes in named for name in SESSION_IDS)
     return without_none(
         trace_id=item.trace_id or None,
         span_id=item.span_id or None,

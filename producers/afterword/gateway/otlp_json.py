@@ -5,22 +5,29 @@ hexadecimal. An int64 may be a number or text. Fields that are null or unknown a
 https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
 """
 
+import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator
+from json import JSONDecodeError
 from typing import Any, Final, NoReturn, TypeVar
 
 import orjson
 
+from afterword.gateway.json_values import elements, members
 from afterword.gateway.otlp_ids import span_id, trace_id
 from afterword.gateway.otlp_messages import (
     CUT,
+    EVALUATION,
     EVENT_NAME,
     MAX_LEVELS,
+    READ_OF_SPANS,
+    SAID_IN_SPANS,
     LogRecord,
     MalformedError,
     Span,
 )
+from afterword.gateway.unicode_text import decode_leniently
 from afterword_schemas.errors import EventError, RejectCode
 
 _Json = dict[str, Any]
@@ -31,38 +38,82 @@ _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _NOT_FINITE: Final = frozenset({"NaN", "Infinity", "-Infinity"})
 
 
-def read_spans(body: bytes, prefixes: tuple[str, ...]) -> Iterator[Span | EventError]:
-    """Yield the spans that have an attribute whose key begins so, or what is wrong with them.
+def read_spans(body: bytes) -> Iterator[Span | LogRecord | EventError]:
+    """Yield the spans that hold feedback and the evaluations in spans, or what is wrong with them.
 
     Raises:
-        MalformedError: The body is no `ExportTraceServiceRequest`.
+        MalformedError: The body is not an `ExportTraceServiceRequest`.
     """
-    for span in _innermost(body, "resourceSpans", "scopeSpans", "spans"):
-        if any(key.startswith(prefixes) for key in _keys(span)):
+    for span in _innermost(body, ("resourceSpans", "scopeSpans", "spans")):
+        if isinstance(span, EventError):
+            yield span
+            continue
+        if any(_key(entry).startswith(SAID_IN_SPANS) for entry in _entries(span)):
             yield _attempt(_read_span, span)
+        for event in _objects(span.get("events")):
+            if event.get("name") == EVALUATION:
+                yield _attempt(_read_span_event, span, event)
 
 
-def read_log_records(body: bytes, event_name: str) -> Iterator[LogRecord | EventError]:
-    """Yield the log records of events of this name, or what is wrong with them.
+def read_log_records(body: bytes) -> Iterator[LogRecord | EventError]:
+    """Yield the log records that are evaluations, or what is wrong with them.
 
     Raises:
-        MalformedError: The body is no `ExportLogsServiceRequest`.
+        MalformedError: The body is not an `ExportLogsServiceRequest`.
     """
-    for record in _innermost(body, "resourceLogs", "scopeLogs", "logRecords"):
-        if _event_name(record) == event_name:
+    for record in _innermost(body, ("resourceLogs", "scopeLogs", "logRecords")):
+        if isinstance(record, EventError):
+            yield record
+        elif _event_name(record) == EVALUATION:
             yield _attempt(_read_log_record, record)
 
 
-def _innermost(body: bytes, *names: str) -> list[_Json]:
+def _innermost(body: bytes, names: tuple[str, ...]) -> Iterable[_Json | EventError]:
+    """Return the spans or log records of a request."""
     try:
         nodes: list[Any] = [orjson.loads(body)]
     except orjson.JSONDecodeError:
-        raise MalformedError("The body is no JSON.") from None
+        return _one_by_one(decode_leniently(body), names)
     for name in names:
         nodes = [child for node in nodes for child in _children(node, name)]
     if not all(isinstance(node, dict) for node in nodes):
         raise MalformedError(f"{names[-1]} takes objects.")
     return nodes
+
+
+def _one_by_one(text: str, names: tuple[str, ...]) -> Iterator[_Json | EventError]:
+    """Yield the same of a request that cannot be read as a whole: NaN, half an emoji, endless nesting."""
+    try:
+        for item in _texts(text, names):
+            node = _attempt(_parse, item)
+            if isinstance(node, dict) or any(word in item for word in (*SAID_IN_SPANS, EVALUATION)):
+                yield node
+    except JSONDecodeError:
+        raise MalformedError("The body is not JSON.") from None
+
+
+def _texts(text: str, names: tuple[str, ...]) -> Iterator[str]:
+    if not names:
+        yield text
+        return
+    for name, value in members(text):
+        if name == names[0] and value.given is not None:
+            for child in elements(value.text):
+                yield from _texts(child.text, names[1:])
+
+
+def _parse(text: str) -> _Json:
+    try:
+        node = json.loads(text)
+    except RecursionError:
+        raise EventError(RejectCode.TOO_DEEP, "$", "nested far too deep") from None
+    except JSONDecodeError:
+        raise
+    except ValueError:  # an integer of more digits than Python reads
+        raise EventError(RejectCode.OUT_OF_RANGE, "$", "a number of thousands of digits") from None
+    if not isinstance(node, dict):
+        raise MalformedError("Spans and log records are objects.")
+    return node
 
 
 def _children(node: object, name: str) -> list[Any]:
@@ -72,18 +123,21 @@ def _children(node: object, name: str) -> list[Any]:
     return children or []
 
 
-def _keys(node: _Json) -> Iterator[str]:
-    for entry in _entries(node):
-        key = entry.get("key")
-        if isinstance(key, str):
-            yield key
-
-
 def _entries(node: _Json) -> Iterable[_Json]:
-    entries = node.get("attributes")
-    if isinstance(entries, list):
-        return (entry for entry in entries if isinstance(entry, dict))
-    return ()
+    return _objects(node.get("attributes"))
+
+
+def _read_entries(span: _Json) -> list[_Json]:
+    return [entry for entry in _entries(span) if _key(entry).startswith(READ_OF_SPANS)]
+
+
+def _key(entry: _Json) -> str:
+    key = entry.get("key")
+    return key if isinstance(key, str) else ""
+
+
+def _objects(items: object) -> Iterable[_Json]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else ()
 
 
 def _event_name(record: _Json) -> object:
@@ -95,9 +149,9 @@ def _event_name(record: _Json) -> object:
     return None
 
 
-def _attempt(read: Callable[[_Json], _Read], node: _Json) -> _Read | EventError:
+def _attempt(read: Callable[..., _Read], *parts: Any) -> _Read | EventError:
     try:
-        return read(node)
+        return read(*parts)
     except EventError as error:
         return error
 
@@ -107,7 +161,17 @@ def _read_span(span: _Json) -> Span:
         trace_id=trace_id(_id(span, "traceId")),
         span_id=span_id(_id(span, "spanId")),
         end_time_ns=_time(span, "endTimeUnixNano"),
-        attributes=_attributes(span.get("attributes")),
+        attributes=_attributes(_read_entries(span)),
+    )
+
+
+def _read_span_event(span: _Json, event: _Json) -> LogRecord:
+    return LogRecord(
+        trace_id=trace_id(_id(span, "traceId")),
+        span_id=span_id(_id(span, "spanId")),
+        time_ns=_time(event, "timeUnixNano"),
+        attributes=_attributes(event.get("attributes")),
+        span_attributes=_attributes(_read_entries(span)),
     )
 
 

@@ -4,7 +4,7 @@
 `EventError` in its place, and `MalformedError` is one of the request as a whole.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from afterword_schemas.errors import AfterwordError
@@ -15,6 +15,29 @@ MAX_LEVELS: Final = MAX_OBJECT_LEVELS + MAX_ARRAY_LEVELS + 1
 
 CUT: Final = "…"
 """Stands for whatever is nested deeper: it is refused for its depth, and need not be read."""
+
+EVALUATION: Final = "gen_ai.evaluation.result"
+"""Name of the event in the semantic conventions for generative AI."""
+
+SAID_IN_SPANS: Final = ("honeyhive_feedback", "honeyhive_metrics")
+"""How attributes begin that are feedback. A span without any is passed over."""
+
+SESSION_IDS: Final = (
+    "honeyhive.session_id",
+    "traceloop.association.properties.session_id",
+    "gen_ai.conversation.id",
+    "session.id",
+)
+"""Attributes that name the session, the first of them first."""
+
+READ_OF_SPANS: Final = (
+    *SAID_IN_SPANS,
+    "honeyhive_metadata",
+    "honeyhive_user_properties",
+    "honeyhive_event_id",
+    *SESSION_IDS,
+)
+"""How attributes of spans begin that are read at all: what is wrong with the others does not matter."""
 
 EVENT_NAME: Final = "event.name"
 """The attribute that names a log record's event where its own field does not, as before OTLP 1.5."""
@@ -32,7 +55,7 @@ class Span:
         trace_id: Hexadecimal, in lower case; empty where there is none, which all zeros mean too.
         span_id: Likewise.
         end_time_ns: Since 1970; 0 where it is not known.
-        attributes: In the order of the span; of a key that stands twice, the last.
+        attributes: Those that are read, in the order of the span; of a key that stands twice, the last.
     """
 
     trace_id: str
@@ -43,16 +66,18 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class LogRecord:
-    """A log record.
+    """A log record, or an event of a span.
 
     Attributes:
         trace_id: As of a span.
         span_id: As of a span.
         time_ns: When it happened, else when it was observed; 0 where neither is known.
-        attributes: As of a span.
+        attributes: All of them, as of a span.
+        span_attributes: Of the span, for an event of one.
     """
 
     trace_id: str
     span_id: str
     time_ns: int
     attributes: dict[str, Any]
+    span_attributes: dict[str, Any] = field(default_factory=dict)

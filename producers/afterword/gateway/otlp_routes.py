@@ -1,6 +1,6 @@
 """OTLP over HTTP: spans and log records, in protobuf or JSON.
 
-    POST /v1/traces, /opentelemetry/v1/traces   HoneyHive's feedback on spans
+    POST /v1/traces, /opentelemetry/v1/traces   HoneyHive's feedback on spans, and evaluations in them
     POST /v1/logs, /opentelemetry/v1/logs       evaluations
 
 The answers are the specification's. 200 says how many were refused, and why. 503 with `Retry-After`

@@ -3,7 +3,7 @@
 import base64
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeL
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from afterword import enrichment_id
+from afterword.gateway import otlp_wire as wire
 from afterword.gateway.honeyhive import update_event
 from afterword.gateway.otlp import Encoding, logs_to_events, spans_to_events
 from afterword.gateway.otlp_messages import MalformedError
@@ -444,6 +445,74 @@ def test_a_value_nested_too_deep_is_refused_from_either_encoding() -> None:
         assert refused.value.code is RejectCode.TOO_DEEP
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (wire.Request, ExportTraceServiceRequest),
+        (wire.Request, ExportLogsServiceRequest),
+        (wire.Span, Span),
+        (wire.LogRecord, LogRecord),
+        (wire.AnyValue, AnyValue),
+        (wire.ArrayValue, ArrayValue),
+        (wire.KeyValueList, KeyValueList),
+    ],
+)
+def test_the_wire_format_is_opentelemetrys(ours: Any, theirs: Any) -> None:
+    """Each field has the number and the type of the published one, or is its bytes."""
+    compare(ours.DESCRIPTOR, theirs.DESCRIPTOR)
+
+
+def compare(ours: Any, theirs: Any) -> None:
+    """Compare the fields of two descriptions of a message, and of the messages in it."""
+    assert ours.fields
+    for field in ours.fields:
+        other = theirs.fields_by_number[field.number]
+        assert field.name in {other.name, "resources", "scopes", "items"}
+        assert field.is_repeated == other.is_repeated
+        if field.type == field.TYPE_BYTES:
+            assert other.type in {other.TYPE_BYTES, other.TYPE_STRING, other.TYPE_MESSAGE}
+        else:
+            assert field.type == other.type
+        if field.message_type:
+            compare(field.message_type, other.message_type)
+
+
+def test_an_evaluation_in_a_span_is_that_of_a_log_record() -> None:
+    """Libraries send it as an event of the span that was judged; sent both ways it counts once."""
+    (in_log,) = logs_in_json(record_json())
+    for events in (
+        spans_in_json(span_json({}) | {"events": [event_json()]}),
+        spans_in_protobuf(span_protobuf({}, events=[event_protobuf()])),
+    ):
+        assert events == [in_log]
+
+
+def test_an_evaluation_in_a_span_has_the_spans_session() -> None:
+    """Its own attributes name it first."""
+    session = {"honeyhive.session_id": SESSION}
+    own = event_json(EVALUATED | {"session.id": "own"})
+    honeyhive = event_json(EVALUATED | {"honeyhive.session_id": "own"})
+    found = spans_in_json(span_json(session) | {"events": [event_json(), own, honeyhive]})
+    sessions = [event["session_id"] for event in found if isinstance(event, dict)]
+    assert sessions == [SESSION, "own", "own"]
+
+
+def test_a_span_may_hold_feedback_and_evaluations() -> None:
+    """What is wrong with one of them leaves the others as they are."""
+    nameless = event_json({"gen_ai.evaluation.score.value": 1})
+    other = event_json() | {"name": "gen_ai.content.prompt"}
+    rated = span_json({"honeyhive_feedback.rating": True})
+    feedback, refused, evaluation = spans_in_json(
+        rated | {"events": [nameless, other, event_json(), 7]}
+    )
+    assert isinstance(feedback, dict)
+    assert isinstance(refused, EventError)
+    assert refused.code is RejectCode.MISSING_FIELD
+    assert isinstance(evaluation, dict)
+    assert feedback["feedback"] == {"rating": True}
+    assert evaluation["metrics"]["relevance"]["score"] == 0.9
+
+
 # ------------------------------------------------------- protobuf and JSON say the same
 
 
@@ -497,6 +566,16 @@ def test_spans_are_the_same_in_both_encodings(spans: list[Any]) -> None:
     in_json = [span_json(*span) for span in spans]
     in_protobuf = [span_protobuf(*span) for span in spans]
     assert told(spans_in_json(*in_json)) == told(spans_in_protobuf(*in_protobuf))
+
+
+@given(span_attributes(), st.lists(st.tuples(record_attributes(), times), max_size=3))
+def test_evaluations_in_spans_are_the_same_in_both_encodings(
+    attributes: Attributes, events: list[Any]
+) -> None:
+    """Protobuf and JSON make the same events under the same ids, and the same refusals."""
+    in_json = span_json(attributes) | {"events": [event_json(*event) for event in events]}
+    in_protobuf = span_protobuf(attributes, events=[event_protobuf(*event) for event in events])
+    assert told(spans_in_json(in_json)) == told(spans_in_protobuf(in_protobuf))
 
 
 @given(st.lists(st.tuples(record_attributes(), times, identifiers, identifiers), max_size=3))
@@ -581,6 +660,7 @@ def span_protobuf(
     time_ns: int = TIME_NS,
     trace_id: bytes = bytes.fromhex(TRACE),
     span_id: bytes = bytes.fromhex(SPAN),
+    events: Iterable[Span.Event] = (),
 ) -> Span:
     """Return the same span in protobuf."""
     return Span(
@@ -589,6 +669,7 @@ def span_protobuf(
         name="answer",
         end_time_unix_nano=time_ns,
         attributes=attributes_protobuf(attributes),
+        events=events,
     )
 
 
@@ -626,6 +707,24 @@ def record_protobuf(
         trace_id=trace_id,
         span_id=span_id,
         event_name="gen_ai.evaluation.result",
+        attributes=attributes_protobuf(attributes),
+    )
+
+
+def event_json(attributes: Attributes = EVALUATED, time_ns: int = TIME_NS) -> dict[str, Any]:
+    """Return an evaluation as an event of a span, in JSON."""
+    return {
+        "timeUnixNano": str(time_ns),
+        "name": "gen_ai.evaluation.result",
+        "attributes": list(attributes_json(attributes)),
+    }
+
+
+def event_protobuf(attributes: Attributes = EVALUATED, time_ns: int = TIME_NS) -> Span.Event:
+    """Return the same in protobuf."""
+    return Span.Event(
+        time_unix_nano=time_ns,
+        name="gen_ai.evaluation.result",
         attributes=attributes_protobuf(attributes),
     )
 

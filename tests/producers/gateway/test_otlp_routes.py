@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 from backports import zstd
+from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # published so
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
@@ -137,6 +138,202 @@ def test_refused_records_are_counted_and_explained(gateway: Any) -> None:
     assert len(gateway.transport.events) == 1
 
 
+ODD = {
+    "a byte that is not UTF-8": (b'"caf\xe9"', "invalid_utf8"),
+    "half an emoji": (b'"\\ud83d"', "invalid_unicode"),
+    "the other half": (b'"\\udc80"', "invalid_unicode"),
+}
+
+
+def spans_in_json(attributes: list[bytes]) -> bytes:
+    """Return a request in JSON, a span for each text of attributes."""
+    made = [
+        b'{"spanId": "%016x", "attributes": [%s]}' % (number + 1, text)
+        for number, text in enumerate(attributes)
+    ]
+    return b'{"resourceSpans": [{"scopeSpans": [{"spans": [%s]}]}]}' % b", ".join(made)
+
+
+def attribute(key: str, value: bytes) -> bytes:
+    """Write an attribute in JSON."""
+    return b'{"key": "%s", "value": {"stringValue": %s}}' % (key.encode(), value)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_bad_text_in_json_refuses_its_own_span(gateway: Any, odd: str) -> None:
+    """It is counted and explained, and the spans beside it are accepted."""
+    text, code = ODD[odd]
+    comments = [attribute("honeyhive_feedback.comment", each) for each in (b'"a"', text, b'"b"')]
+    answer = gateway.http.post("/v1/traces", content=spans_in_json(comments), headers=JSON)
+
+    partial = answer.json()["partialSuccess"]
+    assert partial["rejectedSpans"] == "1"
+    assert f"[{code} at $.feedback.comment]" in partial["errorMessage"]
+    assert [event["feedback"] for event in gateway.transport.events] == [
+        {"comment": "a"},
+        {"comment": "b"},
+    ]
+
+
+DROPPED = [
+    *(attribute("honeyhive_inputs.question", text) for text, _ in ODD.values()),
+    b'{"key": "score", "value": {"doubleValue": NaN}}',
+    b'{"key": "score", "value": {"intValue": %s}}' % (b"9" * 400),
+    b'{"key": "honeyhive_inputs", "value": {"stringValue": 7}}',
+]
+
+
+@pytest.mark.parametrize("dropped", range(len(DROPPED)))
+def test_a_part_that_is_dropped_does_not_matter_in_json(gateway: Any, dropped: int) -> None:
+    """A cut emoji in a span's input is no reason to lose a rating, its own or another's."""
+    rating = attribute("honeyhive_feedback.rating", b'"good"')
+    spans = [rating, DROPPED[dropped] + b", " + rating]
+    answer = gateway.http.post("/v1/traces", content=spans_in_json(spans), headers=JSON)
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert len(gateway.transport.events) == 2
+
+
+def test_what_is_not_finite_in_json_refuses_its_own_span(gateway: Any) -> None:
+    """A bare NaN is not JSON, but Python writes it."""
+    values = [
+        b'{"key": "honeyhive_feedback.score", "value": {"doubleValue": %s}}' % number
+        for number in (b"1.0", b"NaN", b"-Infinity", b"0.5")
+    ]
+    answer = gateway.http.post("/v1/traces", content=spans_in_json(values), headers=JSON)
+    partial = answer.json()["partialSuccess"]
+    assert partial["rejectedSpans"] == "2"
+    assert partial["errorMessage"].count("[not_finite at $.feedback.score]") == 2
+    assert len(gateway.transport.events) == 2
+
+
+def test_endless_nesting_in_json_refuses_its_own_span(gateway: Any) -> None:
+    """Its neighbours are read."""
+    deep = b'{"key": "honeyhive_feedback.a", "value": %s}' % (b"[" * 5_000 + b"]" * 5_000)
+    spans = [attribute("honeyhive_feedback.rating", b'"good"'), deep]
+    answer = gateway.http.post("/v1/traces", content=spans_in_json(spans), headers=JSON)
+    assert "[too_deep at $]" in answer.json()["partialSuccess"]["errorMessage"]
+    assert len(gateway.transport.events) == 1
+
+
+def commented(*texts: str, key: str = "honeyhive_feedback.comment") -> bytes:
+    """Return a request in protobuf, a rated span for each text; `?` is a byte that is not UTF-8."""
+    made = [
+        Span(
+            span_id=(number + 1).to_bytes(8, "big"),
+            attributes=[
+                KeyValue(key=key, value=AnyValue(string_value=text)),
+                KeyValue(key="honeyhive_feedback.rating", value=AnyValue(bool_value=True)),
+            ],
+        )
+        for number, text in enumerate(texts)
+    ]
+    resource = ResourceSpans(scope_spans=[ScopeSpans(spans=made)])
+    body = ExportTraceServiceRequest(resource_spans=[resource]).SerializeToString()
+    return bytes(body).replace(b"?", b"\xe9")
+
+
+def test_a_bad_text_in_protobuf_refuses_its_own_span(gateway: Any) -> None:
+    """Protobuf's own parser refuses the whole request for it."""
+    body = commented("a", "caf?", "b")
+    with pytest.raises(DecodeError):
+        ExportTraceServiceRequest.FromString(body)
+
+    answer = gateway.http.post("/v1/traces", content=body, headers=PROTOBUF)
+
+    partial = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    assert partial.rejected_spans == 1
+    assert partial.error_message == (
+        "the text is not valid UTF-8 [invalid_utf8 at $.feedback.comment]"
+    )
+    assert [event["feedback"]["comment"] for event in gateway.transport.events] == ["a", "b"]
+
+
+@pytest.mark.parametrize("key", ["honeyhive_inputs.question", "?"])
+def test_a_part_that_is_dropped_does_not_matter_in_protobuf(gateway: Any, key: str) -> None:
+    """Neither as a value nor as a key."""
+    answer = gateway.http.post("/v1/traces", content=commented("caf?", key=key), headers=PROTOBUF)
+    assert ExportTraceServiceResponse.FromString(answer.content) == ExportTraceServiceResponse()
+    assert gateway.transport.events[0]["feedback"] == {"rating": True}
+
+
+def test_a_bad_key_in_protobuf_refuses_its_own_span(gateway: Any) -> None:
+    """A key of the feedback is a part of it."""
+    body = commented("a", key="honeyhive_feedback.caf?")
+    answer = gateway.http.post("/v1/traces", content=body, headers=PROTOBUF)
+    partial = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    assert "[invalid_utf8 at $.feedback]" in partial.error_message
+
+
+def part(number: int, raw: bytes) -> bytes:
+    """Write a field of protobuf that is text, bytes or a message."""
+    size, length = len(raw), b""
+    while size > 0x7F:
+        length += bytes([size & 0x7F | 0x80])
+        size >>= 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + raw
+
+
+def request_of(*items: bytes) -> bytes:
+    """Write a request of items in one scope."""
+    return part(1, part(2, b"".join(part(2, item) for item in items)))
+
+
+def deep_spans(key: str) -> bytes:
+    """Return a request of two rated spans, the second with a value within a thousand arrays."""
+    rating = KeyValue(key="honeyhive_feedback.rating", value=AnyValue(bool_value=True))
+    value = b""
+    for _ in range(1_000):
+        value = part(5, part(1, value))
+    first, second = (
+        bytes(Span(span_id=bytes([number]) * 8, attributes=[rating]).SerializeToString())
+        for number in (1, 2)
+    )
+    return request_of(first, second + part(9, part(1, key.encode()) + part(2, value)))
+
+
+def test_endless_nesting_in_protobuf_refuses_its_own_span(gateway: Any) -> None:
+    """And does not matter in a part that is dropped."""
+    with pytest.raises(DecodeError):
+        ExportTraceServiceRequest.FromString(deep_spans("honeyhive_inputs"))
+
+    dropped, kept = (
+        gateway.http.post("/v1/traces", content=deep_spans(key), headers=PROTOBUF)
+        for key in ("honeyhive_inputs", "honeyhive_feedback.a")
+    )
+
+    assert ExportTraceServiceResponse.FromString(dropped.content) == ExportTraceServiceResponse()
+    partial = ExportTraceServiceResponse.FromString(kept.content).partial_success
+    assert partial.rejected_spans == 1
+    assert "[too_deep at $.feedback.a" in partial.error_message
+    assert len(gateway.transport.events) == 3
+
+
+def test_a_damaged_span_is_refused_alone(gateway: Any) -> None:
+    """Bytes that are no span say so, where they could hold feedback; else nothing is lost."""
+    good = Span(
+        span_id=b"\1" * 8,
+        attributes=[KeyValue(key="honeyhive_feedback.a", value=AnyValue(int_value=1))],
+    ).SerializeToString()
+    body = request_of(good, b"\xff honeyhive_feedback", b"\xff", good)
+
+    answer = gateway.http.post("/v1/traces", content=body, headers=PROTOBUF)
+
+    partial = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    assert partial.rejected_spans == 1
+    assert "[invalid_format at $]" in partial.error_message
+    assert len(gateway.transport.events) == 2
+
+
+def test_a_bad_text_refuses_its_own_record(gateway: Any) -> None:
+    """Log records are read as spans are; a response id that is not used for a path has its place too."""
+    body = records("a", "b?", "c").replace(b"?", b"\xe9")
+    answer = gateway.http.post("/v1/logs", content=body, headers=PROTOBUF)
+    partial = ExportLogsServiceResponse.FromString(answer.content).partial_success
+    assert partial.rejected_log_records == 1
+    assert "[invalid_utf8 at $.metrics]" in partial.error_message
+    assert [list(event["metrics"]) for event in gateway.transport.events] == [["a"], ["c"]]
+
+
 def test_a_refusal_in_json_is_protobufs_json(gateway: Any) -> None:
     """Names are in lowerCamelCase, and an int64 is text."""
     span = {"attributes": [{"key": "honeyhive_feedback", "value": {"stringValue": "good"}}]}
@@ -167,13 +364,13 @@ def test_errors_are_a_status_in_protobuf(gateway: Any, path: str) -> None:
     answer = gateway.http.post(path, content=b"\xff\xff", headers=PROTOBUF)
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/x-protobuf"
-    assert Status.FromString(answer.content).message.startswith("The body is no Export")
+    assert Status.FromString(answer.content).message.startswith("The body is not an Export")
 
 
 def test_errors_are_a_status_in_json(gateway: Any) -> None:
     """The same in JSON."""
     answer = gateway.http.post("/v1/traces", content=b"[", headers=JSON)
-    assert (answer.status_code, answer.json()) == (400, {"message": "The body is no JSON."})
+    assert (answer.status_code, answer.json()) == (400, {"message": "The body is not JSON."})
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/grpc", "application/xml"])
