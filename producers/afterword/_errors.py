@@ -4,7 +4,7 @@
     ├── EventError           the event is wrong: fix the call, nothing was sent
     ├── StoreError           Kafka did not take it now
     │   ├── QueueFullError   nothing was taken: drop the event knowingly, or try later
-    │   ├── RefusedError     the gateway refused this one event for good: never send it again
+    │   ├── RefusedError     gateway or Kafka refused this one event for good: never send it again
     │   └── DeliveryError    at `close()`: this many events that were taken never arrived
     ├── ClosedError          the call came after `close()`: fix the program
     └── SetupError           an argument or setting is wrong: stop and say what
@@ -22,7 +22,7 @@ class QueueFullError(StoreError):
 
 
 class RefusedError(StoreError):
-    """The gateway looked at this event and refused it: to send it again would end alike.
+    """The gateway or Kafka refused this event: to send it again would end alike.
 
     Attributes:
         code: The reason, a `RejectCode` as far as this version knows it.

@@ -20,7 +20,7 @@ class RejectCode(StrEnum):
     """The message has no payload at all."""
 
     TOO_LARGE = "too_large"
-    """The event is longer than `limits.MAX_EVENT_BYTES`."""
+    """The event is longer than `limits.MAX_EVENT_BYTES`, or than the topic takes."""
 
     INVALID_UTF8 = "invalid_utf8"
     """The bytes are no UTF-8 text."""
@@ -78,7 +78,7 @@ class RejectCode(StrEnum):
     of an id to one partition, and out of order a patch would be lost."""
 
     STORE_REFUSED = "store_refused"
-    """The event is valid, but ClickHouse refused its row, for instance by a constraint."""
+    """The event is valid, but ClickHouse refused its row, or Kafka its message."""
 
     INTERNAL_ERROR = "internal_error"
     """Judging the event failed by a fault of Afterword's own. Please report it; replay it then."""

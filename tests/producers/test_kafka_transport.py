@@ -8,6 +8,7 @@ import time
 
 import psutil
 import pytest
+from tests.waiting import wait_until
 
 from afterword import KafkaTransport, QueueFullError, SetupError, StoreError
 
@@ -152,6 +153,33 @@ def test_librdkafka_logs_through_logging() -> None:
     assert heard.wait(20)
     transport.close(0)
     logger.removeHandler(ear)
+
+
+def test_an_outage_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Librdkafka complains again with each try, and for each broker that it was told of."""
+    caplog.set_level(logging.DEBUG, "afterword.kafka")
+    transport = KafkaTransport(
+        ["127.0.0.1:1", "localhost:1"], topic="t", kafka={"reconnect.backoff.max.ms": 100}
+    )
+    transport.send(b"k", b"v", (), lambda _: None)
+    wait_until(lambda: caplog.text.count("Connection refused") >= 10)
+    transport.close(0)
+    loud = [record for record in caplog.records if record.levelno > logging.DEBUG]
+    assert len(loud) == 1
+    assert "Connection refused" in loud[0].getMessage()
+
+
+def test_the_end_of_an_outage_is_one_line_in_the_log(
+    mock_broker: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a complaint the next delivery says that Kafka takes events again, once."""
+    transport = KafkaTransport([NOBODY, mock_broker], topic="again")
+    wait_until(lambda: "Connection refused" in caplog.text)
+    for _ in range(3):
+        transport.send(b"k", b"v", (), lambda _: None)
+        transport.flush(20)
+    transport.close(0)
+    assert caplog.text.count("Kafka takes events again.") == 1
 
 
 def test_without_a_collector_reports_come_when_asked_for(target: tuple[str, str]) -> None:

@@ -182,7 +182,7 @@ def test_a_forked_copy_leaves_what_waits_to_its_parent(place: Place) -> None:
         drainer._thread.join()
     place.transport.after_fork()
     if line is not None:  # no process was forked here: the parent's thread still runs
-        line._over.set()
+        line._over = True
     place.transport.flush(0)
     place.transport.send(KEY, make_event(KEY, 7), (), lambda _: None)
     place.transport.close(20)

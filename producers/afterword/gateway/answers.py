@@ -18,7 +18,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from afterword_schemas.errors import AfterwordError, EventError
+from afterword._errors import RefusedError
+from afterword_schemas.errors import AfterwordError, EventError, StoreError
 
 RETRY_AFTER_S: Final = 2
 """What a client is told to wait when Kafka is away or the queue is full."""
@@ -174,6 +175,16 @@ def refused(index: int, feedback_id: str | None, error: EventError) -> ItemError
         code=error.code.value,
         path=error.path,
         detail=error.detail,
+    )
+
+
+def undelivered(index: int, feedback_id: str, error: StoreError) -> ItemError:
+    """Return why Kafka has not an event: `unavailable`, unless it will never take it."""
+    code, path = UNAVAILABLE, "$"
+    if isinstance(error, RefusedError):
+        code, path = error.code, error.path
+    return ItemError(
+        index=index, feedback_id=feedback_id, code=code, path=path, detail=error.detail
     )
 
 

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from afterword._identity import now
 from afterword._transport import Transport
 from afterword.gateway.access import Access, admit
-from afterword.gateway.answers import UNAVAILABLE, ItemError, Outcome, RequestError
+from afterword.gateway.answers import ItemError, Outcome, RequestError, undelivered
 from afterword.gateway.bodies import BodyLimits, BodyMemory, read_body
 from afterword.gateway.headers import headers_of
 from afterword.gateway.intake import Item, Rules
@@ -188,12 +188,7 @@ class Gateway:
         if items:
             self.metrics.delivery.observe(time.perf_counter() - begin_s)
         return [
-            ItemError(
-                index=item.index,
-                feedback_id=item.feedback_id,
-                code=UNAVAILABLE,
-                detail=str(report),
-            )
+            undelivered(item.index, item.feedback_id, report)
             for item, report in zip(items, reports, strict=True)
             if report is not None
         ]

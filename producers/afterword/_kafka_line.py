@@ -1,0 +1,304 @@
+"""The messages on their way to one topic, and the only module that imports the Kafka producer.
+
+    line = KafkaLine(settings, "feedback.events", collector=True)
+    line.send(Letter(key, headers, None, on_delivery), value)
+
+librdkafka queues, batches, compresses and retries in threads of its own; one daemon thread here
+collects its delivery reports, unless the caller does so.
+
+**A batch of which one message is wrong** is refused whole. Each of its messages is then sent again by
+a second producer whose batches hold one message, and only the one that is refused alone is refused.
+
+**Order.** Of one key one message is under way at a time, so none overtakes one that is sent again.
+
+**Waiting.** No call waits inside librdkafka for longer than a blink: in a greenlet, that would stop
+all others. And nobody waits for a lock for long. A signal handler may have interrupted its holder,
+and wait for deliveries.
+"""
+
+import ctypes
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from afterword._bell import Bell
+from afterword._counters import Tally
+from afterword._errors import QueueFullError
+from afterword._kafka_errors import CLOSED, blames_a_message, to_store_error
+from afterword._kafka_log import KafkaLog
+from afterword._transport import DeliveryCallback, Headers
+from afterword_schemas.errors import SetupError, StoreError
+
+_BLINK_S: Final = 0.001
+_PULSE_S: Final = 0.005
+_IDLE_S: Final = 1.0
+_TURN_S: Final = 0.05
+_REPORT_S: Final = 5.0
+_HELD_BYTES: Final = 512  # what a message that is held back takes beside its value
+_FULL: Final = "the queue is full, this event was not taken"
+
+
+@dataclass(eq=False, slots=True)
+class Letter:
+    """A message without its value, which librdkafka holds.
+
+    Attributes:
+        key: What decides the partition.
+        headers: Names and values.
+        timestamp_ms: When it was first published; now if None.
+        on_delivery: Told of its end.
+        alone: Whether it has a batch of its own.
+    """
+
+    key: bytes
+    headers: Headers
+    timestamp_ms: int | None
+    on_delivery: DeliveryCallback
+    alone: bool = False
+
+
+class KafkaLine:
+    """Producers for one topic, and the thread that collects their reports, where there is one.
+
+    Args:
+        settings: Of librdkafka.
+        topic: Where messages go.
+        collector: Whether a thread collects reports; else `serve` and `flush` do.
+
+    Raises:
+        SetupError: librdkafka refuses a setting.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], topic: str, *, collector: bool) -> None:
+        self._settings, self._topic = settings, topic
+        self._log = KafkaLog()
+        self.producer = self._new_producer({})
+        self._alone: Producer | None = None
+        self._max_messages = int(settings["queue.buffering.max.messages"])
+        self._max_held_bytes = int(settings["queue.buffering.max.kbytes"]) * 1024
+        self._lock = threading.RLock()  # re-entrant: a signal handler may send
+        self._behind: dict[bytes, list[tuple[Letter, bytes]]] = {}  # by each key that is under way
+        self._held_bytes = 0
+        self._held, self._sent_on = Tally(), Tally()
+        self._errands: deque[Callable[[], None]] = deque()  # what needs the lock
+        self._undeliverable: deque[tuple[Letter, StoreError]] = deque()  # to tell without it
+        self._bell = Bell()
+        self._idle = self._closing = self._over = False
+        self._stuck = False
+        self._flushing: set[object] = set()
+        self._collector = self._start_collector() if collector else None
+
+    def send(self, letter: Letter, value: bytes) -> None:
+        """Take a message without waiting for its delivery; errors as for `Transport.send`."""
+        with self._lock:
+            if self._alone is not None and len(self._alone) >= self._max_messages:
+                raise QueueFullError(_FULL)
+            ahead: list[tuple[Letter, bytes]] = []
+            behind = self._behind.setdefault(letter.key, ahead)
+            if behind is not ahead:
+                self._hold(behind, letter, value)
+                return
+            try:
+                self._produce(self.producer, letter, value)
+            except StoreError:
+                self._release(letter.key)
+                raise
+        if self._idle:
+            self._bell.ring()
+
+    def serve(self, wait_s: float = 0.0) -> None:
+        """Collect the reports that are known by now, in this thread, and do what follows from them.
+
+        Args:
+            wait_s: How long messages that linger are pushed, in a blink.
+        """
+        for producer in self._producers():
+            if wait_s:
+                producer.flush(wait_s)
+            else:
+                producer.poll(0)
+        self._run_errands()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until nothing is under way; False if something still is after `timeout_s`."""
+        deadline_s = time.monotonic() + timeout_s
+        self._flushing.add(me := object())
+        try:
+            while not (empty := self._is_empty()) and time.monotonic() < deadline_s:
+                self._push()
+                time.sleep(_BLINK_S)
+        finally:
+            self._flushing.discard(me)
+        return empty
+
+    def close(self, timeout_s: float) -> None:
+        """Flush, then give up on the rest and report it failed."""
+        if not self.flush(timeout_s):
+            self._closing = True
+            for producer in self._producers():
+                producer.purge(blocking=False)
+            self.flush(_REPORT_S)
+        self._over = True
+        self._bell.ring()
+        if self._collector is not None:
+            # Bounded: a callback may wait for a lock that a signal handler's own thread holds.
+            self._collector.join(_REPORT_S)
+        # No producer.close(): it would free the producer under a thread that still flushes it.
+        # It ends when the last reference goes, at once, because its queue is empty.
+
+    def abandon(self) -> None:
+        """In a forked child: never touch the producers again, and never free them.
+
+        Their threads did not survive the fork: freeing would wait for them for ever.
+        """
+        for producer in self._producers():
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(producer))
+
+    def _push(self) -> None:
+        if self._collector is None:
+            self.serve(_BLINK_S)
+            return
+        # Its thread alone tells of deliveries. One that this thread is amid could not be told while
+        # a signal handler interrupts it, and perhaps waits for just that one.
+        self._bell.ring()
+        if self._stuck:  # the lock may be this thread's own, from before it was interrupted
+            self._run_errands()
+
+    def _start_collector(self) -> threading.Thread | None:
+        thread = threading.Thread(target=self._collect, name="afterword", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is about to end
+            return None
+        return thread
+
+    def _collect(self) -> None:
+        while not self._over:
+            self.serve(_BLINK_S if self._flushing else 0.0)
+            self._idle = True  # first, so that who sends from here on rings
+            self._idle = True  # first, so that who sends from here on rings
+            self._idle = self._is_empty()
+            # Now and then it looks all the same, to hear what librdkafka has to say.
+            self._bell.wait(_IDLE_S if self._idle else _PULSE_S)
+            self._idle = False
+
+    def _producers(self) -> Iterator[Producer]:
+        yield self.producer
+        if self._alone is not None:
+            yield self._alone
+
+    def _is_empty(self) -> bool:
+        """Whether nothing is under way, wherever it was moved while this looks."""
+        held = self._held.value
+        under_way = self._sent_on.value < held or any(map(len, self._producers()))
+        return not under_way and self._held.value == held
+
+    def _produce(self, producer: Producer, letter: Letter, value: bytes) -> None:
+        try:
+            producer.produce(
+                self._topic,
+                value,
+                letter.key,
+                headers=[*letter.headers],
+                on_delivery=partial(self._report, letter),
+                timestamp=letter.timestamp_ms or 0,  # 0 is now
+            )
+        except BufferError:
+            raise QueueFullError(_FULL) from None
+        except KafkaException as error:
+            raise to_store_error(error.args[0]) from None
+
+    def _report(self, letter: Letter, error: KafkaError | None, message: Message) -> None:
+        if error is not None and not letter.alone and blames_a_message(error):
+            self._held.add()
+            self._errands.append(partial(self._send_alone, letter, message.value() or b""))
+            return
+        letter.on_delivery(None if error is None else to_store_error(error))
+        self._errands.append(partial(self._release, letter.key))
+        if error is None:
+            self._log.note_delivery()
+
+    def _run_errands(self) -> None:
+        """Do what needs the lock, if it is free soon; else whoever calls next does."""
+        if not self._errands:
+            return
+        self._stuck = not self._lock.acquire(timeout=_TURN_S)
+        if self._stuck:
+            return
+        try:
+            for _ in range(len(self._errands)):
+                with suppress(IndexError):  # a signal handler did it
+                    self._errands.popleft()()
+        finally:
+            self._lock.release()
+        with suppress(IndexError):
+            while True:
+                letter, error = self._undeliverable.popleft()
+                letter.on_delivery(error)
+                self._sent_on.add()
+                self._errands.append(partial(self._release, letter.key))
+
+    def _send_alone(self, letter: Letter, value: bytes) -> None:
+        """Send a message by itself that was refused together with others."""
+        letter.alone = True
+        if self._alone is None:
+            more = {"queue.buffering.max.messages": 0, "linger.ms": 0, "batch.num.messages": 1}
+            self._alone = self._new_producer(more)
+        self._send_on(self._alone, letter, value)
+
+    def _release(self, key: bytes) -> None:
+        """Send the next message of a key, if there is one."""
+        behind = self._behind.pop(key)
+        if not behind:
+            return
+        ahead = self._behind.setdefault(key, behind)
+        if ahead is not behind:  # a signal handler sent under this key just now
+            ahead.extend(behind)
+            return
+        letter, value = behind.pop(0)
+        self._held_bytes -= len(value) + _HELD_BYTES
+        self._send_on(self.producer, letter, value)
+
+    def _send_on(self, producer: Producer, letter: Letter, value: bytes) -> None:
+        """Send a message that was taken before; later, while there is no room."""
+        if self._closing:
+            self._undeliverable.append((letter, StoreError(CLOSED)))
+            return
+        try:
+            self._produce(producer, letter, value)
+        except QueueFullError:
+            self._errands.append(partial(self._send_on, producer, letter, value))
+        except StoreError as error:
+            self._undeliverable.append((letter, error))
+        else:
+            self._sent_on.add()
+
+    def _hold(self, behind: list[tuple[Letter, bytes]], letter: Letter, value: bytes) -> None:
+        """Keep a message back until the one of its key that is under way has arrived."""
+        size = len(value) + _HELD_BYTES
+        count = len(self.producer) + self._held.value - self._sent_on.value
+        if count >= self._max_messages or self._held_bytes + size > self._max_held_bytes:
+            raise QueueFullError(_FULL)
+        self._held_bytes += size
+        behind.append((letter, value))
+        self._held.add()  # last: a signal handler that comes before it does not wait for this one
+
+    def _new_producer(self, more: Mapping[str, Any]) -> Producer:
+        try:
+            settings = {"error_cb": self._log.note_error, **self._settings, **more}
+            return Producer(settings, logger=self._log)
+        except (KafkaException, TypeError, ValueError) as error:
+            raise SetupError(f"The Kafka settings are refused: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    cause = error.args[0] if error.args else error
+    text = cause.str() if isinstance(cause, KafkaError) else str(cause)
+    return text.strip().partition("\n")[0]
