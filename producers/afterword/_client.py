@@ -18,6 +18,7 @@ from afterword._counters import Stats
 from afterword._encode import encode
 from afterword._errors import DeliveryError
 from afterword._fields import ChangeFields, EventFields, Fields
+from afterword._hints import hint
 from afterword._http import HttpTransport
 from afterword._identity import enrichment_id, new_id, now, require_name
 from afterword._kafka import KafkaTransport
@@ -248,6 +249,7 @@ class Client:
             raw, judged = event, read_event(event)[0]
         else:
             raw, judged = encode(dict(event))
+        hint(judged)
         feedback_id = judged.feedback_id.lower()
         self._sender.send(feedback_id, raw, _headers(traceparent))
         return feedback_id
@@ -294,6 +296,7 @@ class Client:
         # dict() rather than a literal: a second `op` or `project` is a TypeError, not an override.
         event = dict(feedback_id=identity, project=self._project, op=op, **given)
         raw, judged = encode(event)
+        hint(judged)
         if ahead := _times_ahead(judged):
             raw, _ = encode(event | ahead)
         self._sender.send(identity, raw, headers)

@@ -1,11 +1,11 @@
 """Turn what pydantic found wrong into one `EventError`: a code, a path, a sentence of ours."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from afterword_schemas._unknown_fields import explain_unknown
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.flatten import json_path
 
@@ -43,7 +43,7 @@ def _judge(fault: ErrorDetails, raw: bytes, fields: Sequence[str]) -> tuple[Reje
         case "json_invalid":
             return _judge_json(str(bounds["error"]), raw)
         case "extra_forbidden":
-            return RejectCode.UNKNOWN_FIELD, _unknown(field, fields)
+            return RejectCode.UNKNOWN_FIELD, explain_unknown(field, fields)
         case "literal_error":
             is_text = isinstance(fault["input"], str)
             code = RejectCode.INVALID_FORMAT if is_text else RejectCode.WRONG_TYPE
@@ -114,16 +114,6 @@ def _judge_json(message: str, raw: bytes) -> tuple[RejectCode, str]:
     if raw.startswith(b"\xef\xbb\xbf"):
         return RejectCode.INVALID_JSON, "the text begins with a byte order mark; send it without"
     return RejectCode.INVALID_JSON, f"not JSON: {message}"
-
-
-def _unknown(field: str, fields: Sequence[str]) -> str:
-    close = get_close_matches(field[:_MAX_TYPO].lower(), fields, n=1)
-    return "no such field; " + (
-        f"did you mean {close[0]}?" if close else "free-form data goes into feedback or metadata"
-    )
-
-
-_MAX_TYPO = 64
 
 
 def _limit(bound: object) -> str:

@@ -210,7 +210,21 @@ def test_another_type_is_named_as_such(field: str, other: str) -> None:
         (event('"Weight": 1'), "no such field; did you mean weight? [unknown_field at $.Weight]"),
         (
             event('"rating": 1'),
-            "no such field; free-form data goes into feedback or metadata [unknown_field at $.rating]",
+            (
+                'no such field; rating belongs under feedback: {"feedback": {"rating": …}}'
+                " [unknown_field at $.rating]"
+            ),
+        ),
+        (
+            event('"user_id": "u"'),
+            (
+                'no such field; user_id belongs under metadata as _user: {"metadata": {"_user": …}}'
+                " [unknown_field at $.user_id]"
+            ),
+        ),
+        (
+            event('"quux": 1'),
+            "no such field; free-form data goes into feedback or metadata [unknown_field at $.quux]",
         ),
         (event('"value": 11'), "value must be at most 10 [out_of_range at $.value]"),
         (event('"weight": -0.5'), "weight must be at least 0 [out_of_range at $.weight]"),
@@ -298,3 +312,37 @@ def refusal(raw: bytes) -> EventError:
     with pytest.raises(EventError) as caught:
         read_event(raw)
     return caught.value
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("score", '{"feedback": {"score": …}}'),
+        ("Scores", '{"feedback": {"scores": …}}'),
+        ("comment", '{"feedback": {"comment": …}}'),
+        ("reason", '{"feedback": {"reason": …}}'),
+        ("user", '{"metadata": {"_user": …}}'),
+        ("userId", '{"metadata": {"_user": …}}'),
+        ("prompt", '{"metadata": {"_prompt": …}}'),
+        ("organization", '{"metadata": {"_organisation": …}}'),
+        ("model", '{"metadata": {"model": …}}'),
+        ("traceId", "did you mean trace_id?"),
+        ("trace", "did you mean trace_id?"),
+        ("span", "did you mean span_id?"),
+        ("conversation_id", "did you mean session_id?"),
+        ("id", "did you mean feedback_id?"),
+        ("timestamp", "did you mean created_at?"),
+        ("thumbs", 'a vote is "value": 1 or "value": -1'),
+        ("sorce", "did you mean source?"),
+        ("vlaue", "did you mean value?"),
+        ("weigth", "did you mean weight?"),
+        ("metadat", "did you mean metadata?"),
+        ("message_id", "free-form data goes into feedback or metadata"),
+        ("run_id", "free-form data goes into feedback or metadata"),
+    ],
+)
+def test_an_unknown_field_points_at_what_was_meant(word: str, meant: str) -> None:
+    """Words of other systems have their place; a typo is near, and nothing else is called near."""
+    error = refusal(event(f'"{word}": 1'))
+    assert error.code is RejectCode.UNKNOWN_FIELD
+    assert error.detail.endswith(meant)
