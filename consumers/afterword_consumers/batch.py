@@ -22,13 +22,15 @@ from afterword_consumers.messages import Message
 from afterword_consumers.patch import Patch
 from afterword_consumers.rejections import Rejection
 from afterword_consumers.rows import (
+    CREATED_AT,
     MAX_KEY_BYTES,
     Key,
+    Row,
     encode,
     key_of_line,
     to_row,
 )
-from afterword_schemas import Event, EventError, RejectCode, read_event
+from afterword_schemas import Event, EventError, RejectCode, read_event, uuid7_ms
 
 _log = logging.getLogger(__name__)
 _OWN_FAULT = EventError(RejectCode.INTERNAL_ERROR, "$", "judging it failed; please report this")
@@ -43,9 +45,12 @@ class Kind(IntEnum):
     """A row that stands by itself."""
 
     CHAINED = 1
-    """A row of an id that has a patch in this batch: they are written in their order."""
+    """A row of an id that has one of the following in this batch: they are written in their order."""
 
-    PATCH = 2
+    REPEATABLE = 2
+    """A row whose `created_at` is only when it was published. What is stored knows when it was first given."""
+
+    PATCH = 3
     """A `Patch`."""
 
 
@@ -127,7 +132,7 @@ class Batch:
 
         The rows among them are no part of `body` from now on.
         """
-        needing = [position for position, kind in enumerate(self.kinds) if kind == Kind.PATCH]
+        needing = [position for position, kind in enumerate(self.kinds) if kind >= Kind.REPEATABLE]
         chains: dict[Key, list[int]] = {self._key(position): [] for position in needing}
         if chains:
             for position in range(len(self)):
@@ -152,7 +157,7 @@ class Batch:
                 self.sightings.append(sighting)
                 self._sighting_bytes += sighting.size
             row = to_row(event, leaves, message, now_ms)
-            kind = Kind.PATCH if event.op == "patch" else Kind.WHOLE
+            kind = _kind(event, row)
             if kind == Kind.PATCH:
                 _check_key(message, event)
                 line = Patch.of(event, row).encode()
@@ -181,6 +186,15 @@ class Batch:
             if partition not in seen:
                 seen.add(partition)
                 self.next_offsets[partition] = (message.offset() or 0) + 1
+
+
+def _kind(event: Event, row: Row) -> Kind:
+    if event.op == "patch":
+        return Kind.PATCH
+    if event.op == "set" and event.created_at is None:
+        is_of_id = round(row[CREATED_AT] * 1000) == uuid7_ms(event.feedback_id)
+        return Kind.WHOLE if is_of_id else Kind.REPEATABLE
+    return Kind.WHOLE
 
 
 def _check_key(message: Message, event: Event) -> None:

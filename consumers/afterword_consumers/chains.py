@@ -1,4 +1,4 @@
-"""Rows of the events that need what is stored: patches, and what stands between them.
+"""Rows of the events that need what is stored: patches, and sets that keep their `created_at`.
 
     resolver = Resolver(batch, batch.chains(), sink, max_bytes=DEFAULT_PIECE_BYTES)
     while not resolver.is_done:
@@ -18,7 +18,7 @@ from typing import Final
 
 from afterword_consumers.batch import Batch, Kind
 from afterword_consumers.patch import Patch
-from afterword_consumers.rows import Key, Row, decode, encode, key, version
+from afterword_consumers.rows import CREATED_AT, IS_DELETED, Key, Row, decode, encode, key, version
 from afterword_consumers.sink import Sink
 from afterword_schemas import EventError
 
@@ -139,4 +139,10 @@ class Resolver:
         if kind == Kind.PATCH:
             return Patch.decode(line).merge(base)
         whole = decode(line)
-        return whole if base is None or version(whole) >= version(base) else None
+        if base is None:
+            return whole
+        if version(whole) < version(base):
+            return None
+        if kind == Kind.REPEATABLE and not base[IS_DELETED]:
+            whole[CREATED_AT] = base[CREATED_AT]
+        return whole

@@ -3,7 +3,8 @@
     line = encode(to_row(event, leaves, message, now_ms))
 
 A row is a list in the order of `COLUMNS`; on the wire it is one line of JSONCompactEachRow. It is a
-function of the message alone, so that a message delivered twice makes the same row twice.
+function of the message alone, so that a message delivered twice makes the same row twice. What is stored
+changes it only where an event asks for that: see `chains`.
 """
 
 from typing import Any, Final

@@ -151,8 +151,8 @@ class Event(BaseModel):
 
     created_at: _Time | None = None
     """When the feedback was first given, from 2015 to 2099. Default: the time in a version 7
-    `feedback_id`, else the time the message was published. A time more than five minutes ahead of
-    the message's becomes the message's."""
+    `feedback_id`, else what is stored under the id, else the time the message was published. A time
+    more than five minutes ahead of the message's becomes the message's."""
 
     updated_at: _Time | None = None
     """When it was last changed: the newer wins. Default: the time the message was published. Its

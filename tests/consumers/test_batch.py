@@ -8,7 +8,7 @@ from afterword_consumers.rows import KAFKA_OFFSET, VALUE, decode
 from afterword_consumers.testing import MemoryBroker, MemoryMessage
 from afterword_schemas import Leaves
 
-ID = "019c12e9-8b3d-7000-8000-000000000001"
+ID = "019b0000-0000-7000-8000-000000000001"
 
 
 def publish(*events: object, partition: int = 0) -> list[MemoryMessage]:
@@ -98,6 +98,27 @@ def test_rows_of_an_id_with_a_patch_are_left_to_its_chain() -> None:
     rows = [decode(line) for line in batch.body(0, len(batch)).splitlines()]
     assert [row[VALUE] for row in rows] == [7, 3]
     assert batch.body(2, 3) == b""
+
+
+def test_a_set_whose_time_is_only_a_default_needs_what_is_stored() -> None:
+    """A version 7 id and a `created_at` of its own are stable, unless the id's time lies ahead."""
+    random_id = "5f0e2f0a-0000-4000-8000-000000000001"
+    ahead = "01ffffff-0000-7000-8000-000000000001"
+    batch = take(
+        *publish(
+            {"feedback_id": random_id, "trace_id": "t", "value": 1},
+            {"feedback_id": random_id, "project": "other", "op": "clear"},
+            {
+                "feedback_id": random_id[:-1] + "2",
+                "trace_id": "t",
+                "value": 1,
+                "created_at": "2026-01-01T00:00:00Z",
+            },
+            {"trace_id": "t", "value": 1},
+            {"feedback_id": ahead, "trace_id": "t", "value": 1},
+        )
+    )
+    assert batch.chains() == {("acme", random_id): [0], ("acme", ahead): [4]}
 
 
 def test_a_batch_is_full_by_what_it_makes_of_its_payloads() -> None:

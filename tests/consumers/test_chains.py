@@ -8,11 +8,12 @@ from tests.consumers.written import write
 
 from afterword_consumers.batch import Batch
 from afterword_consumers.catalogue import Catalogue
-from afterword_consumers.rows import NUMBERS, STRINGS, VALUE, Key, Row, encode
+from afterword_consumers.rows import CREATED_AT, NUMBERS, STRINGS, VALUE, Key, Row, encode
 from afterword_consumers.testing import MemoryBroker, MemoryMessage, MemoryStore
 from afterword_schemas import StoreError
 
-ID = "019c12e9-8b3d-7000-8000-"
+ID = "019b0000-0000-7000-8000-"
+RANDOM_ID = "5f0e2f0a-0000-4000-8000-000000000001"
 AT_MS = 1_767_225_600_000
 LEAVES_900 = {f"step{number}": number for number in range(900)}
 
@@ -173,3 +174,35 @@ def test_patches_do_not_grow_a_row_without_end() -> None:
     [row] = store.current
     assert sorted(row[STRINGS]) == ["feedback.part0", "feedback.part1", "feedback.part2"]
     assert [(r.code, r.path, r.offset) for r in batch.rejections] == [("too_large", "$", 4)]
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+def test_a_set_again_keeps_when_it_was_first_given(batches: int) -> None:
+    """Under a random id without a time of its own: in one batch, and batch by batch."""
+    store = MemoryStore()
+    one = {"feedback_id": RANDOM_ID, "trace_id": "t"}
+    messages = publish(one | {"value": 1}, one | {"value": 2}, one | {"value": 3})
+    for part in (messages,) if batches == 1 else ([message] for message in messages):
+        write(batch_of(*part), store)
+    [row] = store.current
+    assert (row[VALUE], row[CREATED_AT]) == (3, AT_MS / 1000)
+
+
+def test_a_set_again_keeps_a_time_that_was_named() -> None:
+    """It was the person who said when; a set that names another one moves it."""
+    store = MemoryStore()
+    one = {"feedback_id": RANDOM_ID, "trace_id": "t", "value": 1}
+    named = one | {"created_at": "2025-12-31T00:00:00Z"}
+    messages = publish(named, one, one | {"created_at": "2025-12-30T00:00:00Z"})
+    write(batch_of(*messages[:2]), store)
+    assert [row[CREATED_AT] for row in store.current] == [1_767_139_200.0]
+    write(batch_of(messages[2]), store)
+    assert [row[CREATED_AT] for row in store.current] == [1_767_052_800.0]
+
+
+def test_a_set_after_a_clear_is_given_anew() -> None:
+    """What was taken back is over: its time is not that of what comes later."""
+    store = MemoryStore()
+    one = {"feedback_id": RANDOM_ID, "trace_id": "t", "value": 1}
+    write(batch_of(*publish(one, {"feedback_id": RANDOM_ID, "op": "clear"}, one)), store)
+    assert [row[CREATED_AT] for row in store.current] == [AT_MS / 1000 + 2]

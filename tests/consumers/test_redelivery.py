@@ -45,9 +45,10 @@ def events(draw: st.DrawFn) -> Event:
 def publish(sequence: list[Event]) -> list[MemoryMessage]:
     """Return the events as messages of one partition."""
     broker = MemoryBroker(partitions=1)
-    for event in sequence:
+    for number, event in enumerate(sequence):
         whole = {"feedback_id": ID, "project": "acme"} | event
-        broker.publish(orjson.dumps(whole), key=ID.encode(), timestamp_ms=1_767_225_600_000)
+        at_ms = 1_767_225_600_000 + 1_000 * number
+        broker.publish(orjson.dumps(whole), key=ID.encode(), timestamp_ms=at_ms)
     return broker.log[0]
 
 
