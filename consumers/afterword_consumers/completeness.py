@@ -91,21 +91,43 @@ class Completeness:
         return -1
 
 
-def to_metadata(topic_id: str, caught_up: datetime) -> str:
+def to_metadata(topic_id: str, caught_up: datetime | None) -> str:
     """Write what is committed beside an offset: of which topic, and until when it is complete.
 
     Milliseconds are cut off, so that the text says no more than the time.
     """
+    if caught_up is None:
+        return f"{_FORM} topic {topic_id}"
     return f"{_FORM} caught-up {rfc3339(caught_up)} topic {topic_id}"
 
 
-def from_metadata(text: str | None) -> tuple[str, datetime] | None:
+def from_metadata(text: str | None) -> tuple[str, datetime | None] | None:
     """Read the topic's id and the time back; None of what is not by `to_metadata`."""
-    words = (text or "").split(" ")
-    if len(words) != 5 or (words[0], words[1], words[3]) != (_FORM, "caught-up", "topic"):  # noqa: PLR2004  # the form's words
+    match (text or "").split(" "):
+        case [form, "topic", topic_id] if form == _FORM:
+            return topic_id, None
+        case [form, "caught-up", written, "topic", topic_id] if form == _FORM:
+            try:
+                time = datetime.fromisoformat(written)
+            except ValueError:
+                return None
+            return (topic_id, time) if time.tzinfo is not None else None
+    return None
+
+
+def read_committed(topic_id: str, offset: int, metadata: str | None) -> Committed | None:
+    """Return what a group has committed of a topic; None where it has committed nothing.
+
+    An offset that names another topic id is of a topic that had this name before, and says nothing of
+    this one. An offset that names none counts: Kafka deletes a topic's offsets with the topic, so this
+    one was set by hand, or by an older version, for the topic that is there.
+
+    Args:
+        topic_id: Of the topic that is there.
+        offset: What Kafka has; negative for none.
+        metadata: The text beside it.
+    """
+    mark = from_metadata(metadata)
+    if offset < 0 or (mark is not None and mark[0] != topic_id):
         return None
-    try:
-        time = datetime.fromisoformat(words[2])
-    except ValueError:
-        return None
-    return (words[4], time) if time.tzinfo is not None else None
+    return Committed(offset, None if mark is None else mark[1])

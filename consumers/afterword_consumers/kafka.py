@@ -10,6 +10,7 @@ Beside the group there is the `Reader`, which only looks.
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -22,11 +23,11 @@ from confluent_kafka import (
 )
 from confluent_kafka import Message as KafkaMessage
 
-from afterword_consumers.completeness import from_metadata, to_metadata
+from afterword_consumers.completeness import read_committed, to_metadata
 from afterword_consumers.ends import EndsWatch
 from afterword_consumers.messages import Message
 from afterword_consumers.source import Committed, LogEnds, RebalanceListener
-from afterword_consumers.topics import explain, find_topic_id
+from afterword_consumers.topics import TopicIdentity, explain
 from afterword_schemas import SetupError, StoreError
 
 _log = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ class KafkaSource:
         request_timeout_s: For one question to the broker.
 
     Raises:
-        SetupError: The topic does not exist, or no broker answers.
+        SetupError: The topic does not exist, or waiting will not mend what is wrong.
+        StoreError: No broker answers.
     """
 
     def __init__(
@@ -87,24 +89,35 @@ class KafkaSource:
         request_timeout_s: float = 10.0,
     ) -> None:
         self._topic = topic
+        self._listener: RebalanceListener | None = None
+        self._common = {**(settings or {}), "bootstrap.servers": bootstrap_servers}
+        self._own = {
+            "group.id": group,
+            "client.id": "afterword-worker",
+            "fetch.queue.backoff.ms": 50,
+            **self._common,
+            **_OWN_SETTINGS,
+            **_GROUP_PROTOCOLS[group_protocol],
+        }
+        self._request_timeout_s = request_timeout_s
+        self._open()
+
+    def _open(self) -> None:
         self._positions: dict[int, int] = {}
         self._behind = False
-        self._listener: RebalanceListener | None = None
-        common = {**(settings or {}), "bootstrap.servers": bootstrap_servers}
-        self._request_timeout_s = request_timeout_s
-        self.topic_id = find_topic_id(common, topic, request_timeout_s)
-        self._ends = EndsWatch(common, topic, request_timeout_s)
-        self._consumer = Consumer(
-            {
-                "group.id": group,
-                "client.id": "afterword-worker",
-                "fetch.queue.backoff.ms": 50,
-                **common,
-                **_OWN_SETTINGS,
-                **_GROUP_PROTOCOLS[group_protocol],
-            },
-            logger=_log,
-        )
+        self._identity = TopicIdentity(self._common, self._topic, self._request_timeout_s)
+        self._ends = EndsWatch(self._common, self._topic, self._request_timeout_s)
+        self._consumer = Consumer(self._own, logger=_log)
+
+    @property
+    def topic_id(self) -> str:
+        """Kafka's id of the topic; its name where the broker is too old to have ids."""
+        return self._identity.id
+
+    @property
+    def topic_is_gone(self) -> bool:
+        """Whether the topic of this id was deleted, and perhaps another created under its name."""
+        return self._identity.is_gone
 
     def subscribe(self, listener: RebalanceListener) -> None:
         """Join the group."""
@@ -115,6 +128,18 @@ class KafkaSource:
             on_revoke=self._on_revoke,
             on_lost=self._on_lost,
         )
+
+    def rejoin(self) -> None:
+        """Leave the group, and join it again for the topic that has the name now."""
+        self.close()
+        if self._listener is not None:
+            self._listener.on_lost(list(self._positions))
+        try:
+            self._open()
+        except SetupError as error:  # the settings were right before: the topic is missing
+            raise StoreError(str(error)) from error
+        if self._listener is not None:
+            self.subscribe(self._listener)
 
     def poll(self, max_messages: int, timeout_s: float) -> Sequence[Message]:
         """Return the messages that follow."""
@@ -141,6 +166,7 @@ class KafkaSource:
 
     def log_ends(self) -> LogEnds | None:
         """Return how far the logs of the member's partitions go, if there is news."""
+        self._identity.look()
         return self._ends.news(self._positions)
 
     def commit(self, next_offsets: Mapping[int, int], caught_up: Mapping[int, datetime]) -> None:
@@ -149,6 +175,9 @@ class KafkaSource:
             self._place(partition, offset, caught_up.get(partition))
             for partition, offset in next_offsets.items()
         ]
+        # Kafka takes commits by the topic's name. Before: or an offset of this topic would stand in the
+        # next of its name. After: where that came about nevertheless, the caller must not count on it.
+        self._check_topic()
         try:
             committed = self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
@@ -156,6 +185,7 @@ class KafkaSource:
         for partition in committed or ():
             if partition.error is not None:
                 raise StoreError(str(partition.error))
+        self._check_topic()
 
     def pause(self) -> None:
         """Hand out nothing until `resume`."""
@@ -170,6 +200,9 @@ class KafkaSource:
         self._consumer.close()
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._is_gone_now():
+            consumer.incremental_assign([])  # they are of the topic that came after, if of any
+            return
         try:
             committed = consumer.committed(partitions, timeout=self._request_timeout_s)
         except KafkaException as error:
@@ -179,7 +212,10 @@ class KafkaSource:
         _log.info("assigned partitions %s", [(p.partition, p.offset) for p in committed])
         consumer.incremental_assign(committed)
 
-    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._is_gone_now():
+            self._on_lost(consumer, partitions)
+            return
         _log.info("revoked partitions %s", [p.partition for p in partitions])
         if self._listener is not None:
             self._listener.on_revoked(self._forget(partitions))
@@ -189,9 +225,17 @@ class KafkaSource:
         if self._listener is not None:
             self._listener.on_lost(self._forget(partitions))
 
+    def _is_gone_now(self) -> bool:
+        """Ask whether the topic is gone, as a rebalance may be due to that; no if Kafka is silent."""
+        with suppress(StoreError):
+            self._identity.ask()
+        return self._identity.is_gone
+
+    def _check_topic(self) -> None:
+        if self._identity.ask():
+            raise StoreError(f"topic {self._topic} was deleted")
+
     def _place(self, partition: int, offset: int, caught_up: datetime | None) -> TopicPartition:
-        if caught_up is None:
-            return TopicPartition(self._topic, partition, offset)
         metadata = to_metadata(self.topic_id, caught_up)
         return TopicPartition(self._topic, partition, offset, metadata)
 
@@ -222,18 +266,24 @@ class KafkaSource:
         self._behind = False
 
     def _remember(self, committed: list[TopicPartition]) -> None:
+        known = {
+            at.partition: read_committed(self.topic_id, at.offset, at.metadata) for at in committed
+        }
+        foreign = [at.partition for at in committed if at.offset >= 0 and not known[at.partition]]
+        if foreign:
+            _log.warning(
+                "the offsets of partitions %s were committed for an earlier topic of the name %s: this "
+                "one (id %s) is read from its start there",
+                foreign,
+                self._topic,
+                self.topic_id,
+            )
         if self._listener is not None:
-            self._listener.on_assigned({at.partition: self._read(at) for at in committed})
-        for partition in committed:
-            if partition.offset < 0:
-                partition.offset = OFFSET_BEGINNING  # this group has not read it yet
-            self._positions[partition.partition] = partition.offset
-
-    def _read(self, committed: TopicPartition) -> Committed:
-        mark = from_metadata(committed.metadata)
-        # What was said of another topic of this name says nothing of this one.
-        caught_up = mark[1] if mark is not None and mark[0] == self.topic_id else None
-        return Committed(max(0, committed.offset), caught_up)
+            self._listener.on_assigned({at: one or Committed(0) for at, one in known.items()})
+        for at in committed:
+            one = known[at.partition]
+            at.offset = OFFSET_BEGINNING if one is None else one.offset
+            self._positions[at.partition] = at.offset
 
     def _judge(self, message: KafkaMessage) -> None:
         """Raise for an error that the client hands out in place of a message."""
@@ -241,6 +291,9 @@ class KafkaSource:
         if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
             return
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  # its public name
+            self._behind = True  # where Kafka cannot say it now, the next poll comes here again
+            if self._identity.ask():
+                return  # an offset of the topic before
             raise SetupError(
                 f"Partition {message.partition()} no longer has offset {message.offset()}, where "
                 f"this group stopped: messages were deleted before they were read ({error.str()}).",

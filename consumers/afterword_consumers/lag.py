@@ -20,7 +20,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import ListOffsetsResultInfo  # exported without a type
 
-from afterword_consumers.completeness import from_metadata
+from afterword_consumers.completeness import read_committed
 from afterword_consumers.kafka import Reader
 from afterword_consumers.topics import EARLIEST, LATEST, ask_ends, explain, known_id
 from afterword_schemas import SetupError, StoreError
@@ -89,7 +89,7 @@ class LagReader:
         self._readers: dict[str, Reader] = {}
 
     def read(self, topic: str, group: str, timeout_s: float) -> list[PartitionLag]:
-        """Ask for every partition of a topic, in order: what is committed first, then the ends.
+        """Ask for every partition of a topic, in order: what is committed first, then the ends, then its id.
 
         So an offset beyond its end is of a log that was cut since, and not of a worker that was
         quicker than the two questions.
@@ -112,16 +112,19 @@ class LagReader:
         numbers, has_ids = self._partitions(topic, deadline_s)
         places = [TopicPartition(topic, number) for number in numbers]
         committed = self._committed(places, group, _left_s(deadline_s))
-        left_s = _left_s(deadline_s)
-        names = TopicCollection([topic])
-        topics = self._admin.describe_topics(names, request_timeout=left_s) if has_ids else {}
-        begins = ask_ends(self._admin, places, EARLIEST, left_s)
-        ends = ask_ends(self._admin, places, LATEST, left_s)
-        topic_id = known_id(topic, topics[topic].result()) if has_ids else topic
+        begins = ask_ends(self._admin, places, EARLIEST, _left_s(deadline_s))
+        ends = ask_ends(self._admin, places, LATEST, _left_s(deadline_s))
+        lags = [(at, begins[at].result(), ends[at].result()) for at in places]
+        # Last: if it is the id beside an offset, both and the ends between are of one topic.
+        topic_id = self._topic_id(topic, deadline_s) if has_ids else topic
         return [
-            _lag(topic_id, committed.get(at.partition), begins[at].result(), ends[at].result(), at)
-            for at in places
+            _lag(topic_id, committed.get(at.partition), begin, end, at) for at, begin, end in lags
         ]
+
+    def _topic_id(self, topic: str, deadline_s: float) -> str:
+        names, left_s = TopicCollection([topic]), _left_s(deadline_s)
+        described = self._admin.describe_topics(names, request_timeout=left_s)
+        return known_id(topic, described[topic].result())
 
     def _partitions(self, topic: str, deadline_s: float) -> tuple[list[int], bool]:
         """Return the partitions, and whether the broker has ids for topics."""
@@ -218,12 +221,10 @@ def _lag(
     found = PartitionLag(at.partition, None, begin.offset, end.offset)
     if committed is None:
         return found
-    mark = from_metadata(committed.metadata)
-    if mark is None:
-        return replace(found, committed=committed.offset)
-    if mark[0] != topic_id:
-        return found  # of a topic that had this name before
-    return replace(found, committed=committed.offset, caught_up=mark[1])
+    known = read_committed(topic_id, committed.offset, committed.metadata)
+    if known is None:
+        return found
+    return replace(found, committed=known.offset, caught_up=known.caught_up)
 
 
 def _away(bootstrap_servers: str, error: KafkaException) -> StoreError:

@@ -55,7 +55,17 @@ class Source(Protocol):
     committed.
     """
 
-    topic_id: str
+    @property
+    def topic_id(self) -> str:
+        """The id of the topic, by which it differs from all others that ever had its name."""
+
+    @property
+    def topic_is_gone(self) -> bool:
+        """Whether the topic of this id was deleted, and perhaps another created under its name.
+
+        Noticed about every second, if `log_ends` is called as often, and before a commit. From then on
+        nothing can be committed, until `rejoin`.
+        """
 
     def subscribe(self, listener: RebalanceListener) -> None:
         """Join the group."""
@@ -86,7 +96,7 @@ class Source(Protocol):
                 recorded for a partition that is not in it.
 
         Raises:
-            StoreError: It was not recorded.
+            StoreError: It was not recorded, or `topic_is_gone`.
         """
 
     def pause(self) -> None:
@@ -94,6 +104,15 @@ class Source(Protocol):
 
     def resume(self) -> None:
         """Go on after `pause`."""
+
+    def rejoin(self) -> None:
+        """Leave the group, and join it again for the topic that has the name now.
+
+        The partitions are lost, and new ones are assigned, none from an offset of another topic.
+
+        Raises:
+            StoreError: There is no such topic now, or the broker could not answer.
+        """
 
     def close(self) -> None:
         """Leave the group."""

@@ -16,6 +16,7 @@ from afterword_consumers.catalogue import Sighting
 from afterword_consumers.rejections import Rejection
 from afterword_consumers.rows import FEEDBACK_ID, IS_DELETED, PROJECT, Key, Row, decode, version
 from afterword_consumers.source import Committed, LogEnds, RebalanceListener
+from afterword_schemas import StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class MemoryBroker:
 
     def __init__(self, *, partitions: int = 4, topic: str = "feedback.events") -> None:
         self.topic = topic
+        self.topic_id = f"{topic}-1"
         self.log: list[list[MemoryMessage]] = [[] for _ in range(partitions)]
         self.committed: dict[str, dict[int, int]] = defaultdict(dict)
         self.caught_up: dict[str, dict[int, datetime]] = defaultdict(dict)
@@ -87,6 +89,14 @@ class MemoryBroker:
     def member(self, group: str) -> "MemorySource":
         """Return a source that joins the group once it is subscribed."""
         return MemorySource(self, group)
+
+    def recreate(self) -> None:
+        """Delete the topic with its groups' offsets, and create another under its name at once."""
+        name, number = self.topic_id.rsplit("-", 1)
+        self.topic_id = f"{name}-{int(number) + 1}"
+        self.log = [[] for _ in self.log]
+        self.committed.clear()
+        self.caught_up.clear()
 
     def lag(self, group: str) -> int:
         """Return how many messages the group has not committed."""
@@ -119,7 +129,7 @@ class MemorySource:
     """A `Source` on a `MemoryBroker`."""
 
     def __init__(self, broker: MemoryBroker, group: str) -> None:
-        self.topic_id = f"{broker.topic}-id"
+        self.topic_id = broker.topic_id
         self.group = group
         self._broker = broker
         self._listener: RebalanceListener | None = None
@@ -131,15 +141,27 @@ class MemorySource:
         """The partitions that it owns."""
         return sorted(self._positions)
 
+    @property
+    def topic_is_gone(self) -> bool:
+        """Whether the broker has another topic of this name by now."""
+        return self.topic_id != self._broker.topic_id
+
     def subscribe(self, listener: RebalanceListener) -> None:
         """Join the group."""
         self._listener = listener
         self._broker.join(self)
 
+    def rejoin(self) -> None:
+        """Leave the group, and join it again for the topic that has the name now."""
+        self.lose()
+        self._broker.leave(self)
+        self.topic_id = self._broker.topic_id
+        self._broker.join(self)
+
     def poll(self, max_messages: int, timeout_s: float) -> Sequence[MemoryMessage]:  # never waits
         """Return the messages that follow."""
         messages: list[MemoryMessage] = []
-        if self._paused:
+        if self._paused or self.topic_is_gone:
             return messages
         for partition, position in self._positions.items():
             found = self._broker.log[partition][position:][: max_messages - len(messages)]
@@ -154,6 +176,8 @@ class MemorySource:
 
     def commit(self, next_offsets: Mapping[int, int], caught_up: Mapping[int, datetime]) -> None:
         """Record for each partition the offset to go on from."""
+        if self.topic_is_gone:
+            raise StoreError(f"topic {self._broker.topic} was deleted")
         self._broker.committed[self.group].update(next_offsets)
         times = self._broker.caught_up[self.group]
         for partition in next_offsets:
@@ -184,6 +208,8 @@ class MemorySource:
 
     def revoke(self) -> None:
         """Give all partitions back, after the listener has finished with them."""
+        if self.topic_is_gone:
+            self.lose()
         if self._listener is not None and self._positions:
             self._listener.on_revoked(self.partitions)
         self._positions = {}

@@ -20,6 +20,7 @@ from afterword_consumers.batch import DEFAULT_MAX_BYTES, Batch
 from afterword_consumers.catalogue import Catalogue
 from afterword_consumers.completeness import Completeness
 from afterword_consumers.inserter import Backoff, Inserter
+from afterword_consumers.reminder import Reminder
 from afterword_consumers.sink import Sink
 from afterword_consumers.source import Committed, Source
 from afterword_schemas import StoreError
@@ -39,6 +40,9 @@ the client has fetched ahead."""
 
 _RENEW_AFTER: Final = timedelta(seconds=10)
 """How old the time beside a committed offset may get while there is nothing else to commit."""
+
+_REJOIN_EVERY_S: Final = 1.0
+"""How often a worker looks whether a topic that was deleted is there again."""
 
 _ANSWERED: Final = timedelta(seconds=3)
 """A broker that has not told its ends for so long may be away: an end does not wait for it."""
@@ -89,6 +93,7 @@ class Worker:
         self._catalogue = Catalogue()
         self._completeness = Completeness()
         self._asked_at = datetime.fromtimestamp(0, UTC)
+        self._topic_reminder = Reminder(first_s=0.0)
         self._stopping, self._aborting = threading.Event(), threading.Event()
 
     def run(self) -> None:
@@ -103,6 +108,7 @@ class Worker:
         self._in_flight: Batch | None = None
         self._to_commit: dict[int, int] = {}
         self._paused = False
+        self._gone_since_s = time.monotonic()
         # Nothing made in the loop refers back to itself, so the collector would only walk over
         # 100,000 rows again and again: it is a third of the time.
         gc.collect()
@@ -151,6 +157,10 @@ class Worker:
     def _step(self) -> None:
         self._settle()
         self._look_ahead()
+        if self._source.topic_is_gone:
+            self._begin_anew()
+            return
+        self._gone_since_s = time.monotonic()
         if self._is_full() and not self._inserter.wait(_FULL_WAIT_S):
             self._keep_alive()
             return
@@ -195,6 +205,26 @@ class Worker:
         # A partition that was assigned since the pause may still hand out something.
         self._left = [*self._left, *messages]
 
+    def _begin_anew(self) -> None:
+        """Store what was read of a topic that is gone, then read the one that has its name now."""
+        if not self._inserter.wait(_FULL_WAIT_S):
+            return
+        self._settle()
+        if self._batch.count:
+            self._hand_over()
+            return
+        try:
+            self._source.rejoin()
+        except StoreError as error:
+            if self._topic_reminder.is_due(time.monotonic() - self._gone_since_s):
+                _log.warning("waiting for the topic: %s", error)
+            self._stopping.wait(_REJOIN_EVERY_S)
+            return
+        self._batch = Batch(self._source.topic_id)
+        self._completeness = Completeness()
+        self._topic_reminder = Reminder(first_s=0.0)
+        self._paused = False
+
     def _is_full(self) -> bool:
         return self._batch.is_full or self._batch.count >= self._options.batch_max_rows
 
@@ -221,7 +251,7 @@ class Worker:
             self.stats.rejected += len(batch.rejections)
             self.stats.stored += batch.count - len(batch.rejections)
             self._to_commit |= batch.next_offsets
-        if self._to_commit:
+        if self._to_commit and not self._source.topic_is_gone:
             self._commit()
         gc.collect(0)
 
@@ -267,6 +297,8 @@ class Worker:
                     self._take(self._options.batch_max_rows - self._batch.count)
                 if self._batch.count:
                     self._hand_over()
+                elif self._source.topic_is_gone:
+                    return
                 elif not self._to_commit:
                     if datetime.now(UTC) - self._asked_at < _ANSWERED:
                         self._renew(timedelta(0))

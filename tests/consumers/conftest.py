@@ -18,12 +18,23 @@ class Watched:
     """A `Source` that calls a test before each poll, in the worker's own thread."""
 
     def __init__(self, source: MemorySource) -> None:
-        self.source, self.topic_id = source, source.topic_id
+        self.source = source
         self.before_poll: Callable[[], None] = lambda: None
         self.before_commit: Callable[[], None] = lambda: None
         self.after_commit: Callable[[], None] = lambda: None
         self.answer: Callable[[], LogEnds | None] = source.log_ends
+        self.before_rejoin: Callable[[], None] = lambda: None
         self.taken = self.polls = self.pauses = 0
+
+    @property
+    def topic_id(self) -> str:
+        """See `Source`."""
+        return self.source.topic_id
+
+    @property
+    def topic_is_gone(self) -> bool:
+        """See `Source`."""
+        return self.source.topic_is_gone
 
     def subscribe(self, listener: RebalanceListener) -> None:
         """See `Source`."""
@@ -55,6 +66,11 @@ class Watched:
     def resume(self) -> None:
         """See `Source`."""
         self.source.resume()
+
+    def rejoin(self) -> None:
+        """See `Source`."""
+        self.before_rejoin()
+        self.source.rejoin()
 
     def close(self) -> None:
         """See `Source`."""

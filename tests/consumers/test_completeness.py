@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afterword_consumers.completeness import Completeness, from_metadata, to_metadata
+from afterword_consumers.completeness import (
+    Completeness,
+    from_metadata,
+    read_committed,
+    to_metadata,
+)
 from afterword_consumers.source import Committed, LogEnds
 
 START = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
@@ -108,6 +113,7 @@ def test_a_time_reads_back_as_it_was_less_what_milliseconds_cannot_say(
     read = from_metadata(text)
     assert read is not None
     assert read[0] == "tPAQ2C2kT2y0bYRO2Za78A"
+    assert read[1] is not None
     assert timedelta(0) <= time - read[1] < timedelta(milliseconds=1)
 
 
@@ -115,6 +121,9 @@ def test_the_text_is_what_it_is_documented_to_be() -> None:
     """Whoever lists a group's offsets can read it."""
     text = to_metadata("tPAQ2C2kT2y0bYRO2Za78A", at(0.0625))
     assert text == "afterword/1 caught-up 2026-11-20T11:00:00.062Z topic tPAQ2C2kT2y0bYRO2Za78A"
+    text = to_metadata("tPAQ2C2kT2y0bYRO2Za78A", None)
+    assert text == "afterword/1 topic tPAQ2C2kT2y0bYRO2Za78A"
+    assert from_metadata(text) == ("tPAQ2C2kT2y0bYRO2Za78A", None)
 
 
 @pytest.mark.parametrize(
@@ -132,3 +141,23 @@ def test_the_text_is_what_it_is_documented_to_be() -> None:
 def test_the_text_of_others_says_nothing(text: str | None) -> None:
     """Other tools commit with metadata of their own, and later versions with another form."""
     assert from_metadata(text) is None
+
+
+@pytest.mark.parametrize(
+    ("offset", "metadata", "committed"),
+    [
+        (7, to_metadata("here", at(1)), Committed(7, at(1))),
+        (7, to_metadata("here", None), Committed(7)),
+        (7, to_metadata("before", at(1)), None),
+        (7, to_metadata("before", None), None),
+        (0, to_metadata("before", None), None),
+        (7, None, Committed(7)),
+        (7, "of another tool", Committed(7)),
+        (-1001, None, None),
+    ],
+)
+def test_an_offset_counts_unless_it_names_another_topic(
+    offset: int, metadata: str | None, committed: Committed | None
+) -> None:
+    """One without an id was set by hand or by an older version, for the topic that is there."""
+    assert read_committed("here", offset, metadata) == committed

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from afterword_consumers import worker as worker_module
 from afterword_consumers.source import LogEnds
 from afterword_schemas import SetupError, StoreError
 
@@ -472,3 +473,72 @@ def test_a_partition_that_was_lost_is_not_committed_again(bench: "Bench") -> Non
     )
     worker.run()
     assert bench.caught_up == {}
+
+
+def test_what_was_read_of_a_deleted_topic_is_stored_and_the_next_is_read_from_its_start(
+    bench: "Bench",
+) -> None:
+    """Nothing is committed of the old one, in flight or not; refused messages keep the id of their topic."""
+    bench.publish(10)
+    bench.broker.publish(b"refused", partition=0)
+    worker, source = bench.worker(rows=6)
+    old_id, deletions = source.topic_id, iter(range(1))
+
+    def recreate() -> None:
+        if source.taken == 11 and next(deletions, None) is not None:
+            bench.broker.recreate()
+            bench.publish(4, first=100)
+            bench.broker.publish(b"refused too", partition=0)
+        elif source.taken == 16:
+            worker.stop()
+
+    source.before_poll = recreate
+    worker.run()
+    assert bench.stored == [*range(10), 100, 101, 102, 103]
+    assert bench.committed == {0: 3, 1: 2}
+    assert source.topic_id != old_id
+    assert set(bench.store.rejections) == {(old_id, 0, 5), (source.topic_id, 0, 2)}
+
+
+def test_a_topic_that_is_deleted_is_waited_for(
+    bench: "Bench", caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker stores what it has, says once for what it waits, and reads on once the topic is there."""
+    monkeypatch.setattr(worker_module, "_REJOIN_EVERY_S", 0.0)
+    bench.publish(10)
+    worker, source = bench.worker()
+    failures, deletions = iter(range(5)), iter(range(1))
+
+    def delete() -> None:
+        if source.taken == 10 and next(deletions, None) is not None:
+            bench.broker.recreate()
+            bench.publish(4, first=100)
+        elif source.taken == 14:
+            worker.stop()
+
+    def fail() -> None:
+        assert bench.stored == list(range(10))
+        if next(failures, None) is not None:
+            raise StoreError("Topic feedback.events does not exist.")
+
+    source.before_poll, source.before_rejoin = delete, fail
+    worker.run()
+    assert bench.stored == [*range(10), 100, 101, 102, 103]
+    waits = [line for line in caplog.messages if line.startswith("waiting for the topic: ")]
+    assert waits == ["waiting for the topic: Topic feedback.events does not exist."]
+
+
+def test_a_stop_while_a_deleted_topic_is_waited_for_ends_at_once(bench: "Bench") -> None:
+    """What was read is stored by then; there is nothing to commit."""
+    bench.publish(10)
+    worker, source = bench.worker(drain_s=3600.0)
+
+    def fail() -> None:
+        worker.stop()
+        raise StoreError("no such topic")
+
+    source.before_poll = lambda: bench.broker.recreate() if source.taken == 10 else None
+    source.before_rejoin = fail
+    worker.run()
+    assert bench.stored == list(range(10))
+    assert bench.committed == {}

@@ -9,11 +9,13 @@ from typing import Protocol
 
 import pytest
 from confluent_kafka import Producer
+from tests.topics import recreate_topic
 
 from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.messages import Message
 from afterword_consumers.source import Committed, LogEnds, Source
 from afterword_consumers.testing import MemoryBroker
+from afterword_schemas import StoreError
 from afterword_stack.local.kafka_admin import create_topic
 
 PARTITIONS = 4
@@ -35,6 +37,9 @@ class Broker(Protocol):
     def member(self) -> Source:
         """Return a member of the group, not subscribed yet."""
 
+    def recreate(self) -> None:
+        """Delete the topic, and create another of its name at once."""
+
 
 class MemoryTopic:
     """The twin."""
@@ -55,6 +60,10 @@ class MemoryTopic:
     def member(self) -> Source:
         """See `Broker`."""
         return self._broker.member(GROUP)
+
+    def recreate(self) -> None:
+        """See `Broker`."""
+        self._broker.recreate()
 
 
 class KafkaTopic:
@@ -79,6 +88,10 @@ class KafkaTopic:
     def member(self) -> Source:
         """See `Broker`."""
         return KafkaSource(self._servers, topic=self._topic, group=GROUP + self._topic)
+
+    def recreate(self) -> None:
+        """See `Broker`."""
+        recreate_topic(self._servers, self._topic, PARTITIONS)
 
 
 class Listener:
@@ -289,6 +302,37 @@ def _ends_since(source: Source, time_: datetime) -> LogEnds:
             return ends
         tick.wait(0.01)
     pytest.fail("no ends were told")
+
+
+def test_a_topic_that_is_recreated_is_read_from_its_start(broker: Broker, join: Join) -> None:
+    """The member notices it, commits nothing more of the old one, and is lost to the group till it rejoins."""
+    for number in range(4):
+        broker.publish(1, b"old %d" % number)
+    listener = Listener()
+    source = join(listener)
+    old_id = source.topic_id
+    assert len(read(source, 4)) == 4
+    source.commit({1: 3}, {})
+    assert not source.topic_is_gone
+    broker.recreate()
+    for number in range(6):
+        broker.publish(1, b"new %d" % number)
+    tick = threading.Event()
+    while not source.topic_is_gone:
+        source.log_ends()
+        tick.wait(0.01)
+    with pytest.raises(StoreError, match="was deleted"):
+        source.commit({1: 4}, {})
+    source.rejoin()
+    assert listener.lost == [0, 1, 2, 3]
+    assert not source.topic_is_gone
+    assert source.topic_id != old_id
+    assert values(read(source, 6), 1) == [b"new %d" % number for number in range(6)]
+    assert listener.assigned == dict.fromkeys(range(PARTITIONS), Committed(0))
+    source.commit({1: 6}, {})
+    source.close()
+    broker.publish(1, b"new 6")
+    assert values(read(join(), 1), 1) == [b"new 6"]
 
 
 def test_the_topic_has_one_id(broker: Broker) -> None:

@@ -20,7 +20,7 @@ from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.rejected import counts
 from afterword_consumers.sink import ClickHouseSink
 from afterword_consumers.worker import Worker
-from afterword_schemas import StoreError
+from afterword_schemas import SetupError, StoreError
 from afterword_schemas.documents import asyncapi, json_schema
 from afterword_schemas.migrate import plan
 from afterword_stack.console import notice, out, print_table
@@ -87,13 +87,17 @@ def run_worker(settings: Settings) -> None:
     """Run one worker in this thread; it takes SIGTERM and SIGINT over."""
     _warn_of_old_tables(settings)
     clickhouse = ClickHouse(settings.clickhouse)
-    source = KafkaSource(
-        settings.kafka_bootstrap_servers,
-        topic=settings.kafka_topic,
-        group=settings.kafka_group,
-        group_protocol=settings.kafka_group_protocol,
-        settings=settings.kafka,
-    )
+    try:
+        source = KafkaSource(
+            settings.kafka_bootstrap_servers,
+            topic=settings.kafka_topic,
+            group=settings.kafka_group,
+            group_protocol=settings.kafka_group_protocol,
+            settings=settings.kafka,
+        )
+    except StoreError as error:
+        step = "Start one with `afterword up`, or set AFTERWORD_KAFKA_BOOTSTRAP_SERVERS."
+        raise SetupError(f"{error}.", step) from error
     one = Worker(source, ClickHouseSink(clickhouse), settings.worker)
     _stop_on_signals(one)
     ended = threading.Event()
