@@ -3,8 +3,9 @@
     server = GatewayServer(app, ServerOptions(host="127.0.0.1", port=8080))
     server.run()        # until SIGTERM or SIGINT
 
-uvicorn bounds neither how long a client takes for its headers nor how many it sends; `_Guarded` does. What
-bounds bodies is `bodies`.
+uvicorn bounds neither how long a client takes for its headers nor how many it sends; `_Guarded` does. It also
+answers what is not valid HTTP, wherever in a request that shows, and clients that close their side once they have
+asked. What bounds bodies is `bodies`.
 """
 
 import asyncio
@@ -155,6 +156,9 @@ class _Guarded(HttpToolsProtocol):
         self._overhead_bytes = 0
         self._body_bytes = 0
         self._in_head = True
+        self._in_request = False
+        self._knows_coding = True
+        self._refusal_bytes = b""
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -168,11 +172,12 @@ class _Guarded(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
         self._overhead_bytes += len(data)
-        try:
-            self._feed(data)
-        except httptools.HttpParserError:
-            self._refuse(400, "invalid_http", "This is no HTTP request.")
-        if self.transport.is_closing():
+        if not self._is_refused:
+            try:
+                self._feed(data)
+            except httptools.HttpParserError:
+                self._refuse_syntax()
+        if self._is_refused or self.transport.is_closing():
             return
         if self._deadline is None and self._is_idle() and self.timeout_keep_alive_task is None:
             self._expect_headers()  # empty lines before a request begin none, and end the idling
@@ -181,17 +186,30 @@ class _Guarded(HttpToolsProtocol):
         if self._overhead_bytes > _MAX_HEADER_BYTES + framing_bytes:
             self._refuse(431, "too_large", "Headers or trailers are larger than 64 KiB.")
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
+        """Return whether the connection stays open, for a client that waits for its answers."""
+        if self._in_request and not self._is_refused:
+            self._refuse(400, "disconnected", "The connection ended within the request.")
+        elif not self._is_idle():
+            self.cycle.keep_alive = False  # the last of those that wait
+        return not self._is_idle() and not self.transport.is_closing()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._body_bytes = True, 0
+        self._in_head, self._in_request, self._body_bytes = True, True, 0
+        self._knows_coding = True
         if self._deadline is None:  # the next request of a connection
             self._expect_headers()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # a trailer says nothing here
             super().on_header(name, value)
+            if self.headers[-1][0] == b"transfer-encoding":
+                self._knows_coding &= value.strip().lower() == b"chunked"
 
     def on_headers_complete(self) -> None:
+        if not self._knows_coding:
+            raise httptools.HttpParserError
         if not self.parser.should_upgrade():
             self._in_head = False
             self._headers_are_complete()
@@ -204,7 +222,14 @@ class _Guarded(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
+            self._in_request = False
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        if self._is_refused and not self.pipeline:
+            self._say_refusal()
+        else:
+            super().on_response_complete()
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -243,15 +268,44 @@ class _Guarded(HttpToolsProtocol):
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
+    @property
+    def _is_refused(self) -> bool:
+        return bool(self._refusal_bytes)
+
+    def _refuse_syntax(self) -> None:
+        if self._knows_coding:
+            self._refuse(400, "invalid_http", "The request is not valid HTTP.")
+        else:
+            detail = "Transfer-Encoding takes chunked and nothing else."
+            self._refuse(501, "unsupported_encoding", detail)
+
     def _refuse(self, status: int, code: str, detail: str) -> None:
+        """Answer what is not a request, after those before it, and read nothing more."""
         self._headers_are_complete()
-        if not self._is_idle():  # an answer to the request before is half written
-            self.transport.close()
-            return
         body = bytes(self._refusal(status, code, detail).body)
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
-        self.transport.write(head.encode() + body)
-        self.transport.close()
+        self._refusal_bytes = head.encode() + body
+        if self._is_idle():
+            self._say_refusal()
+        elif self.cycle.more_body:
+            self._give_up_cycle()
+
+    def _give_up_cycle(self) -> None:
+        """End a request that broke off within its body, whether it waits for its turn or has it."""
+        cycle = self.cycle
+        cycle.disconnected = True
+        cycle.message_event.set()
+        if self.pipeline:
+            self.pipeline.popleft()  # the newest: its turn has not come
+        elif cycle.response_started:
+            self.transport.close()
+        else:
+            self._say_refusal()
+
+    def _say_refusal(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(self._refusal_bytes)
+            self.transport.close()
