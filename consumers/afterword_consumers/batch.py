@@ -28,6 +28,7 @@ from afterword_consumers.rows import (
     Row,
     encode,
     key_of_line,
+    published,
     to_row,
 )
 from afterword_schemas import Event, EventError, RejectCode, read_event, uuid7_ms
@@ -51,7 +52,7 @@ class Kind(IntEnum):
     """A row whose `created_at` is only when it was published. What is stored knows when it was first given."""
 
     PATCH = 3
-    """A `Patch`."""
+    """A `Patch`, which a clear is too."""
 
 
 @dataclass(slots=True)
@@ -160,7 +161,7 @@ class Batch:
             kind = _kind(event, row)
             if kind == Kind.PATCH:
                 _check_key(message, event)
-                line = Patch.of(event, row).encode()
+                line = Patch.of(event, row, published(message, now_ms)).encode()
             else:
                 line = encode(row)
         except EventError as error:
@@ -189,16 +190,16 @@ class Batch:
 
 
 def _kind(event: Event, row: Row) -> Kind:
-    if event.op == "patch":
+    if event.op != "set":
         return Kind.PATCH
-    if event.op == "set" and event.created_at is None:
+    if event.created_at is None:
         is_of_id = round(row[CREATED_AT] * 1000) == uuid7_ms(event.feedback_id)
         return Kind.WHOLE if is_of_id else Kind.REPEATABLE
     return Kind.WHOLE
 
 
 def _check_key(message: Message, event: Event) -> None:
-    """Refuse a message that may have met another partition than the other events of its id."""
-    if message.key() != event.feedback_id.encode():
+    """Refuse a patch that may have met another partition than the other events of its id."""
+    if event.op == "patch" and message.key() != event.feedback_id.encode():
         detail = "the key of a patch's message must be its feedback_id, in lower case"
         raise EventError(RejectCode.WRONG_KEY, "$.feedback_id", detail)

@@ -1,6 +1,6 @@
-"""Merge a patch into the row that is stored, path by path.
+"""Merge a patch into the row that is stored, path by path, and let a clear take it back.
 
-    merge(base, patch, arrays)      # the newer of the two wins where both speak
+    merge(base, patch, arrays, given, published_ms)    # the newer of the two wins where both speak
 
 A patch that is newer than the row, or as new, writes its paths: a value replaces whatever stood at
 or below its path, and an array replaces the whole array, so that no old element survives beside
@@ -8,6 +8,9 @@ new ones. An older patch, come late, only fills gaps. No late patch undoes what 
 
 A patch that is read again, as after a crash, changes nothing: the row tells by its place in the topic
 that it has it already. Filling gaps would bring back what a later event removed.
+
+A row may say a time that lies ahead of a message that came after it. Its clock was wrong then, and the
+order of arrival decides. `older_than_stored` is the error for a message of which nothing could be kept.
 """
 
 from collections.abc import Callable, Iterable
@@ -31,36 +34,43 @@ from afterword_consumers.rows import (
     version,
 )
 from afterword_schemas import EventError, RejectCode
-from afterword_schemas.limits import MAX_EVENT_BYTES, MAX_LEAVES
+from afterword_schemas.limits import MAX_AHEAD_MS, MAX_EVENT_BYTES, MAX_LEAVES
 
 _MAPS = (NUMBERS, BOOLEANS, STRINGS)
+_NAMED = ((SOURCE, "source"), (WEIGHT, "weight"))
 _TEXTS = (*range(TRACE_ID, SOURCE), *range(USER_ID, ENVIRONMENT + 1))
 
 
-def merge(base: Row, patch: Row, arrays: Iterable[str], given: frozenset[str]) -> Row | None:
-    """Merge a patch into its base.
+def merge(
+    base: Row, patch: Row, arrays: Iterable[str], given: frozenset[str], published_ms: int
+) -> Row | None:
+    """Merge a patch or a clear into its base.
 
     Args:
         base: The row that is stored, a tombstone perhaps. Not changed.
-        patch: The patch as `to_row` makes it.
+        patch: The patch or clear as `to_row` makes it.
         arrays: The dotted paths at which the patch holds arrays.
         given: The fields that the patch names: its row alone cannot tell a default from a value.
+        published_ms: When its message was published.
 
     Returns:
-        The row to write; None if the patch has nothing to add.
+        The row to write; None if there is nothing to add.
 
     Raises:
-        EventError: `TOO_MANY_LEAVES` or `TOO_LARGE` if row and patch together exceed what one event may hold.
+        EventError: `TOO_MANY_LEAVES` or `TOO_LARGE` if row and patch together exceed what one event
+            may hold, `OLDER_THAN_STORED` if nothing of it could be kept.
     """
     if _holds(base, patch):
         # Written once more: an older row, read again too, may have been inserted after it.
         return base
-    newer = patch[UPDATED_AT] >= base[UPDATED_AT]
-    if base[IS_DELETED]:
-        return patch if newer else None
-    merged = list(base)
-    if version(patch) >= version(base) or patch[KAFKA_OFFSET] >= base[KAFKA_OFFSET]:
-        merged[KAFKA_TOPIC:] = patch[KAFKA_TOPIC:]  # else it would lose against its own base
+    newer = _is_newer(base, patch, published_ms)
+    if patch[IS_DELETED] or base[IS_DELETED]:
+        if newer:
+            return _above(base, list(patch))
+        if patch[IS_DELETED] and base[IS_DELETED]:
+            return None
+        raise _older()
+    merged = [*base[:KAFKA_TOPIC], *patch[KAFKA_TOPIC:]]
     merged[UPDATED_AT] = max(base[UPDATED_AT], patch[UPDATED_AT])
     if "created_at" in given:
         earliest = min(base[CREATED_AT], patch[CREATED_AT])
@@ -74,7 +84,54 @@ def merge(base: Row, patch: Row, arrays: Iterable[str], given: frozenset[str]) -
     if sum(map(len, merged[STRINGS].values())) > MAX_EVENT_BYTES:
         detail = f"with what is stored, more than {MAX_EVENT_BYTES:,} letters of text in one event"
         raise EventError(RejectCode.TOO_LARGE, "$", detail)
-    return merged
+    if (
+        not newer
+        and merged[:KAFKA_TOPIC] == base[:KAFKA_TOPIC]
+        and _contradicts(patch, base, given)
+    ):
+        raise _older()
+    return _above(base, merged)
+
+
+def _is_newer(base: Row, patch: Row, published_ms: int) -> bool:
+    """Whether a patch or a clear wins over a row that came before it.
+
+    No row can have been changed after a message that came later was published. So a row that says so
+    comes from a clock that was ahead, or is older than the rule that caps such times. A clear, which is
+    a person's wish, wins then. A patch wins past the limit to which clocks may differ: below it, the
+    patch may be one that waited, as a span does for its export.
+    """
+    ahead_ms = 0 if patch[IS_DELETED] else MAX_AHEAD_MS
+    return bool(
+        patch[UPDATED_AT] >= base[UPDATED_AT]
+        or round(base[UPDATED_AT] * 1000) > published_ms + ahead_ms
+    )
+
+
+def _older() -> EventError:
+    detail = "what is stored was changed at a later time; send it again with a later updated_at"
+    return EventError(RejectCode.OLDER_THAN_STORED, "$.updated_at", detail)
+
+
+def _above(base: Row, row: Row) -> Row:
+    """Give a row a version that wins over its base, also where it came later with an older time.
+
+    It keeps its own place in the topic, by which it is known when it is read again.
+    """
+    row[UPDATED_AT] = max(base[UPDATED_AT], row[UPDATED_AT])
+    if version(row) <= version(base):
+        row[UPDATED_AT] = (round(base[UPDATED_AT] * 1000) + 1) / 1000
+    return row
+
+
+def _contradicts(patch: Row, base: Row, given: frozenset[str]) -> bool:
+    """Whether a patch says anything that is not in a row already."""
+    columns = [column for column in _TEXTS if patch[column]]
+    columns += [VALUE] if patch[VALUE] is not None else []
+    columns += [column for column, name in _NAMED if name in given]
+    return any(patch[column] != base[column] for column in columns) or any(
+        base[column].get(path) != leaf for column in _MAPS for path, leaf in patch[column].items()
+    )
 
 
 def _holds(base: Row, patch: Row) -> bool:

@@ -1,6 +1,6 @@
-"""A patch that waits for the row it merges into, and its form in a batch.
+"""A patch that waits for the row it merges into, or a clear for the row that it takes back.
 
-    line = Patch.of(event, row).encode()
+    line = Patch.of(event, row, published_ms).encode()
     Patch.decode(line).merge(base)
 
 In a batch it is a line like the others: as objects of Python, 100,000 small patches take 300 MB.
@@ -21,20 +21,22 @@ _TOLD_BY_NAME = ("created_at", "source", "weight")
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A patch that was judged.
+    """A patch or a clear that was judged.
 
     Attributes:
         row: As `to_row` makes it.
         arrays: Where it holds arrays.
         given: Which of `created_at`, `source` and `weight` it names.
+        published_ms: When its message was published.
     """
 
     row: Row
     arrays: tuple[str, ...]
     given: frozenset[str]
+    published_ms: int
 
     @classmethod
-    def of(cls, event: Event, row: Row) -> Self:
+    def of(cls, event: Event, row: Row, published_ms: int) -> Self:
         """Return the patch of an event."""
         arrays = [
             path
@@ -50,22 +52,25 @@ class Patch:
             row,
             tuple(arrays),
             frozenset(name for name in given if getattr(event, name) is not None),
+            published_ms,
         )
 
     def encode(self) -> bytes:
         """Return it as a line that begins with its row."""
-        return encode([*self.row, self.arrays, sorted(self.given)])
+        return encode([*self.row, self.arrays, sorted(self.given), self.published_ms])
 
     @classmethod
     def decode(cls, line: bytes) -> Self:
         """Return the patch of a line made by `encode`."""
-        *row, arrays, given = orjson.loads(line)
-        return cls(row, tuple(arrays), frozenset(given))
+        *row, arrays, given, published_ms = orjson.loads(line)
+        return cls(row, tuple(arrays), frozenset(given), published_ms)
 
     def merge(self, base: Row | None) -> Row | None:
         """Return the row to write on top of a base; None if the patch has nothing to add.
 
         Raises:
-            EventError: Row and patch together exceed a limit of one event.
+            EventError: Row and patch together exceed a limit of one event, or the row is newer.
         """
-        return self.row if base is None else merge(base, self.row, self.arrays, self.given)
+        if base is None:
+            return self.row
+        return merge(base, self.row, self.arrays, self.given, self.published_ms)

@@ -77,6 +77,9 @@ class RejectCode(StrEnum):
     """The message of a patch has another key than its `feedback_id`. Only the key brings the events
     of an id to one partition, and out of order a patch would be lost."""
 
+    OLDER_THAN_STORED = "older_than_stored"
+    """The message of a patch or a clear is older than what is stored, so nothing of it could be kept."""
+
     STORE_REFUSED = "store_refused"
     """The event is valid, but ClickHouse refused its row, or Kafka its message."""
 

@@ -171,7 +171,7 @@ def read_event(raw: bytes) -> tuple[Event, Leaves]:
 
     Raises:
         EventError: For the first rule that the event breaks; any `RejectCode` but WRONG_KEY,
-            STORE_REFUSED and INTERNAL_ERROR, which are the worker's.
+            OLDER_THAN_STORED, STORE_REFUSED and INTERNAL_ERROR, which are the worker's.
     """
     if not raw:
         raise EventError(RejectCode.EMPTY_MESSAGE, "$", "the message has no payload")

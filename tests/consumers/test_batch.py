@@ -118,7 +118,11 @@ def test_a_set_whose_time_is_only_a_default_needs_what_is_stored() -> None:
             {"feedback_id": ahead, "trace_id": "t", "value": 1},
         )
     )
-    assert batch.chains() == {("acme", random_id): [0], ("acme", ahead): [4]}
+    assert batch.chains() == {
+        ("acme", random_id): [0],
+        ("other", random_id): [1],  # a clear looks up what it takes back
+        ("acme", ahead): [4],
+    }
 
 
 def test_a_batch_is_full_by_what_it_makes_of_its_payloads() -> None:

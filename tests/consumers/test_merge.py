@@ -12,6 +12,7 @@ from afterword_consumers.rows import (
     BOOLEANS,
     CREATED_AT,
     IS_DELETED,
+    KAFKA_PARTITION,
     KAFKA_TOPIC,
     NUMBERS,
     SOURCE,
@@ -23,6 +24,7 @@ from afterword_consumers.rows import (
     WEIGHT,
     Row,
     to_row,
+    version,
 )
 from afterword_consumers.testing import MemoryMessage
 from afterword_schemas import EventError, RejectCode, array_paths, read_event
@@ -30,15 +32,18 @@ from afterword_schemas import EventError, RejectCode, array_paths, read_event
 ID = "5f0e2f0a-0000-4000-8000-000000000001"
 
 
-def make(offset: int, second: int, **fields: Any) -> tuple[Row, list[str], frozenset[str]]:
-    """Return row, arrays and given fields of a patch at an offset, changed at a second."""
+NEW_YEAR_MS = 1_767_225_600_000
+
+
+def make(offset: int, second: int, **fields: Any) -> tuple[Row, list[str], frozenset[str], int]:
+    """Return row, arrays, given fields and time of publishing of a patch at an offset, changed at a second."""
     event = {"feedback_id": ID, "project": "acme", "op": "patch", **fields}
     event["updated_at"] = f"2026-01-01T00:00:{second:02}Z"
     message = MemoryMessage("feedback.events", 0, offset, None, orjson.dumps(event), (), 0)
     parsed, leaves = read_event(orjson.dumps(event))
     arrays = array_paths("feedback", parsed.feedback)
-    row = to_row(parsed, leaves, message, 1_767_225_600_000)
-    return row, arrays, frozenset(parsed.model_fields_set)
+    row = to_row(parsed, leaves, message, NEW_YEAR_MS)
+    return row, arrays, frozenset(parsed.model_fields_set), NEW_YEAR_MS
 
 
 def whole(offset: int, second: int, **fields: Any) -> Row:
@@ -51,6 +56,24 @@ def merged(base: Row, offset: int, second: int, **fields: Any) -> Row:
     row = merge(base, *make(offset, second, **fields))
     assert row is not None
     return row
+
+
+def kept(base: Row, offset: int, second: int, **fields: Any) -> Row:
+    """Merge a patch into a row; the row as it is where the patch is older and adds nothing."""
+    try:
+        return merged(base, offset, second, **fields)
+    except EventError as error:
+        if error.code is not RejectCode.OLDER_THAN_STORED:
+            raise
+        return base
+
+
+def clear(
+    offset: int, second: int, published_second: int = 0
+) -> tuple[Row, list[str], frozenset[str], int]:
+    """Return what `make` returns, of a clear that was published at a second."""
+    row, arrays, given_fields, _ = make(offset, second, op="clear")
+    return row, arrays, given_fields, NEW_YEAR_MS + published_second * 1000
 
 
 def leaves(row: Row) -> dict[str, object]:
@@ -118,7 +141,7 @@ def test_a_weight_follows_its_value() -> None:
     base = whole(1, 20, feedback={"x": 1})
     filled = merged(base, 2, 10, value=2, weight=0.25)
     assert (filled[VALUE], filled[WEIGHT]) == (2, 0.25)
-    kept = merged(filled, 3, 10, value=1, weight=0.75)
+    kept = merged(filled, 3, 10, value=1, weight=0.75, feedback={"y": 1})
     assert (kept[VALUE], kept[WEIGHT]) == (2, 0.25)
     weighed = merged(filled, 4, 30, weight=0.75)
     assert (weighed[VALUE], weighed[WEIGHT]) == (2, 0.75)
@@ -138,15 +161,16 @@ def test_creation_moves_only_for_a_patch_that_names_it() -> None:
     assert merged(base, 2, 5, feedback={"x": 1})[CREATED_AT] == 1767225605.0
     later, earlier = "2026-01-01T00:00:08Z", "2026-01-01T00:00:02Z"
     assert merged(base, 2, 20, created_at=later, value=2)[CREATED_AT] == 1767225608.0
-    assert merged(base, 2, 5, created_at=later, value=2)[CREATED_AT] == 1767225605.0
-    assert merged(base, 2, 5, created_at=earlier, value=2)[CREATED_AT] == 1767225602.0
+    assert merged(base, 2, 5, created_at=later, value=1)[CREATED_AT] == 1767225605.0
+    assert merged(base, 2, 5, created_at=earlier, value=1)[CREATED_AT] == 1767225602.0
 
 
 def test_a_cleared_event_is_not_resurrected_by_an_older_patch() -> None:
     """Only what is newer than the clear begins anew, and without what was cleared."""
     tombstone = whole(1, 20, feedback={"x": 1})
     tombstone[IS_DELETED] = 1
-    assert merge(tombstone, *make(2, 19, feedback={"y": 1})) is None
+    with pytest.raises(EventError, match="older_than_stored"):
+        merge(tombstone, *make(2, 19, feedback={"y": 1}))
     assert leaves(merged(tombstone, 3, 20, feedback={"y": 1})) == {"y": 1}
 
 
@@ -181,13 +205,97 @@ def contents(keys: str) -> st.SearchStrategy[dict[str, object]]:
     return st.dictionaries(st.sampled_from(list(keys)), _LEAVES, min_size=1, max_size=3)
 
 
+def test_an_older_patch_of_which_nothing_is_kept_is_refused() -> None:
+    """Where it would change nothing and says otherwise, its sender can learn that."""
+    base = whole(1, 20, value=3, trace_id="t", feedback={"rating": True, "a": {"b": 1}})
+    for fields in (
+        {"value": -1},
+        {"trace_id": "other"},
+        {"feedback": {"rating": False}},
+        {"feedback": {"a": 5}},
+        {"value": 3, "weight": 0.5},
+        {"value": 3, "source": "implicit"},
+    ):
+        with pytest.raises(EventError) as refusal:
+            merge(base, *make(2, 10, **fields))
+        assert (refusal.value.code, refusal.value.path) == (
+            RejectCode.OLDER_THAN_STORED,
+            "$.updated_at",
+        )
+
+
+def test_an_older_patch_that_says_what_is_stored_is_not_refused() -> None:
+    """A request that was sent twice, the second time late, lost nothing."""
+    base = whole(1, 20, value=3, trace_id="t", feedback={"rating": True})
+    assert (
+        merged(base, 2, 10, value=3, trace_id="t", feedback={"rating": True})[:KAFKA_TOPIC]
+        == (base[:KAFKA_TOPIC])
+    )
+
+
+@pytest.mark.parametrize("deleted", [0, 1])
+def test_a_clear_takes_back_what_is_older(deleted: int) -> None:
+    """Or as old, or cleared already; and its row wins over the one that it clears."""
+    base = whole(1, 20, value=3)
+    base[IS_DELETED] = deleted
+    row = merge(base, *clear(2, 20))
+    assert row is not None
+    assert (row[IS_DELETED], version(row) > version(base)) == (1, True)
+
+
+def test_a_clear_that_is_older_is_refused() -> None:
+    """A person's wish that is not followed is not called stored; of what is cleared already, it is."""
+    base = whole(1, 20, value=3)
+    with pytest.raises(EventError, match="older_than_stored"):
+        merge(base, *clear(2, 19, published_second=60))
+    base[IS_DELETED] = 1
+    assert merge(base, *clear(2, 19, published_second=60)) is None
+
+
+@pytest.mark.parametrize("ahead_s", [1, 100, 301, 10**9])
+def test_a_clear_wins_over_a_time_that_is_to_come(ahead_s: int) -> None:
+    """No row can have been changed after a message that came later was published."""
+    base = whole(5, 20, value=3)
+    base[UPDATED_AT] = NEW_YEAR_MS / 1000 + 60 + ahead_s
+    row = merge(base, *clear(6, 10, published_second=60))
+    assert row is not None
+    assert row[IS_DELETED] == 1
+    assert version(row) > version(base)
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "wins"), [(1, False), (300, False), (301, True), (10**9, True)]
+)
+def test_a_patch_wins_over_a_time_that_no_clock_explains(ahead_s: int, wins: bool) -> None:  # noqa: FBT001  # of a table
+    """A row of the year 2099 from before such times were capped can be changed and cleared again."""
+    base = whole(5, 20, value=3)
+    base[UPDATED_AT] = NEW_YEAR_MS / 1000 + ahead_s
+    if not wins:
+        with pytest.raises(EventError, match="older_than_stored"):
+            merge(base, *make(6, 0, value=-1))
+        return
+    row = merged(base, 6, 0, value=-1)
+    assert (row[VALUE], version(row) > version(base)) == (-1, True)
+    assert merge(row, *make(6, 0, value=-1)) == row  # read again, it is known by its place
+
+
+def test_a_later_message_of_a_smaller_offset_wins_too() -> None:
+    """After a clear under another key its partition's offsets say nothing: the version is raised."""
+    base = whole(1000, 20, value=3)
+    base[KAFKA_PARTITION] = 1
+    row = merge(base, *clear(2, 20))
+    assert row is not None
+    assert version(row) > version(base)
+    assert row[KAFKA_TOPIC:] == ["feedback.events", 0, 2]
+
+
 @given(base=contents("xyz"), patch=contents("xyz"), seconds=st.tuples(*[st.integers(0, 3)] * 2))
 def test_merging_twice_is_merging_once(
     base: dict[str, object], patch: dict[str, object], seconds: tuple[int, int]
 ) -> None:
     """The same patch at another place of the topic adds nothing the second time."""
-    once = merged(whole(1, seconds[0], feedback=base), 2, seconds[1], feedback=patch)
-    twice = merged(once, 3, seconds[1], feedback=patch)
+    once = kept(whole(1, seconds[0], feedback=base), 2, seconds[1], feedback=patch)
+    twice = kept(once, 3, seconds[1], feedback=patch)
     assert twice[:KAFKA_TOPIC] == once[:KAFKA_TOPIC]
 
 
@@ -197,7 +305,7 @@ def test_an_older_patch_changes_no_path_that_the_row_has(
 ) -> None:
     """Every leaf of the newer row is there afterwards, with its value."""
     row = whole(1, 20, value=5, feedback=base)
-    after = merged(row, 2, 10, value=value, feedback=patch)
+    after = kept(row, 2, 10, value=value, feedback=patch)
     assert leaves(row).items() <= leaves(after).items()
     assert after[VALUE] == 5
 

@@ -1,5 +1,6 @@
 """Exactness: reading messages again, as after a crash, changes nothing in the store."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -9,21 +10,27 @@ from tests.consumers.written import write
 
 from afterword_consumers.batch import Batch
 from afterword_consumers.catalogue import Catalogue
-from afterword_consumers.rows import IS_DELETED, Row
+from afterword_consumers.rows import IS_DELETED, KAFKA_TOPIC, UPDATED_AT, Row, encode, to_row
 from afterword_consumers.testing import MemoryBroker, MemoryMessage, MemoryStore
+from afterword_schemas import read_event
 
 ID = "5f0e2f0a-0000-4000-8000-000000000001"
 Event = dict[str, Any]
 
 _LEAVES = st.sampled_from([True, 1, 2, "a", {"p": 1}, {"q": 2, "p": {"r": 3}}, [1], [2, 3], []])
+_YEARS = st.sampled_from([None, 2026, 2099])
+NEW_YEAR_MS = 1_767_225_600_000
 _CONTENT = st.dictionaries(st.sampled_from(["x", "y", "z"]), _LEAVES, max_size=2)
 
 
 @st.composite
 def events(draw: st.DrawFn) -> Event:
-    """Draw an event of one id, with a time that need not fit its place in the sequence."""
+    """Draw an event of one id, with times that need not fit its place in the sequence."""
     event: Event = {"op": draw(st.sampled_from(["set", "patch", "patch", "clear"]))}
-    event["updated_at"] = f"2026-01-01T00:00:0{draw(st.integers(0, 6))}Z"
+    event["published_s"] = draw(st.sampled_from([0, 1, 3, 6, 1000]))
+    event["updated_at"] = draw(
+        st.integers(0, 6).map("2026-01-01T00:00:0{}Z".format) | st.just("2099-01-01T00:00:00Z")
+    )
     if event["op"] == "clear":
         return event
     event |= {"trace_id": "t", "feedback": draw(_CONTENT)}
@@ -45,10 +52,10 @@ def events(draw: st.DrawFn) -> Event:
 def publish(sequence: list[Event]) -> list[MemoryMessage]:
     """Return the events as messages of one partition."""
     broker = MemoryBroker(partitions=1)
-    for number, event in enumerate(sequence):
-        whole = {"feedback_id": ID, "project": "acme"} | event
-        at_ms = 1_767_225_600_000 + 1_000 * number
-        broker.publish(orjson.dumps(whole), key=ID.encode(), timestamp_ms=at_ms)
+    for event in sequence:
+        whole: Event = {"feedback_id": ID, "project": "acme"} | event
+        published_ms = NEW_YEAR_MS + whole.pop("published_s", 0) * 1000
+        broker.publish(orjson.dumps(whole), key=ID.encode(), timestamp_ms=published_ms)
     return broker.log[0]
 
 
@@ -60,14 +67,29 @@ def deliver(store: MemoryStore, messages: list[MemoryMessage], batch_rows: int) 
         write(batch, store, piece_bytes=1)
 
 
-def state(store: MemoryStore) -> list[Row]:
-    """Return what readers see, and for a cleared event that it is one."""
-    return [row[:IS_DELETED] for row in store.current]
+def seeded(year: int | None) -> MemoryStore:
+    """Return a store with a row of this year, from before times that are to come were capped."""
+    store = MemoryStore()
+    if year is not None:
+        message = publish([{"trace_id": "t", "feedback": {"x": 0}, "value": 9}])[0]
+        row = to_row(*read_event(message.value() or b""), message, NEW_YEAR_MS)
+        row[UPDATED_AT] = datetime(year, 1, 1, tzinfo=UTC).timestamp()
+        row[KAFKA_TOPIC] = "before"
+        store.insert_feedback(encode(row), "before")
+    return store
 
 
-def first_then_again(sequence: list[Event], again: int, rows: tuple[int, int]) -> tuple[Any, Any]:
+def state(store: MemoryStore) -> tuple[list[Row], set[tuple[int, str]]]:
+    """Return what readers see, for a cleared event that it is one, and what was refused."""
+    refused = {(rejection.offset, rejection.code.value) for rejection in store.rejections.values()}
+    return [row[:IS_DELETED] for row in store.current], refused
+
+
+def first_then_again(
+    sequence: list[Event], again: int, rows: tuple[int, int], year: int | None
+) -> tuple[Any, Any]:
     """Return the state after all messages, and after those from a position were read again."""
-    store, messages = MemoryStore(), publish(sequence)
+    store, messages = seeded(year), publish(sequence)
     deliver(store, messages, rows[0])
     before = state(store)
     deliver(store, messages[again:], rows[1])
@@ -90,24 +112,28 @@ _PATCHED_AFTER_A_CLEAR = [
     sequence=st.lists(events(), min_size=1, max_size=6),
     again=st.integers(0, 5),
     rows=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    year=_YEARS,
 )
-@example(sequence=_PATCHED_AFTER_A_SET, again=0, rows=(3, 1))
-@example(sequence=_PATCHED_AFTER_A_CLEAR, again=0, rows=(3, 1))
+@example(sequence=_PATCHED_AFTER_A_SET, again=0, rows=(3, 1), year=None)
+@example(sequence=_PATCHED_AFTER_A_CLEAR, again=0, rows=(3, 1), year=None)
 def test_reading_a_suffix_again_changes_nothing(
-    sequence: list[Event], again: int, rows: tuple[int, int]
+    sequence: list[Event], again: int, rows: tuple[int, int], year: int | None
 ) -> None:
-    """Whatever the events and the batches, the state after a redelivery is the state before."""
-    before, after = first_then_again(sequence, again, rows)
+    """Whatever the events and the batches, state and refusals after a redelivery are those before."""
+    before, after = first_then_again(sequence, again, rows, year)
     assert after == before
 
 
 @given(
     sequence=st.lists(events(), min_size=1, max_size=6),
     rows=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    year=_YEARS,
 )
-def test_the_batches_make_no_difference(sequence: list[Event], rows: tuple[int, int]) -> None:
+def test_the_batches_make_no_difference(
+    sequence: list[Event], rows: tuple[int, int], year: int | None
+) -> None:
     """Where a batch ends is chance, and never shows in the state."""
-    one, other, messages = MemoryStore(), MemoryStore(), publish(sequence)
+    one, other, messages = seeded(year), seeded(year), publish(sequence)
     deliver(one, messages, rows[0])
     deliver(other, messages, rows[1])
     assert state(one) == state(other)

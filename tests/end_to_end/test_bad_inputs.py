@@ -148,10 +148,10 @@ ACCEPTED: dict[str, tuple[bytes, str, object]] = {
     ),
     "a date as text": (b'"feedback":{"a":"2026-01-31"}', "strings['feedback.a']", "2026-01-31"),
     "a number as text": (b'"feedback":{"a":"4"}', "strings['feedback.a']", "4"),
-    "the last day": (
-        b'"value":1,"created_at":"2099-12-31T23:59:59.999Z"',
-        "toString(created_at)",
-        "2099-12-31 23:59:59.999",
+    "a time that is to come": (
+        b'"value":1,"created_at":"2099-12-31T23:59:59.999Z","updated_at":"2099-01-01T00:00:00Z"',
+        "toFloat64(created_at = updated_at AND updated_at <= ingested_at)",
+        1.0,
     ),
     "the first day": (
         b'"value":1,"created_at":"2015-01-01T00:00:00Z"',

@@ -268,6 +268,7 @@ def test_every_code_is_reached() -> None:
     reached = {code for _, code, _ in [*TEXTS.values(), *FIELDS.values(), *PARTS.values()]}
     assert set(RejectCode) - reached == {
         RejectCode.WRONG_KEY,
+        RejectCode.OLDER_THAN_STORED,
         RejectCode.STORE_REFUSED,
         RejectCode.INTERNAL_ERROR,
     }
