@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from afterword_consumers.batch import Batch
 from afterword_consumers.chains import DEFAULT_PIECE_BYTES, Piece, Resolver
@@ -29,6 +29,13 @@ from afterword_schemas import BatchRefusedError, EventError, RejectCode, StoreEr
 _log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
+
+_NO_TABLES: Final = {
+    16,  # NO_SUCH_COLUMN_IN_TABLE
+    60,  # UNKNOWN_TABLE
+    81,  # UNKNOWN_DATABASE
+}
+_NEXT_STEP: Final = " (the tables are missing or old: run `afterword migrate`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,7 @@ class Inserter:
         self._abandoned = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="afterword-insert", daemon=True)
+        self._trying_since_s: float | None = None
         self.retries = 0
         self._thread.start()
 
@@ -81,6 +89,12 @@ class Inserter:
         """Hand over a batch; the caller must not touch it again until it is finished."""
         self._idle.clear()
         self._todo.put(batch)
+
+    @property
+    def waited_s(self) -> float:
+        """How long the store has been asked for the same thing, 0 while it is not asked for any."""
+        since_s = self._trying_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until nothing is in flight, and say whether that came about."""
@@ -183,21 +197,29 @@ class Inserter:
     def _insist(self, action: Callable[[], _Result], *, refusable: bool = False) -> _Result:
         """Do something until it succeeds or, if that may be, is refused for good."""
         failures = 0
-        while True:
-            if self._abandoned.is_set():
-                raise AbandonedError
-            try:
-                return action()
-            except StoreError as error:
-                if refusable and isinstance(error, BatchRefusedError):
-                    raise
-                failures += 1
-                self.retries += 1
-                pause_s = self._backoff.pause_s(failures)
-                _log.warning(
-                    "try %d failed, the next in %.1f s; the batch is kept: %s",
-                    failures,
-                    pause_s,
-                    error,
-                )
-                self._abandoned.wait(pause_s)
+        self._trying_since_s = time.monotonic()
+        try:
+            while True:
+                if self._abandoned.is_set():
+                    raise AbandonedError
+                try:
+                    return action()
+                except StoreError as error:
+                    if refusable and isinstance(error, BatchRefusedError):
+                        raise
+                    failures += 1
+                    self.retries += 1
+                    self._pause(failures, error)
+        finally:
+            self._trying_since_s = None
+
+    def _pause(self, failures: int, error: StoreError) -> None:
+        pause_s = self._backoff.pause_s(failures)
+        _log.warning(
+            "try %d failed, the next in %.1f s; the batch is kept: %s%s",
+            failures,
+            pause_s,
+            error,
+            _NEXT_STEP if error.store_code in _NO_TABLES else "",
+        )
+        self._abandoned.wait(pause_s)

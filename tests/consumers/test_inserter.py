@@ -52,6 +52,42 @@ def test_a_batch_goes_in_with_one_insert(store: MemoryStore, inserter: Inserter)
     assert store.inserts == [1000]
 
 
+def test_it_says_how_long_the_store_has_been_asked_for_the_same(
+    store: MemoryStore, inserter: Inserter
+) -> None:
+    """Through tries that fail; nothing, while there is nothing in flight."""
+    waited: list[float] = []
+
+    def fail_twice(_: bytes) -> None:
+        waited.append(inserter.waited_s)
+        if len(waited) < 3:
+            raise StoreError("away")
+
+    store.before_insert = fail_twice
+    assert inserter.waited_s == 0
+    inserter.submit(batch_of({"value": 1}))
+    assert inserter.wait(20)
+    assert 0 < waited[0] < waited[1] < waited[2]
+    assert inserter.waited_s == 0
+
+
+def test_missing_tables_name_the_next_step(
+    store: MemoryStore, inserter: Inserter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The batch waits for them, as for everything."""
+    failures = iter([StoreError("Database afterword does not exist", 81), StoreError("away", 999)])
+
+    def fail(_: bytes) -> None:
+        if error := next(failures, None):
+            raise error
+
+    store.before_insert = fail
+    inserter.submit(batch_of({"value": 1}))
+    assert inserter.wait(20)
+    assert [line.endswith("run `afterword migrate`)") for line in caplog.messages] == [True, False]
+    assert store.inserts == [1]
+
+
 def test_paths_are_known_before_their_rows(store: MemoryStore, inserter: Inserter) -> None:
     """A question asked between the two looks in every map that the rows may be in."""
     known: list[str] = []

@@ -15,7 +15,8 @@ import pytest
 
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.lag import read_lag
-from afterword_stack.settings import Settings
+from afterword_stack.local.clickhouse import ClickHouseNode
+from afterword_stack.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from tests.deploy.conftest import Afterword
@@ -77,18 +78,25 @@ def _none_left() -> Iterator[None]:
 
 
 class Gate:
-    """A port that leads to ClickHouse once it is opened."""
+    """A port that leads to another once it is opened, and then passes on what comes."""
 
     def __init__(self, port_behind: int) -> None:
         self._behind = port_behind
+        self._passing = threading.Event()
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self.url = f"http://{self.address}"
+
+    def hang(self) -> None:
+        """Take connections from now on, and answer none until it is opened."""
+        self._socket.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
 
     def open(self) -> None:
         """Let connections through from now on."""
-        self._socket.listen()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._passing.set()
+        self.hang()
 
     def close(self) -> None:
         """Refuse again."""
@@ -98,6 +106,7 @@ class Gate:
         try:
             while True:
                 near, _ = self._socket.accept()
+                self._passing.wait()
                 far = socket.create_connection(("127.0.0.1", self._behind))
                 for pair in ((near, far), (far, near)):
                     threading.Thread(target=_copy, args=pair, daemon=True).start()
@@ -118,6 +127,14 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 def gate(settings: Settings) -> Iterator[Gate]:
     """A closed gate before the real ClickHouse."""
     gate = Gate(settings.clickhouse.port)
+    yield gate
+    gate.close()
+
+
+@pytest.fixture
+def kafka_gate(settings: Settings) -> Iterator[Gate]:
+    """A closed gate before the real Kafka, for the first connection to it."""
+    gate = Gate(int(settings.kafka_bootstrap_servers.rsplit(":", 1)[1]))
     yield gate
     gate.close()
 
@@ -221,14 +238,63 @@ def test_what_a_person_must_change_ends_it(
     assert said in ran.err
 
 
-def test_missing_tables_are_announced(
+def test_missing_tables_are_waited_for(
     afterword: "Afterword", topic_set: str, database_set: str
 ) -> None:
-    """The worker waits for whoever migrates, and does not fail."""
-    assert topic_set
+    """Outside the group, said once, until somebody migrates; then the worker goes on by itself."""
     assert database_set
     worker = WorkerProcess()
     worker.wait_for("The tables are missing or old: run `afterword migrate`. The worker waits.")
-    worker.wait_for("reading ")
+    publish(afterword, 20)
+    assert afterword("migrate").status == 0
+    worker.wait_for(f"reading {topic_set} into ")
+    settings = load_settings()
+    while waiting(settings):
+        assert worker.process.poll() is None
     assert worker.end(signal.SIGTERM) == 0
-    assert afterword("paths").status == 2
+    assert worker.log[-1] == "stopped: 20 stored, 0 rejected"
+    assert sum("afterword migrate" in line for line in worker.log) == 1
+    assert not any("failed" in line for line in worker.log)
+
+
+def test_a_signal_ends_a_worker_that_waits_for_tables(topic_set: str, database_set: str) -> None:
+    """With status 0, as nothing was read."""
+    assert topic_set
+    assert database_set
+    worker = WorkerProcess()
+    worker.wait_for("The worker waits.")
+    assert worker.end(signal.SIGTERM) == 0
+    assert worker.log[-1] == "stopped before anything was read"
+
+
+def test_kafka_may_come_later(
+    afterword: "Afterword", settings: Settings, kafka_gate: Gate, database_of: ClickHouse
+) -> None:
+    """The worker says that it waits, and joins once a broker is there."""
+    publish(afterword, 20)
+    worker = WorkerProcess(kafka_bootstrap_servers=kafka_gate.address)
+    worker.wait_for(f"Kafka at {kafka_gate.address} does not answer: ")
+    worker.wait_for("The worker waits.")
+    kafka_gate.open()
+    while waiting(settings):
+        assert worker.process.poll() is None
+    assert worker.end(signal.SIGTERM) == 0
+    assert database_of.select("SELECT count() FROM feedback_current") == ((20,),)
+
+
+def test_a_worker_joins_at_once_while_clickhouse_hangs(
+    topic_set: str, database_set: str, clickhouse: ClickHouseNode
+) -> None:
+    """It looks for tables beside that, and says what it finds once ClickHouse answers."""
+    assert database_set
+    hanging = Gate(clickhouse.port)
+    hanging.hang()
+    worker = WorkerProcess(clickhouse_url=hanging.url)
+    worker.wait_for(f"reading {topic_set} into ")
+    worker.wait_for("assigned partitions ")
+    hanging.open()
+    worker.wait_for(
+        "The tables are missing or old: run `afterword migrate`. The worker keeps trying."
+    )
+    assert worker.end(signal.SIGTERM) == 0
+    hanging.close()

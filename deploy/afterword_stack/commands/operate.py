@@ -2,25 +2,17 @@
 
 import json
 import logging
-import signal
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from types import FrameType
 from typing import Annotated, Any, Final
 
 import typer
 
 from afterword.gateway.openapi import openapi
-from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.freshness import judge
-from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.rejected import counts
-from afterword_consumers.sink import ClickHouseSink
-from afterword_consumers.worker import Worker
-from afterword_schemas import SetupError, StoreError
 from afterword_schemas.documents import asyncapi, json_schema
 from afterword_schemas.migrate import plan
 from afterword_stack.console import notice, out, print_table
@@ -35,9 +27,8 @@ from afterword_stack.database import (
 from afterword_stack.doctor import diagnose
 from afterword_stack.freshness import freshness_line, read_lags
 from afterword_stack.gateway import serve_gateway
-from afterword_stack.settings import Settings, load_settings
-
-_REPORT_EVERY_S: Final = 10.0
+from afterword_stack.settings import load_settings
+from afterword_stack.worker import run_worker
 
 
 def worker(
@@ -49,13 +40,12 @@ def worker(
 
     The first signal writes and commits what was fetched; a second one stops at once. Neither loses
     anything: what is not committed is read again. Start as many as the topic has partitions.
+    Where Kafka, ClickHouse or the tables are missing, the worker waits for them and says so.
     """
     settings = load_settings(notice)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # the worker reports each try itself
-    if migrate_first:
-        prepare_database(settings.clickhouse)
-    run_worker(settings)
+    run_worker(settings, migrate_first=migrate_first)
 
 
 def gateway() -> None:
@@ -81,67 +71,6 @@ def dashboard() -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it says of a retry names addresses
     serve_dashboard(load_settings(notice))
-
-
-def run_worker(settings: Settings) -> None:
-    """Run one worker in this thread; it takes SIGTERM and SIGINT over."""
-    _warn_of_old_tables(settings)
-    clickhouse = ClickHouse(settings.clickhouse)
-    try:
-        source = KafkaSource(
-            settings.kafka_bootstrap_servers,
-            topic=settings.kafka_topic,
-            group=settings.kafka_group,
-            group_protocol=settings.kafka_group_protocol,
-            settings=settings.kafka,
-        )
-    except StoreError as error:
-        step = "Start one with `afterword up`, or set AFTERWORD_KAFKA_BOOTSTRAP_SERVERS."
-        raise SetupError(f"{error}.", step) from error
-    one = Worker(source, ClickHouseSink(clickhouse), settings.worker)
-    _stop_on_signals(one)
-    ended = threading.Event()
-    reporter = threading.Thread(target=_report, args=(one, ended), daemon=True)
-    notice(f"reading {settings.kafka_topic} into {settings.clickhouse}; Ctrl-C stops")
-    reporter.start()
-    try:
-        one.run()
-    finally:
-        ended.set()
-        reporter.join()
-        clickhouse.close()
-    notice(f"stopped: {one.stats.stored:,} stored, {one.stats.rejected:,} rejected")
-
-
-def _stop_on_signals(one: Worker) -> None:
-    asked = threading.Event()
-
-    def stop(_: int, __: FrameType | None) -> None:
-        if asked.is_set():
-            one.abort()
-        asked.set()
-        one.stop()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-
-
-def _report(one: Worker, ended: threading.Event) -> None:
-    said = (0, 0)
-    while not ended.wait(_REPORT_EVERY_S):
-        if (now := (one.stats.stored, one.stats.rejected)) != said:
-            said = now
-            notice(f"{now[0]:,} stored, {now[1]:,} rejected")
-
-
-def _warn_of_old_tables(settings: Settings) -> None:
-    try:
-        missing = missing_migrations(settings.clickhouse)
-    except StoreError as error:
-        notice(f"{error}. The worker keeps trying.")
-    else:
-        if missing:
-            notice("The tables are missing or old: run `afterword migrate`. The worker waits.")
 
 
 def migrate(
