@@ -62,13 +62,23 @@ def derived_id(time_ms: int, *parts: str) -> str:
         time_ms: Milliseconds since 1970; at most 48 bits.
         *parts: Whatever tells one event from another at that time.
     """
+    high, low = divmod(_digest(parts) >> 54, 1 << 62)
+    return str(UUID(int=time_ms << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
+
+
+def derived_random_id(*parts: str) -> str:
+    """Return the UUIDv4 of a content: its 122 bits are the first of the SHA-256 of `derived_id`."""
+    high, low = divmod(_digest(parts) >> 6, 1 << 62)
+    return str(UUID(int=high >> 12 << 80 | 4 << 76 | (high & 0xFFF) << 64 | 2 << 62 | low))
+
+
+def _digest(parts: tuple[str, ...]) -> int:
+    """Return the first 128 bits of a SHA-256 over the parts, each after its length."""
     digest = sha256()
     for part in parts:
         raw = part.encode()
         digest.update(len(raw).to_bytes(8, "big") + raw)
-    bits = int.from_bytes(digest.digest()[:10], "big") >> 6
-    high, low = divmod(bits, 1 << 62)
-    return str(UUID(int=time_ms << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
+    return int.from_bytes(digest.digest()[:16], "big")
 
 
 def now() -> str:

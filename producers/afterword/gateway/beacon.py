@@ -3,8 +3,8 @@
     POST /v1/beacon    {"key": "aw_publish_…", "events": [{"feedback_id": …, "trace_id": …, "value": 1}]}
 
 The key is public, so it can do little: write events of its project, from the origins it is bound to, so
-many a minute from one address, under ids that nobody can guess. It cannot merge into what others wrote,
-and it does not say when something was changed, for clocks in browsers are off.
+many a minute from one address. It reaches what browsers wrote for the same user and nothing else: see
+`browser_ids`. It does not say when something was changed, for clocks in browsers are off.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,6 +20,7 @@ from starlette.routing import Route
 from afterword.gateway.access import Access, admit_key, is_of_loopback, presented_key
 from afterword.gateway.answers import ItemError, RequestError, refused
 from afterword.gateway.bodies import BodyLimits
+from afterword.gateway.browser_ids import move_to_browser_ids, take_user
 from afterword.gateway.intake import Item, Rules, judge_one, refusing_bad_json
 from afterword.gateway.json_values import Value, bulk, members
 from afterword.gateway.keys import Scope
@@ -154,10 +155,12 @@ def _judge(events: list[Value], rules: Rules) -> Iterator[Item | ItemError]:
     for index, event in enumerate(events):
         try:
             _check_public(event.given)
+            user, nameless = take_user(event)
         except EventError as error:
             yield refused(index, None, error)
-        else:
-            yield judge_one(index, event, rules)
+            continue
+        item = judge_one(index, nameless, rules)
+        yield move_to_browser_ids(item, user) if isinstance(item, Item) else item
 
 
 def _check_public(event: object) -> None:
@@ -165,13 +168,11 @@ def _check_public(event: object) -> None:
     if not isinstance(event, Mapping):
         return  # the event's own check says so
     if event.get("op", "set") not in _OPS:
-        _refuse("op", "a publishable key may set and clear, not merge into what others wrote")
+        _refuse("op", "a publishable key may set and clear, not merge")
     if "updated_at" in event:
         _refuse("updated_at", "the gateway's clock says when, not a browser's")
     if not _is_random(event.get("feedback_id")):
-        _refuse(
-            "feedback_id", "a publishable key takes UUIDs of version 4 or 7, which none can guess"
-        )
+        _refuse("feedback_id", "a publishable key takes UUIDs of version 4 or 7, which are random")
 
 
 def _is_random(feedback_id: object) -> bool:

@@ -63,12 +63,14 @@ class Item:
         feedback_id: In lower case: the key of its message.
         value: Its bytes.
         traceparent: For the header of its message.
+        own_id: By which the sender knows it, where it is stored under another.
     """
 
     index: int
     feedback_id: str
     value: bytes
     traceparent: str | None
+    own_id: str | None = None
 
 
 def judge(raw: bytes, rules: Rules) -> Iterator[Item | ItemError]:

@@ -188,7 +188,7 @@ class Gateway:
         if items:
             self.metrics.delivery.observe(time.perf_counter() - begin_s)
         return [
-            undelivered(item.index, item.feedback_id, report)
+            undelivered(item.index, item.own_id or item.feedback_id, report)
             for item, report in zip(items, reports, strict=True)
             if report is not None
         ]

@@ -28,6 +28,7 @@ from afterword.gateway import (
     ServerOptions,
     create_app,
 )
+from afterword.gateway.browser_ids import browser_id
 from afterword_schemas.errors import StoreError
 from afterword_schemas.receipt import Receipt, ReceiptStatus
 
@@ -164,6 +165,10 @@ class Site:
             {name: event[name] for name in event if name not in added}
             for event in self.transport.events
         ]
+
+    def stored(self, own_id: str) -> str:
+        """Return the id under which an event of the script is stored, that names no user."""
+        return browser_id("acme", own_id)
 
     def page(self, body: str = "", *, key: str | None = None) -> str:
         """Make a page of a script tag and this the site's, and return its address.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from afterword.gateway import Scope
+from afterword.gateway.browser_ids import browser_id
 
 if TYPE_CHECKING:
     from tests.producers.gateway.conftest import Served
@@ -71,7 +72,7 @@ def test_random_ids_are_taken(gateway: "Served", secret: str, version: str) -> N
     """In any case of their letters."""
     feedback_id = VERSION_7[:14] + version + VERSION_7[15:]
     answer = post(gateway, secret, THUMB | {"feedback_id": feedback_id.upper()})
-    assert answer.json()["feedback_ids"] == [feedback_id]
+    assert answer.json()["feedback_ids"] == [browser_id("acme", feedback_id)]
 
 
 @pytest.mark.parametrize(

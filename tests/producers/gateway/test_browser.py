@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from afterword import Client, MemoryTransport
+from afterword.gateway.browser_ids import browser_id
 from afterword_schemas.event import read_event, uuid7_ms
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def test_ids_are_time_ordered(open_tab: OpenTab, site: "Site") -> None:
         assert UUID(feedback_id).version == 7
         assert UUID(feedback_id).variant == "specified in RFC 4122"
         assert abs((uuid7_ms(feedback_id) or 0) - time.time() * 1000) < 10_000
-    assert {event["feedback_id"] for event in site.wait(20)} == set(ids)
+    assert {event["feedback_id"] for event in site.wait(20)} == set(map(site.stored, ids))
 
 
 @pytest.mark.parametrize(
@@ -162,11 +163,12 @@ def test_a_rating_is_a_vote(open_tab: OpenTab, site: "Site") -> None:
     said = {"trace_id": "tr-7f3", "value": 4, "feedback": {"comment": "almost"}}
     assert rated == cleared
     assert pressed(tab) == ("false", "false")
+    stored = {"feedback_id": site.stored(rated)}
     assert site.wait(4) == [
-        said | {"feedback_id": rated},
-        TARGET | {"value": 1, "feedback": {"rating": True}, "feedback_id": rated},
-        TARGET | {"value": -3, "feedback_id": rated},
-        {"op": "clear", "feedback_id": rated},
+        said | stored,
+        TARGET | {"value": 1, "feedback": {"rating": True}} | stored,
+        TARGET | {"value": -3} | stored,
+        {"op": "clear"} | stored,
     ]
 
 
@@ -205,7 +207,8 @@ def test_feedback_is_sent_as_it_is(open_tab: OpenTab, site: "Site") -> None:
 
     assert second == chosen
     events = {event["feedback_id"]: event for event in site.wait(2)}
-    assert events == {own: given | {"feedback_id": own} for own in (first, chosen)}
+    ids = [browser_id("acme", own_id, "u-19") for own_id in (first, chosen)]
+    assert events == {stored: given | {"feedback_id": stored} for stored in ids}
 
 
 @pytest.mark.parametrize(
@@ -519,7 +522,8 @@ def test_the_calls_of_the_documentation_work(open_tab: OpenTab, site: "Site") ->
 
     assert rated == element == cleared
     assert len({feedback, rated, session}) == 3
-    assert {event["feedback_id"] for event in site.wait(3)} == {feedback, rated, session}
+    stored = {event["feedback_id"] for event in site.wait(3)}
+    assert stored == set(map(site.stored, (feedback, rated, session)))
 
 
 def test_the_beacon_of_the_documentation_works(open_tab: OpenTab, site: "Site") -> None:
