@@ -34,13 +34,17 @@
 
   const forget = (name) => delete memory[name] && delete local[name];
 
-  const write = (name, record) => {
+  const write = (name, record, place = local) => {
     const text = JSON.stringify(record);
     forget(name);
-    attempt(() => (local[name] = text), () => (memory[name] = text));
+    attempt(() => (place[name] = text), () => (memory[name] = text));
   };
 
-  const recall = (name) => ({ name, text: read(name), ...attempt(() => JSON.parse(read(name))) });
+  const recall = (name) => {
+    const record = { name, text: read(name), ...attempt(() => JSON.parse(read(name))) };
+    if (record.held && record.until < Date.now()) record.event = unbound(record);
+    return record;
+  };
 
   const recallAll = () =>
     [...Object.keys(memory), ...Object.keys(local)]
@@ -48,13 +52,16 @@
       .map(recall)
       .sort((a, b) => a.at - b.at);
 
-  const put = (name, id, event, value) => {
-    write(name, { at: Date.now(), id, value, event: { ...event, feedback_id: id } });
+  // Unsent events and known ids share one room; the first texts of edited answers have another.
+  const put = (name, id, event, kept) => {
+    write(name, { at: Date.now(), id, event: event && { ...event, feedback_id: id }, ...kept });
     sendIn(1000);
-    let room = 1e5;
-    for (const old of recallAll().reverse())
-      if (old.text.length <= room) room -= old.text.length;
-      else if (forget(old.name) && old.event) warn("too much is unsent; dropped:", ++api.dropped);
+    const rooms = [1e5, 1e5];
+    for (const old of recallAll().reverse()) {
+      const room = +!!old.texts;
+      if (old.text.length <= rooms[room]) rooms[room] -= old.text.length;
+      else if (forget(old.name) && (old.event || old.held)) warn("too much is unsent; dropped:", ++api.dropped);
+    }
     return id;
   };
 
@@ -108,13 +115,14 @@
   // What the gateway has judged is never sent again, unless the page has changed it since.
   const settle = async (batch, response) => {
     const { errors = [] } = await response.json().catch(() => ({}));
-    for (const { index, code, path, detail } of errors) warn(detail, code, path, batch[index]?.event ?? location.origin);
+    for (const { index, code, path, detail } of errors)
+      warn(detail, code, path, batch[index]?.event ?? location.origin);
     failures = 0;
     if ([401, 403].includes(response.status)) maxEvents = 0;
     else if ([400, 413].includes(response.status) && batch[1]) maxEvents = batch.length >> 1;
     else
-      for (const { name, text, at, id, value } of batch)
-        if (read(name) === text) name.endsWith(id) ? forget(name) : write(name, { at, id, value });
+      for (const { name, text, event, until, held, ...kept } of batch)
+        if (read(name) === text) name.endsWith(kept.id) ? forget(name) : write(name, kept);
   };
 
   // As long as the gateway asks for, and twice as long each time.
@@ -125,7 +133,8 @@
 
   // A beacon has no answer, so what it took stays unsent until a request has one.
   const hide = () => {
-    safely(leave)(document.activeElement);
+    safely(decide)();
+    safely(tellLeft)(document.activeElement);
     const [batch, body] = pack();
     const at = batch.at(-1)?.at;
     if (at > beaconedAt && performance.now() >= resumeAt && navigator.sendBeacon(url, body)) beaconedAt = at;
@@ -143,33 +152,95 @@
   const feedback = (fields, id = fields.feedback_id ?? uuid7()) => put(PREFIX + id, id, fields);
 
   // Of each answer there is one vote and one signal of each kind; their ids are kept for the next visit.
-  const recallOf = (kind, { trace_id, session_id, span_id }) =>
-    recall(PREFIX + JSON.stringify([kind, trace_id || session_id, span_id]));
+  const recallOf = (kind, { trace_id, session_id, span_id, slot }) =>
+    recall(PREFIX + JSON.stringify([kind, trace_id || session_id, span_id, slot]));
 
-  const say = (kind, target, fields, value) => {
-    if (!(target.trace_id || target.session_id || target.span_id)) throw Error("no data-trace-id");
-    const { name, id = uuid7() } = recallOf(kind, target);
-    return put(name, id, fields ? { ...target, ...fields } : { op: "clear" }, value);
+  const userOf = (metadata) =>
+    attempt(() => `${(metadata.trim ? JSON.parse(metadata) : metadata)._user ?? ""}`) || "";
+
+  const clearOf = (user) => ({ op: "clear", metadata: user ? { _user: user } : undefined });
+
+  // The gateway keeps apart what each user said: who signs in takes what was said before along.
+  const say = (kind, { slot, ...target }, fields, value, fresh = uuid7()) => {
+    if (!slot && !(target.trace_id || target.session_id || target.span_id)) throw Error("no data-trace-id");
+    const { name, id, user: before } = recallOf(kind, { ...target, slot });
+    const event = { ...target, ...fields };
+    let user = userOf(event.metadata) || undefined;
+    if (!fields) user = before && (user ?? before);
+    if (slot) return hold(slot, name, id ?? fresh, { value, user, held: [target, fields] });
+    if (fields && id && user && !before) put(PREFIX + id, id, clearOf());
+    return put(name, id ?? fresh, fields ? event : clearOf(user), { value, user });
   };
 
   const rate = (target, value, fields) => {
     if (typeof target === "string") target = { trace_id: target };
     if (target.closest) target = targetOf(target);
+    else {
+      const { user } = recallOf("vote", target);
+      target = { metadata: user && { _user: user }, ...target };
+    }
     const id = say("vote", target, value != null && { value, ...fields }, value);
     paint(document);
     return id;
   };
 
-  const api = (window.afterword = { feedback: safely(feedback), rate: safely(rate), dropped: 0 });
-  if (!url) return warn("no script tag with this src, nothing is sent");
+  // ---- Answers that have a session, and no trace yet: what is said of them waits for it.
+
+  const slots = new WeakMap();
+  const lostWithPage = new Set();
+
+  // By its id an element is known again after a reload, or when a framework has replaced it.
+  const slotOf = (answer) => {
+    if (!slots.has(answer)) slots.set(answer, uuid7());
+    return answer.id ? `#${answer.id}` : slots.get(answer);
+  };
+
+  const hold = (slot, name, id, kept) => {
+    console.info("afterword: waits for data-trace-id");
+    if (slot[0] !== "#") lostWithPage.add(name);
+    return put(name, id, undefined, { ...kept, until: Date.now() + 36e5 });
+  };
+
+  const bind = (answer) => {
+    if (!answer.dataset?.traceId) return;
+    const target = targetOf(answer);
+    const before = { session_id: target.session_id, slot: slotOf(answer) };
+    for (const kind of ["vote", "texts", ...Object.keys(SIGNALS)]) {
+      const { name, id, at, value, held, texts } = recallOf(kind, before);
+      const known = recallOf(kind, target);
+      if (at) forget(name);
+      if (held && !(known.at > at)) say(kind, target, held[1], value, id);
+      if (texts && !known.at) write(known.name, { at, texts });
+    }
+  };
+
+  // The trace id did not come. What was said is about the session then, and says how.
+  const unbound = ({ id, user, held: [target, fields] }) => ({
+    ...(fields ? { ...target, ...fields, feedback: { ...fields.feedback, streaming: true } } : clearOf(user)),
+    feedback_id: id,
+  });
+
+  const letGo = () =>
+    lostWithPage.forEach((name) => {
+      const { id, value, user, held, until } = recall(name);
+      if (until) write(name, { at: Date.now(), id, value, user, held, until: 1 });
+    });
 
   // ---- What people do with the answers that the page marks.
 
   const within = (node, name = "") => node?.closest?.(`[data-afterword${name}]`);
 
   const targetOf = (node) => {
-    const { traceId, sessionId, spanId, metadata } = within(node)?.dataset ?? {};
-    return { trace_id: traceId, session_id: sessionId, span_id: spanId, metadata };
+    const answer = within(node);
+    const { afterword, traceId, sessionId, spanId, metadata } = answer?.dataset ?? {};
+    const waits = !traceId && !spanId && afterword !== "session" && (sessionId || traceId === "");
+    return {
+      trace_id: traceId || undefined,
+      session_id: sessionId,
+      span_id: spanId,
+      metadata,
+      slot: waits ? slotOf(answer) : undefined,
+    };
   };
 
   const SIGNALS = { copied: [1, 0.3], regenerated: [-1, 0.2], edited: [0, 0.3] };
@@ -181,15 +252,22 @@
 
   const valueOf = (thumb) => (thumb.dataset.afterwordThumb === "up" ? 1 : -1);
 
-  const isPressed = (thumb) => recallOf("vote", targetOf(thumb)).value === valueOf(thumb);
+  const isPressed = (thumb) => {
+    const target = targetOf(thumb);
+    const { value, user } = recallOf("vote", target);
+    return value === valueOf(thumb) && (!user || user === userOf(target.metadata));
+  };
 
-  const paint = (root) =>
+  const paint = (root) => {
+    [root, ...root.querySelectorAll("[data-afterword]")].forEach(bind);
     root.querySelectorAll("[data-afterword-thumb]").forEach((thumb) => {
       const pressed = `${isPressed(thumb)}`;
       if (thumb.ariaPressed !== pressed) thumb.setAttribute("aria-pressed", pressed);
     });
+  };
 
   const click = (node) => {
+    pressing = undefined;
     const thumb = within(node, "-thumb");
     if (thumb) {
       const value = valueOf(thumb);
@@ -198,6 +276,10 @@
     if (within(node, "-copy")) signal("copied", node);
     const reason = within(node, "-regenerate")?.dataset.afterwordRegenerate;
     if (reason != null) signal("regenerated", node, reason && { regeneration: { reason } });
+    const button = within(node, "-save");
+    if (button && !(button.form && button.type === "submit")) save(node);
+    if (within(node, "-cancel")) cancel(within(node));
+    setTimeout(safely(decide));
   };
 
   const copy = (node) => {
@@ -205,35 +287,100 @@
     if (within(node)) signal("copied", node, text && { copy: { text } });
   };
 
+  // ---- Edits. Where the answer marks what saves, or has a form for it, saving counts; elsewhere leaving does.
+
+  const EDITORS = "textarea,select,[contenteditable],input:not([type=button],[type=submit],[type=reset])";
+
+  // Of each editor: its text at first, as it was last left, and as it was last told.
   const edits = new WeakMap();
+  const undecided = new Set();
+  let pressing;
 
   const textOf = (editor) => editor.value ?? editor.innerText;
 
   const enter = (node) => {
     if (!within(node, "-edit")) return;
-    const now = textOf(node);
-    if (now !== edits.get(node)?.now) edits.set(node, { was: now, now });
+    const text = textOf(node);
+    if (text !== edits.get(node)?.left) edits.set(node, { start: text, left: text, told: text });
   };
 
-  const leave = (node) => {
+  // The click that cancels comes after its editor was left. And some browsers leave an editor that is removed.
+  const leave = (node, { relatedTarget }) => {
     const edit = edits.get(node);
-    const now = edit && textOf(node);
-    if (now === edit?.now) return;
-    edit.now = now;
-    if (now === edit.was) say("edited", targetOf(node));
-    else signal("edited", node, within(node, "-text") && { edits: [{ value: now, original: edit.was }] });
+    if (!edit) return;
+    edit.left = textOf(node);
+    const next = relatedTarget ?? pressing;
+    queueMicrotask(
+      safely(() => {
+        undecided.add(node);
+        if (!next || within(next) !== within(node) || next.matches(EDITORS)) decide();
+      }),
+    );
   };
+
+  const decide = () =>
+    undecided.forEach((node) => {
+      undecided.delete(node);
+      const { start, left, told } = edits.get(node) ?? {};
+      const text = textOf(node);
+      if (text === left || (text !== start && text !== told)) tellLeft(node, left);
+    });
+
+  const tellLeft = (node, text = textOf(node)) => {
+    const answer = within(node);
+    const form = node.closest("form");
+    const marked = answer?.querySelector("[data-afterword-save],[data-afterword-cancel]");
+    const saves = marked || (form && answer?.contains(form));
+    if (node.isConnected && !saves && !edits.get(node)?.escaped) tell(node, text);
+  };
+
+  const fieldOf = (node) => node.name || [...within(node).querySelectorAll(EDITORS)].indexOf(node);
+
+  const tell = (node, text = textOf(node)) => {
+    const edit = edits.get(node);
+    if (!edit || text === edit.told) return;
+    edit.told = edit.left = text;
+    const target = targetOf(node);
+    const sent = within(node, "-text");
+    const { name, texts = {} } = recallOf("texts", target);
+    const field = fieldOf(node);
+    texts[field] = [texts[field]?.[0] ?? edit.start, text];
+    // What may not be sent does not outlive the page either.
+    write(name, { at: Date.now(), texts }, sent ? local : memory);
+    const changed = Object.values(texts).filter(([original, value]) => original !== value);
+    if (!changed[0]) say("edited", target);
+    else signal("edited", node, sent && { edits: changed.map(([original, value]) => ({ value, original })) });
+  };
+
+  const editorsIn = (scope) => [...scope.querySelectorAll("*"), scope].filter((node) => edits.has(node));
+
+  const save = (node) => editorsIn(within(node)).forEach((editor) => tell(editor));
+
+  const cancel = (scope) => editorsIn(scope).forEach((editor) => edits.delete(editor));
+
+  const escape = (node, { key, isComposing }) => {
+    pressing = undefined;
+    if (key === "Escape" && !isComposing && edits.has(node)) edits.get(node).escaped = true;
+  };
+
+  const api = (window.afterword = { feedback: safely(feedback), rate: safely(rate), save: safely(save), dropped: 0 });
+  if (!url) return warn("no script tag with this src, nothing is sent");
 
   const listen = (type, action, where = document) =>
-    where.addEventListener(type, safely(({ target }) => action(target)), true);
+    where.addEventListener(type, safely((event) => action(event.target, event)), true);
 
   listen("click", click);
   listen("copy", copy);
   listen("focusin", enter);
-  listen("focusout", leave);
-  listen("change", leave);
+  listen("blur", leave);
+  listen("pointerdown", (node) => (pressing = node));
+  listen("keydown", escape);
+  listen("input", (node) => edits.has(node) && (edits.get(node).escaped = false));
+  listen("change", (node) => node === document.activeElement && tellLeft(node));
+  listen("submit", (form) => editorsIn(form).forEach((editor) => tell(editor)));
+  listen("reset", cancel);
   listen("visibilitychange", () => document.hidden && hide());
-  listen("pagehide", hide, window);
+  listen("pagehide", () => (letGo(), hide()), window);
   listen("storage", () => paint(document), window);
   listen("online", () => takeTurn((resumeAt = 0)), window);
 
@@ -241,7 +388,7 @@
   new MutationObserver(repaint).observe(document, {
     childList: true,
     subtree: true,
-    attributeFilter: ["data-trace-id"],
+    attributeFilter: ["data-trace-id", "data-session-id", "data-metadata"],
   });
 
   enter(document.activeElement);
