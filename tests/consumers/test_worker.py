@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.waiting import wait_until
 
 from afterword_consumers import worker as worker_module
 from afterword_consumers.source import LogEnds
@@ -73,25 +72,6 @@ def test_a_store_that_comes_back_gets_everything(bench: "Bench") -> None:
     assert bench.stored == list(range(10))
     assert worker.stats.retries == 3
     assert bench.committed == {0: 5, 1: 5}
-
-
-@pytest.mark.parametrize("rows", [5, 1000], ids=["while it reads", "while it ends"])
-def test_a_store_that_hangs_is_told_of_before_it_fails(
-    bench: "Bench", caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, rows: int
-) -> None:
-    """A request may last for minutes before it fails; the log would be silent all that time."""
-    monkeypatch.setattr(worker_module, "_STORE_HANGS_S", 0.001)
-    bench.publish(5)
-    worker, source = bench.worker(rows=rows)
-
-    def hang_until_it_is_told(_: bytes) -> None:
-        wait_until(lambda: caplog.messages)
-
-    bench.store.before_insert = hang_until_it_is_told
-    source.before_poll = lambda: worker.stop() if rows > 5 or bench.store.inserts else None
-    worker.run()
-    assert caplog.messages == ["waiting for ClickHouse for 0 s; the batch is kept"]
-    assert bench.stored == list(range(5))
 
 
 def test_a_stop_stores_and_commits_what_was_fetched(bench: "Bench") -> None:
@@ -518,6 +498,29 @@ def test_what_was_read_of_a_deleted_topic_is_stored_and_the_next_is_read_from_it
     assert bench.committed == {0: 3, 1: 2}
     assert source.topic_id != old_id
     assert set(bench.store.rejections) == {(old_id, 0, 5), (source.topic_id, 0, 2)}
+
+
+def test_what_was_fetched_of_a_deleted_topic_is_stored_before_the_next_is_read(
+    bench: "Bench",
+) -> None:
+    """Messages that wait for a batch belong to the old topic: they are written before the worker rejoins."""
+    bench.publish(100)
+    worker, source = bench.worker(size=1_000)
+    recreated: list[bytes] = []
+
+    def recreate(lines: bytes) -> None:
+        if not recreated:
+            bench.broker.recreate()
+            bench.publish(10, first=100)
+        recreated.append(lines)
+
+    bench.store.before_insert = recreate
+    source.before_poll = lambda: worker.stop() if source.taken == 110 else None
+
+    worker.run()
+
+    assert bench.stored == list(range(110))
+    assert bench.committed == {0: 5, 1: 5}
 
 
 def test_a_topic_that_is_deleted_is_waited_for(
