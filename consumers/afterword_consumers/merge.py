@@ -13,7 +13,7 @@ A row may say a time that lies ahead of a message that came after it. Its clock 
 order of arrival decides. `older_than_stored` is the error for a message of which nothing could be kept.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from afterword_consumers.rows import (
     BOOLEANS,
@@ -162,55 +162,53 @@ def _merge_columns(merged: Row, patch: Row, given: frozenset[str], *, newer: boo
         merged[VALUE] = patch[VALUE]
 
 
-_Test = Callable[[str], bool]
 _Maps = tuple[dict[str, object], dict[str, object], dict[str, object]]
 
 
 def _overwrite(base: Row, patch: Row, arrays: frozenset[str]) -> _Maps:
-    leaves = _paths(patch)
-    above = _ancestors(leaves)
     # An array of no leaf leaves no path; as in a whole event, it says nothing.
-    replaced = leaves | (arrays & above)
-    return _union(
-        base,
-        patch,
-        lambda path: (
-            path not in replaced and path not in above and replaced.isdisjoint(_prefixes(path))
-        ),
-        lambda _: True,
-    )
-
-
-def _fill(base: Row, patch: Row, arrays: frozenset[str]) -> _Maps:
-    leaves = _paths(base)
-    above = _ancestors(leaves)
-    taken = leaves | (arrays & above)
-    return _union(
-        base,
-        patch,
-        lambda _: True,
-        lambda path: path not in taken and path not in above and taken.isdisjoint(_prefixes(path)),
-    )
-
-
-def _union(base: Row, patch: Row, keep: _Test, add: _Test) -> _Maps:
-    numbers, booleans, strings = (
-        {path: leaf for path, leaf in base[column].items() if keep(path)}
-        | {path: leaf for path, leaf in patch[column].items() if add(path)}
-        for column in _MAPS
-    )
+    yields = _Yields(patch, base, arrays)
+    numbers, booleans, strings = (yields.rest_of(base[at]) | patch[at] for at in _MAPS)
     return numbers, booleans, strings
 
 
-def _paths(row: Row) -> frozenset[str]:
-    return frozenset(path for column in _MAPS for path in row[column])
+def _fill(base: Row, patch: Row, arrays: frozenset[str]) -> _Maps:
+    yields = _Yields(base, patch, arrays)
+    numbers, booleans, strings = (base[at] | yields.rest_of(patch[at]) for at in _MAPS)
+    return numbers, booleans, strings
 
 
-def _ancestors(paths: frozenset[str]) -> frozenset[str]:
-    return frozenset(prefix for path in paths for prefix in _prefixes(path))
+class _Yields:
+    """Which paths of one row give way to those of another: the same, those above, and those below."""
+
+    def __init__(self, winner: Row, loser: Row, arrays: frozenset[str]) -> None:
+        leaves = _paths(winner)
+        above = _ancestors(leaves)
+        taken = leaves | (arrays & above)
+        self._gone = taken | above
+        # Only what a path of the loser goes through: mostly none, and then no path is looked at twice.
+        self._below = tuple(f"{path}." for path in taken & _ancestors(_paths(loser)))
+
+    def rest_of(self, leaves: dict[str, object]) -> dict[str, object]:
+        """Return the leaves that stay."""
+        gone, below = self._gone, self._below
+        rest = {path: leaf for path, leaf in leaves.items() if path not in gone}
+        if not below:
+            return rest
+        return {path: leaf for path, leaf in rest.items() if not path.startswith(below)}
 
 
-def _prefixes(path: str) -> list[str]:
-    """List the paths of the containers that a path goes through."""
-    ends = [at for at, letter in enumerate(path) if letter == "."]
-    return [path[:end] for end in ends]
+def _paths(row: Row) -> set[str]:
+    return set().union(*(row[column] for column in _MAPS))
+
+
+def _ancestors(paths: Iterable[str]) -> set[str]:
+    """Return the paths of the containers that paths go through."""
+    ancestors: set[str] = set()
+    for path in paths:
+        parent = path.rpartition(".")[0]
+        # Paths share their containers: those of a known one are known.
+        while parent and parent not in ancestors:
+            ancestors.add(parent)
+            parent = parent.rpartition(".")[0]
+    return ancestors
