@@ -2,13 +2,14 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := schemas producers consumers deploy tests
+SOURCES := schemas producers consumers deploy tests .ci
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test test-pythons check format bench clean
 
 help:
 	@echo "make demo    run the whole pipeline on this machine once, with sample data"
 	@echo "make test    run every test, on a real Kafka and a real ClickHouse engine"
+	@echo "make test-pythons  run the tests that need no services on each supported Python (VERSIONS=3.14 for one)"
 	@echo "make check   lint, formatting and types"
 	@echo "make format  rewrite the sources in the project's format"
 	@echo "make bench   measure throughput of worker and gateway, latency of SDK, receipts and questions"
@@ -19,6 +20,9 @@ demo: .venv/.installed
 
 test: .venv/.installed-dev
 	@$(BIN)/pytest -n 2 --dist worksteal
+
+test-pythons: .venv/.installed-dev
+	@$(BIN)/python .ci/pythons.py $(VERSIONS)
 
 check: .venv/.installed-dev
 	$(BIN)/ruff check $(SOURCES)
@@ -37,7 +41,7 @@ bench: .venv/.installed-dev
 	$(BIN)/python consumers/benchmarks/questions.py
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-3.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # uv installs exactly what uv.lock names; pip fetches uv once.
 .venv/.uv:

@@ -121,7 +121,7 @@ def _decompressor(encoding: str) -> Callable[[], Any]:
 
 
 def _attribute(module: str, name: str) -> Callable[[], Any]:
-    # Both libraries come with clickhouse-connect, which alone sends these encodings.
+    # Below 3.14 both libraries come with clickhouse-connect, which alone sends these encodings.
     return cast("Callable[[], Any]", getattr(import_module(module), name))
 
 

@@ -2,18 +2,23 @@
 
 import gzip
 import json
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from backports import zstd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from afterword.gateway import BodyLimits, GatewayOptions
 from afterword_schemas import EventError, RejectCode, read_event
 from afterword_schemas.testing import events
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from tests.producers.gateway.conftest import Serve, Served

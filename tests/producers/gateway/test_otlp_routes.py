@@ -2,11 +2,11 @@
 
 import gzip
 import math
+import sys
 from typing import Any
 
 import orjson
 import pytest
-from backports import zstd
 from google.protobuf.message import DecodeError
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # published so
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
@@ -24,6 +24,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from afterword import enrichment_id
 from afterword.gateway import GatewayOptions
 from afterword.gateway.intake import MAX_ITEMS
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
 JSON = {"content-type": "application/json; charset=utf-8"}
