@@ -41,6 +41,9 @@ the client has fetched ahead."""
 _RENEW_AFTER: Final = timedelta(seconds=10)
 """How old the time beside a committed offset may get while there is nothing else to commit."""
 
+_STORE_HANGS_S: Final = 30.0
+"""How long the store may take before the log says that the worker waits for it."""
+
 _REJOIN_EVERY_S: Final = 1.0
 """How often a worker looks whether a topic that was deleted is there again."""
 
@@ -94,6 +97,7 @@ class Worker:
         self._completeness = Completeness()
         self._asked_at = datetime.fromtimestamp(0, UTC)
         self._topic_reminder = Reminder(first_s=0.0)
+        self._store_reminder = Reminder(first_s=_STORE_HANGS_S)
         self._stopping, self._aborting = threading.Event(), threading.Event()
 
     def run(self) -> None:
@@ -155,6 +159,7 @@ class Worker:
         self._completeness.forget(partitions)
 
     def _step(self) -> None:
+        self._tell_of_waiting()
         self._settle()
         self._look_ahead()
         if self._source.topic_is_gone:
@@ -288,10 +293,17 @@ class Worker:
             self._completeness.record(self._to_commit, times)
             self._to_commit = {}
 
+    def _tell_of_waiting(self) -> None:
+        """Say that the store hangs: a request may last for minutes before it fails."""
+        waited_s = self._inserter.waited_s
+        if self._store_reminder.is_due(waited_s):
+            _log.warning("waiting for ClickHouse for %.0f s; the batch is kept", waited_s)
+
     def _drain(self) -> None:
         """Write and commit what was fetched, as far as the time allows."""
         deadline_s = time.monotonic() + self._options.drain_timeout_s
         while not self._aborting.is_set():
+            self._tell_of_waiting()
             if self._inserter.wait(0.05):
                 self._settle()
                 self._take(self._options.batch_max_rows - self._batch.count)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import wait_until
 
 from afterword_consumers import worker as worker_module
 from afterword_consumers.source import LogEnds
@@ -72,6 +73,25 @@ def test_a_store_that_comes_back_gets_everything(bench: "Bench") -> None:
     assert bench.stored == list(range(10))
     assert worker.stats.retries == 3
     assert bench.committed == {0: 5, 1: 5}
+
+
+@pytest.mark.parametrize("rows", [5, 1000], ids=["while it reads", "while it ends"])
+def test_a_store_that_hangs_is_told_of_before_it_fails(
+    bench: "Bench", caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """A request may last for minutes before it fails; the log would be silent all that time."""
+    monkeypatch.setattr(worker_module, "_STORE_HANGS_S", 0.001)
+    bench.publish(5)
+    worker, source = bench.worker(rows=rows)
+
+    def hang_until_it_is_told(_: bytes) -> None:
+        wait_until(lambda: caplog.messages)
+
+    bench.store.before_insert = hang_until_it_is_told
+    source.before_poll = lambda: worker.stop() if rows > 5 or bench.store.inserts else None
+    worker.run()
+    assert caplog.messages == ["waiting for ClickHouse for 0 s; the batch is kept"]
+    assert bench.stored == list(range(5))
 
 
 def test_a_stop_stores_and_commits_what_was_fetched(bench: "Bench") -> None:
