@@ -9,6 +9,7 @@ Beside the group there is the `Reader`, which only looks.
 """
 
 import logging
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -27,6 +28,7 @@ from afterword_consumers.completeness import read_committed, to_metadata
 from afterword_consumers.ends import EndsWatch
 from afterword_consumers.messages import Message
 from afterword_consumers.source import Committed, LogEnds, RebalanceListener
+from afterword_consumers.stall import StallWatch
 from afterword_consumers.topics import TopicIdentity, explain
 from afterword_schemas import SetupError, StoreError
 
@@ -38,6 +40,8 @@ _OWN_SETTINGS: Final = {
     # A group's offset that the broker no longer has means lost messages: never skip in silence.
     "auto.offset.reset": "error",
     "isolation.level": "read_committed",
+    # Or what transactions leave at the end of a log would look like messages that wait.
+    "enable.partition.eof": True,
 }
 _READER_SETTINGS: Final = {
     "client.id": "afterword-reader",
@@ -104,7 +108,8 @@ class KafkaSource:
 
     def _open(self) -> None:
         self._positions: dict[int, int] = {}
-        self._behind = False
+        self._behind = self._paused = False
+        self._stall = StallWatch()
         self._identity = TopicIdentity(self._common, self._topic, self._request_timeout_s)
         self._ends = EndsWatch(self._common, self._topic, self._request_timeout_s)
         self._consumer = Consumer(self._own, logger=_log)
@@ -167,7 +172,12 @@ class KafkaSource:
     def log_ends(self) -> LogEnds | None:
         """Return how far the logs of the member's partitions go, if there is news."""
         self._identity.look()
-        return self._ends.news(self._positions)
+        ends = self._ends.news(self._positions)
+        if self._paused:
+            self._stall.rest(time.monotonic())
+        elif ends is not None and (stalled := self._stall.look(ends.offsets, time.monotonic())):
+            _log.warning(stalled)
+        return ends
 
     def commit(self, next_offsets: Mapping[int, int], caught_up: Mapping[int, datetime]) -> None:
         """Record for each partition the offset to go on from."""
@@ -189,10 +199,12 @@ class KafkaSource:
 
     def pause(self) -> None:
         """Hand out nothing until `resume`."""
+        self._paused = True
         self._consumer.pause(self._consumer.assignment())
 
     def resume(self) -> None:
         """Go on after `pause`."""
+        self._paused = False
         self._consumer.resume(self._consumer.assignment())
 
     def close(self) -> None:
@@ -243,6 +255,7 @@ class KafkaSource:
         numbers = [partition.partition for partition in partitions]
         for number in numbers:
             self._positions.pop(number, None)
+        self._stall.forget(numbers)
         return numbers
 
     def _advance(self, messages: Sequence[KafkaMessage]) -> None:
@@ -252,6 +265,8 @@ class KafkaSource:
             if partition is not None and partition not in seen:
                 seen.add(partition)
                 self._positions[partition] = (message.offset() or 0) + 1
+        if seen:
+            self._stall.reach({at: self._positions[at] for at in seen}, time.monotonic())
 
     def _rewind(self) -> None:
         """Go back to what was handed out last; what fails here is done again by the next poll."""
@@ -284,11 +299,16 @@ class KafkaSource:
             one = known[at.partition]
             at.offset = OFFSET_BEGINNING if one is None else one.offset
             self._positions[at.partition] = at.offset
+        self._stall.reach({at.partition: at.offset for at in committed}, time.monotonic())
 
     def _judge(self, message: KafkaMessage) -> None:
         """Raise for an error that the client hands out in place of a message."""
-        error = message.error()
-        if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
+        error, partition = message.error(), message.partition()
+        if error is None:
+            return
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
+            if partition in self._positions:
+                self._stall.reach({partition: message.offset() or 0}, time.monotonic())
             return
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  # its public name
             self._behind = True  # where Kafka cannot say it now, the next poll comes here again

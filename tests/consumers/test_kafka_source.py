@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from tests.topics import delete_topic, recreate_topic
+from tests.waiting import wait_until
 
+from afterword_consumers import stall
 from afterword_consumers.completeness import to_metadata
 from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.source import Committed
@@ -197,6 +199,37 @@ def test_a_topic_that_is_gone_cannot_be_rejoined_until_it_is_there(
     publish(kafka, topic, 0, 2)
     source.rejoin()
     assert read(source, 2) == [b"0", b"1"]
+    source.close()
+
+
+def test_messages_behind_an_open_transaction_are_told_of(
+    kafka: KafkaNode,
+    topic: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They wait and do not come; once the transaction has ended, its mark is no message that waits."""
+    monkeypatch.setattr(stall, "STALLED_S", 0.001)
+    servers = kafka.bootstrap_servers
+    producer = Producer({"bootstrap.servers": servers, "transactional.id": topic})
+    producer.init_transactions(20)
+    source = KafkaSource(servers, topic=topic, group=topic)
+    source.subscribe(Deaf())
+    producer.begin_transaction()
+    producer.produce(topic, b"0", partition=0)
+    producer.flush(20)
+
+    def looks() -> bool:
+        source.poll(10, 0.05)
+        source.log_ends()
+        return (
+            bool(caplog.messages) and "messages wait in partitions [0], but" in caplog.messages[-1]
+        )
+
+    wait_until(looks)
+    producer.commit_transaction(20)
+    assert read(source, 1) == [b"0"]
+    wait_until(lambda: not source.poll(10, 0.05) and source._stall._reached[0] == 2)
     source.close()
 
 
