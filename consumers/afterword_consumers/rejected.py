@@ -7,7 +7,7 @@ under its new offset. It is marked, and so is its copy by a header, so that a se
 nothing, also of what was refused again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,8 +15,9 @@ from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.query import Cell
 from afterword_consumers.refusals import REFUSAL_COLUMNS, Refusal, read_refusal
 
-_PAGE_ROWS: Final = 200
-"""With payloads of a megabyte each, as much as one answer should hold."""
+_MAX_PAGE_ROWS: Final = 1_000
+_MAX_PAGE_BYTES: Final = 16 * 1024 * 1024
+"""Of the keys, headers and payloads that one answer holds, unless a single message is larger."""
 
 REPLAY_HEADER: Final = "afterword-replay-of"
 """Header of a message that was published again: the place it was refused at first."""
@@ -24,6 +25,13 @@ REPLAY_HEADER: Final = "afterword-replay-of"
 _WAITING: Final = (
     f"replayed_at = toDateTime64(0, 3, 'UTC') AND NOT has(headers.name, '{REPLAY_HEADER}')"
 )
+# As hexadecimal: the driver would decode bytes that are not valid UTF-8.
+_CONTENT: Final = (
+    "hex(message_key), "
+    "arrayStringConcat(arrayMap(h -> concat(hex(h.name), ':', hex(h.value)), headers), ','), "
+    "hex(payload)"
+)
+_NO_CONTENT: Final = "'', '', ''"
 _NEVER: Final = "replayed_at = toDateTime64(0, 3, 'UTC')"
 
 
@@ -92,12 +100,21 @@ def counts(clickhouse: ClickHouse) -> list[tuple[str, int, int]]:
     return [(str(code), int(total or 0), int(waiting or 0)) for code, total, waiting in rows]
 
 
-def find(clickhouse: ClickHouse, selection: Selection, limit: int) -> list[RefusedMessage]:
-    """Return refused messages, the newest first."""
+def find(
+    clickhouse: ClickHouse, selection: Selection, limit: int, *, with_content: bool = True
+) -> list[RefusedMessage]:
+    """Return refused messages, the newest first.
+
+    Args:
+        clickhouse: Where they are.
+        selection: Which.
+        limit: How many at most.
+        with_content: Whether to read keys, headers and payloads, which may be a megabyte each.
+    """
     where, parameters = selection.conditions()
-    return _read(
-        clickhouse, where, "rejected_at DESC, kafka_partition, kafka_offset DESC", parameters, limit
-    )
+    order = "rejected_at DESC, kafka_partition, kafka_offset DESC"
+    columns = _CONTENT if with_content else _NO_CONTENT
+    return _read(clickhouse, columns, f"{where} ORDER BY {order} LIMIT {limit}", parameters)
 
 
 def replay(
@@ -148,22 +165,43 @@ def _pages(
         " AND topic_id = {topic_id:String} AND kafka_partition = {partition:UInt32}"
         " AND kafka_offset BETWEEN {begin:UInt64} AND {end:UInt64}"
     )
+    parameters |= {"topic_id": stretch.topic_id, "partition": stretch.partition}
     begin = 0
-    while page := _read(
-        clickhouse,
-        where,
-        "kafka_offset",
-        parameters
-        | {
-            "topic_id": stretch.topic_id,
-            "partition": stretch.partition,
-            "begin": begin,
-            "end": stretch.end,
-        },
-        _PAGE_ROWS,
-    ):
-        yield page
-        begin = page[-1].refusal.place.offset + 1
+    while sizes := _sizes(clickhouse, where, parameters | {"begin": begin, "end": stretch.end}):
+        end = _last_of_page(sizes)
+        page = _read(
+            clickhouse,
+            _CONTENT,
+            f"{where} ORDER BY kafka_offset",
+            parameters | {"begin": begin, "end": end},
+        )
+        if page:  # unless another replay was faster
+            yield page
+        begin = end + 1
+
+
+def _sizes(
+    clickhouse: ClickHouse, where: str, parameters: Mapping[str, str | int]
+) -> list[tuple[int, int]]:
+    """Return the offset and the bytes of the messages that follow: not even a page may be too large."""
+    rows = clickhouse.query(
+        "SELECT kafka_offset, length(message_key) + length(payload) "
+        "+ arraySum(header -> length(header.name) + length(header.value), headers) "
+        f"FROM feedback_rejected FINAL WHERE {where} ORDER BY kafka_offset LIMIT {_MAX_PAGE_ROWS}",
+        parameters,
+    ).rows
+    return [(int(offset or 0), int(size or 0)) for offset, size in rows]
+
+
+def _last_of_page(sizes: Sequence[tuple[int, int]]) -> int:
+    """Return the offset that a page ends with, which holds at least one message."""
+    last, held_bytes = sizes[0]
+    for offset, size in sizes[1:]:
+        held_bytes += size
+        if held_bytes > _MAX_PAGE_BYTES:
+            break
+        last = offset
+    return last
 
 
 def _mark(clickhouse: ClickHouse, page: Sequence[RefusedMessage]) -> None:
@@ -180,18 +218,10 @@ def _mark(clickhouse: ClickHouse, page: Sequence[RefusedMessage]) -> None:
 
 
 def _read(
-    clickhouse: ClickHouse,
-    where: str,
-    order: str,
-    parameters: dict[str, str | int],
-    limit: int,
+    clickhouse: ClickHouse, columns: str, where: str, parameters: Mapping[str, str | int]
 ) -> list[RefusedMessage]:
-    # As hexadecimal: the driver would decode bytes that are no UTF-8.
     rows = clickhouse.query(
-        f"SELECT {REFUSAL_COLUMNS}, hex(message_key), "
-        "arrayStringConcat(arrayMap(h -> concat(hex(h.name), ':', hex(h.value)), headers), ','), "
-        f"hex(payload) FROM feedback_rejected FINAL WHERE {where} "
-        f"ORDER BY {order} LIMIT {limit}",
+        f"SELECT {REFUSAL_COLUMNS}, {columns} FROM feedback_rejected FINAL WHERE {where}",
         parameters,
     ).rows
     return [_message(row) for row in rows]

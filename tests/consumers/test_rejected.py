@@ -117,12 +117,29 @@ def test_a_redelivery_of_what_was_replayed_does_not_undo_it(store: ClickHouse) -
     assert counts(store) == [("unknown_field", 1, 0)]
 
 
-def test_pages_hold_200_messages(store: ClickHouse) -> None:
-    """More than one page of a partition is replayed whole, none of it twice."""
-    refuse(store, range(450))
+def test_pages_are_bounded_by_rows(store: ClickHouse) -> None:
+    """Small messages fill a page of a thousand, and none is left out between two pages."""
+    refuse(store, range(1_450))
     pages, published = replay_all(store)
-    assert pages == [200, 200, 50]
-    assert [message.refusal.place.offset for message in published] == list(range(450))
+    assert pages == [1_000, 450]
+    assert [message.refusal.place.offset for message in published] == list(range(1_450))
+
+
+def test_pages_are_bounded_by_bytes(store: ClickHouse) -> None:
+    """No page holds more than 16 MB, unless one message does: it has a page of its own."""
+    for offset, megabytes in enumerate((7, 7, 7, 20, 1, 1)):
+        refuse(store, [offset], payload=b"x" * megabytes * 1024 * 1024)
+    pages, published = replay_all(store)
+    assert pages == [2, 1, 1, 2]
+    assert [len(message.payload) >> 20 for message in published] == [7, 7, 7, 20, 1, 1]
+
+
+def test_a_list_reads_no_payloads(store: ClickHouse) -> None:
+    """Each may be a megabyte, and a list may be as long as a person asks for."""
+    refuse(store, [1], payload=b"large")
+    (found,) = find(store, Selection(), 10, with_content=False)
+    assert (found.payload, found.key, found.headers) == (b"", b"", ())
+    assert found.refusal.code == "unknown_field"
 
 
 def test_a_replay_of_what_is_refused_again_ends(store: ClickHouse) -> None:
@@ -143,17 +160,17 @@ def test_a_replay_of_what_is_refused_again_ends(store: ClickHouse) -> None:
 
 def test_a_page_that_kafka_did_not_take_stays_unmarked(store: ClickHouse) -> None:
     """It is published by the next replay; the pages before it are not."""
-    refuse(store, range(300))
+    refuse(store, range(1_200))
 
     def publish(page: Sequence[RefusedMessage]) -> None:
-        if page[0].refusal.place.offset == 200:
+        if page[0].refusal.place.offset == 1_000:
             raise StoreError("the broker is away")
 
     with pytest.raises(StoreError, match="the broker is away"):
         list(replay(store, publish, Selection()))
-    assert counts(store) == [("unknown_field", 300, 100)]
+    assert counts(store) == [("unknown_field", 1_200, 200)]
     assert [message.refusal.place.offset for message in replay_all(store)[1]] == list(
-        range(200, 300)
+        range(1_000, 1_200)
     )
 
 

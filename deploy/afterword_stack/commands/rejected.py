@@ -43,7 +43,7 @@ def list_(
     selection = _selection(code, None, waiting=waiting)
     with open_database(load_settings(notice).clickhouse) as clickhouse:
         totals = counts(clickhouse)
-        found = find(clickhouse, selection, limit)
+        found = find(clickhouse, selection, limit, with_content=False)
     if not totals:
         notice("no message on the topic was refused")
         return
