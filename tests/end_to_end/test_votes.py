@@ -37,3 +37,8 @@ def test_votes_of_two_services_are_one(pipeline: "Pipeline") -> None:
         ("tr-1", "u-19", -1, "wrong city"),
         ("tr-1", "u-20", 1, None),
     ]
+    # The votes of both processes are of the time when the person first voted.
+    first = "SELECT min(created_at) = max(created_at) FROM feedback WHERE user_id = 'u-19'"
+    assert pipeline.select(f"{first} AND trace_id = 'tr-1'") == [(True,)]
+    changed = "SELECT created_at < updated_at FROM feedback_current WHERE user_id = 'u-19'"
+    assert pipeline.select(changed) == [(True,)]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.consumers.query.conftest import Engine
 
+from afterword_consumers.export.selection import Selection, count
 from afterword_consumers.promotion import promote
 from afterword_consumers.query import (
     Cell,
@@ -18,6 +19,7 @@ from afterword_consumers.query import (
     as_csv,
     to_sql,
 )
+from afterword_consumers.traces import find_traces
 
 Ask = Callable[..., list[dict[str, Cell]]]
 Row = Callable[..., dict[str, Any]]
@@ -103,6 +105,17 @@ def test_votes_in_groups_buckets_and_filters(ask: Ask) -> None:
         ("thumbs exists", 12),
     ]:
         assert [each["n"] for each in ask("count", where=(where,))] == [n], where
+
+
+def test_traces_and_exports_are_chosen_by_votes(
+    store: Store, row: Row, analytics: Database
+) -> None:
+    """Whatever takes filters takes this one."""
+    votes = [row(1, trace_id="a", value=-1), row(2, trace_id="b", feedback={"rating": True})]
+    store([*votes, row(3, trace_id="c", source="implicit", value=-1)])
+    question = Question("count", where=("thumbs = down",))
+    assert [each.trace_id for each in find_traces(analytics, question, now=_NOW, limit=9)] == ["a"]
+    assert count(Selection(where=("thumbs exists",)), analytics, now=_NOW) == 2
 
 
 @pytest.mark.usefixtures("spellings")
