@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--require-browser",
         action="store_true",
-        help="fail the tests that need a Chromium where there is none, instead of leaving them out",
+        help="fail the tests that need a Chromium or npm where there is none, instead of leaving them out",
     )
 
 
@@ -50,12 +50,12 @@ def pytest_report_header(config: pytest.Config) -> str:
     """Say what the run is about to prove itself on."""
     return (
         f"kafka: {_describe_kafka()}; clickhouse: {_describe_clickhouse()}; {_describe_docker()}; "
-        f"{_describe_browser(config)}"
+        f"{_describe_browser(config)}; {_describe_npm(config)}"
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the Docker arm of the contracts and the browser where they cannot run.
+    """Leave out the Docker arm of the contracts, the browser and React where they cannot run.
 
     The header says so.
     """
@@ -63,6 +63,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _leave_out("docker", config, items)
     if not _find_browser() and not config.getoption("require_browser"):
         _leave_out("browser", config, items)
+    if not shutil.which("npm") and not config.getoption("require_browser"):
+        _leave_out("npm", config, items)
 
 
 @pytest.fixture(scope="session")
@@ -161,3 +163,10 @@ def _succeeds(command: list[str]) -> bool:
         return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
     except subprocess.TimeoutExpired:
         return False
+
+
+def _describe_npm(config: pytest.Config) -> str:
+    if path := shutil.which("npm"):
+        return f"npm: {path}"
+    fate = "fail" if config.getoption("require_browser") else "are not run"
+    return f"npm: not on PATH, tests of React pages {fate}"
