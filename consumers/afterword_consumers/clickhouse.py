@@ -4,7 +4,7 @@
     clickhouse.query("SELECT {x:UInt8} AS x", {"x": 1})
 
 Every failure comes out as `StoreError`, or as `BatchRefusedError` where the rows themselves were
-read and refused; nothing of the client library's crosses this module.
+read and refused; `clickhouse_faults` has the words. Nothing of the client library's crosses this module.
 """
 
 import logging
@@ -13,20 +13,27 @@ import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import clickhouse_connect
+import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
+from urllib3.util import Timeout
 
 from afterword_consumers.answer_stream import StreamedResponse, read_answer
+from afterword_consumers.clickhouse_faults import explain_failure
 from afterword_consumers.query.database import Table
-from afterword_schemas import BatchRefusedError, StoreError
+from afterword_schemas import BatchRefusedError
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.httpclient import HttpClient
 
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 _CONNECT_S: Final = 10
+_FIRST_ANSWER_S: Final = 30
 
 _STREAMED: Final = {
     "wait_end_of_query": 0,
@@ -66,6 +73,11 @@ class ClickHouseAddress:
         port: Of the HTTP interface.
         password: Never shown.
         timeout_s: For one request, the server's work included.
+        ca_file: Certificates of the authorities that are trusted, in PEM; by default the machine's.
+        client_cert_file: Of this client, in PEM. It takes the place of the password where that is empty.
+        client_key_file: Its key; None where that is in the same file.
+        verify: Whether the server's certificate is looked at. Without, anyone in between can read and
+            change what is sent.
     """
 
     host: str = "127.0.0.1"
@@ -75,10 +87,18 @@ class ClickHouseAddress:
     password: str = field(default="", repr=False)
     secure: bool = False
     timeout_s: int = 300
+    ca_file: str | None = None
+    client_cert_file: str | None = None
+    client_key_file: str | None = None
+    verify: bool = True
+
+    @property
+    def server(self) -> str:
+        """The address without the database."""
+        return f"{'https' if self.secure else 'http'}://{self.host}:{self.port}"
 
     def __str__(self) -> str:
-        scheme = "https" if self.secure else "http"
-        return f"{scheme}://{self.host}:{self.port}/?database={self.database}"
+        return f"{self.server}/?database={self.database}"
 
 
 class ClickHouse:
@@ -91,7 +111,7 @@ class ClickHouse:
 
     def command(self, sql: str) -> None:
         """Run a statement that answers nothing."""
-        with _translated():
+        with self._translated():
             self._client.command(sql)
 
     def select(self, sql: str) -> Sequence[Sequence[object]]:
@@ -105,7 +125,7 @@ class ClickHouse:
         settings: Mapping[str, Any] | None = None,
     ) -> Table:
         """Run a query with parameters that the server binds, as in `{name:String}`."""
-        with _translated():
+        with self._translated():
             result = self._client.query(
                 sql, parameters=dict(parameters or {}), settings=dict(settings or {})
             )
@@ -129,7 +149,7 @@ class ClickHouse:
         Raises:
             StoreError: The query failed, perhaps after a part of its answer was yielded.
         """
-        with _translated():
+        with self._translated():
             response = self._client.raw_stream(
                 sql,
                 parameters=dict(parameters),
@@ -161,7 +181,7 @@ class ClickHouse:
         form: str = "JSONCompactEachRow",
     ) -> None:
         """Insert rows that are lines of a text format, each with its newline, in one request."""
-        with _translated():
+        with self._translated():
             self._client.raw_insert(
                 table,
                 column_names=list(columns),
@@ -176,6 +196,16 @@ class ClickHouse:
             client, self._opened = self._opened, None
         if client is not None:
             client.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (ClickHouseError, HTTPError, OSError) as error:
+            code = error.code if isinstance(error, Error) else None
+            if isinstance(error, Error) and code in _ROW_ERRORS:
+                raise BatchRefusedError(_refusal(error), code) from error
+            raise explain_failure(error, self.address) from error
 
     @property
     def _client(self) -> Client:
@@ -193,33 +223,36 @@ class ClickHouse:
 
 
 def _connect(address: ClickHouseAddress) -> Client:
-    """Return a client that has asked the server who it is."""
-    return clickhouse_connect.get_client(
+    """Return a client that has asked the server who it is.
+
+    That question waits less than a request may take: a server that hangs is noticed by it.
+    """
+    if not address.verify:
+        urllib3.disable_warnings(InsecureRequestWarning)  # whoever set it so knows
+    first_s = min(_FIRST_ANSWER_S, address.timeout_s)
+    client = clickhouse_connect.get_client(
         host=address.host,
         port=address.port,
         database=address.database,
         username=address.user,
         password=address.password,
         secure=address.secure,
+        verify=address.verify,
+        ca_cert=address.ca_file,
+        client_cert=address.client_cert_file,
+        client_cert_key=address.client_key_file,
+        # A certificate is the login where there is no password; else both are sent.
+        tls_mode="strict" if address.password else None,
         connect_timeout=min(_CONNECT_S, address.timeout_s),
-        send_receive_timeout=address.timeout_s,
+        send_receive_timeout=first_s,
         autogenerate_session_id=False,
         query_retries=0,
         compress=False,
     )
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except ClickHouseError as error:
-        code = error.code if isinstance(error, Error) else None
-        if isinstance(error, Error) and code in _ROW_ERRORS:
-            raise BatchRefusedError(_refusal(error), code) from error
-        raise StoreError(_first_line(error), code) from error
-    except (HTTPError, OSError) as error:
-        raise StoreError(_first_line(error)) from error
+    cast("HttpClient", client).timeout = Timeout(
+        connect=min(_CONNECT_S, address.timeout_s), read=address.timeout_s
+    )
+    return client
 
 
 def _refusal(error: Error) -> str:
@@ -228,10 +261,3 @@ def _refusal(error: Error) -> str:
     return (
         f"{error.name or 'error'} (code {error.code}){f', {constraint[0]}' if constraint else ''}"
     )
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    # Of the URL all but the address: it holds every setting of the request.
-    line = re.sub(r"(with url: )\S+", r"\1…", text.splitlines()[0]) if text else ""
-    return line[:500] or type(error).__name__

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from afterword_consumers.lag import LagReader, PartitionLag
 from afterword_consumers.query import Freshness
-from afterword_schemas import SetupError, StoreError
+from afterword_schemas import AccessError, SetupError, StoreError
 
 _TIMEOUT_S: Final = 2.0
 
@@ -75,6 +75,9 @@ class FreshnessBook:
             lags = self._reader.read(self._topic, self._group, _TIMEOUT_S)
         except SetupError:  # whose words name brokers, which not everybody should read who asks
             return Freshness(None, None, f"{_WRONG} So {_UNKNOWN}")
+        except AccessError:
+            self._drop()
+            return Freshness(None, None, f"Kafka does not let Afterword in, so {_UNKNOWN}")
         except StoreError:
             self._drop()  # a new one notices at once that nobody listens; this one would wait
             return Freshness(None, None, f"Kafka does not answer, so {_UNKNOWN}")

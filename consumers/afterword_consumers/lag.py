@@ -22,8 +22,9 @@ from confluent_kafka.admin._listoffsets import ListOffsetsResultInfo  # exported
 
 from afterword_consumers.completeness import read_committed
 from afterword_consumers.kafka import Reader
+from afterword_consumers.kafka_faults import explain_failure, explain_topic, open_admin
 from afterword_consumers.topics import EARLIEST, LATEST, ask_ends, explain, known_id
-from afterword_schemas import SetupError, StoreError
+from afterword_schemas import SetupError
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class LagReader:
         self._errors: list[KafkaError] = []  # no method of this object: neither keeps the other
         own = {"error_cb": self._errors.append, "log_level": 0}
         self._admin = _connect(bootstrap_servers, {**settings, **own})
-        self._settings = settings
+        self._settings = {**settings, "bootstrap.servers": bootstrap_servers}
         self._readers: dict[str, Reader] = {}
 
     def read(self, topic: str, group: str, timeout_s: float) -> list[PartitionLag]:
@@ -105,7 +106,8 @@ class LagReader:
             except KafkaException as error:
                 code = error.args[0].code()
                 if code not in _PASSING or time.monotonic() + _RETRY_S > deadline_s:
-                    raise _away(self._bootstrap_servers, error) from error
+                    self._admin.poll(0)
+                    raise explain_failure(error, self._errors, self._settings) from error
                 time.sleep(_RETRY_S)
 
     def _read(self, topic: str, group: str, deadline_s: float) -> list[PartitionLag]:
@@ -182,13 +184,11 @@ def find_partitions(
 
     Raises:
         SetupError: It has no such topic, or the client refuses a setting.
-        StoreError: It did not answer.
+        UnreachableError: It did not answer.
+        AccessError: It does not let this client in.
     """
-    admin = _connect(bootstrap_servers, settings)
-    try:
+    with open_admin(bootstrap_servers, settings) as admin:
         found = admin.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
-    except KafkaException as error:
-        raise _away(bootstrap_servers, error) from error
     _check(found.error, topic, bootstrap_servers)
     return [TopicPartition(topic, number) for number in sorted(found.partitions)]
 
@@ -205,9 +205,8 @@ def _check(error: KafkaError | None, topic: str, bootstrap_servers: str) -> None
         return
     if error.code() in _PASSING:  # just made: its leaders are still being chosen
         raise KafkaException(error)
-    raise SetupError(
-        f"Topic {topic} does not exist on {bootstrap_servers}.",
-        "Create it, or set AFTERWORD_KAFKA_TOPIC to another.",
+    raise explain_topic(
+        error, topic, bootstrap_servers, "Create it, or set AFTERWORD_KAFKA_TOPIC to another."
     )
 
 
@@ -225,12 +224,6 @@ def _lag(
     if known is None:
         return found
     return replace(found, committed=known.offset, caught_up=known.caught_up)
-
-
-def _away(bootstrap_servers: str, error: KafkaException) -> StoreError:
-    return StoreError(
-        f"Kafka at {bootstrap_servers} does not answer as it should: {explain(error)}"
-    )
 
 
 def _left_s(deadline_s: float) -> float:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from afterword_schemas import StoreError
 
 _LINE_EVERY_S: Final = 2.0
+_MOMENT_S: Final = 3.0
 _MISSING: Final = "–"
 _LONG: Final = 1e15
 _WRITTEN_NUMBER: Final = re.compile(r".* (%|pp)|(< )?[01]\.[0-9]{3}|[-0-9.,e+]+ … [-0-9.,e+]+|")
@@ -112,6 +114,24 @@ def invocation() -> str:
     if shutil.which("afterword") or called.name != "afterword":
         return "afterword"
     return os.path.relpath(called)
+
+
+@contextmanager
+def waiting(what: str, at_most_s: float, tell: Callable[[str], None] = notice) -> Iterator[None]:
+    """Say what is waited for, when the block takes longer than a moment."""
+    done = threading.Event()
+
+    def watch() -> None:
+        if not done.wait(_MOMENT_S):
+            tell(f"waiting for {what}, at most {at_most_s:.0f} s")
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 @contextmanager

@@ -1,15 +1,16 @@
 """Open the database of the settings, or make it first."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.query import Budget
-from afterword_schemas import SetupError, StoreError
+from afterword_consumers.query import Budget, Table
+from afterword_schemas import AccessError, SetupError, StoreError
 from afterword_schemas.migrate import Migration, migrate, migrations, pending
+from afterword_stack.console import notice, waiting
 
 _CHEAPER: Final = (
     "A shorter period (--since, --until) or --approximate is cheaper, and so are paths with a column of "
@@ -29,10 +30,12 @@ def open_database(address: ClickHouseAddress) -> Iterator[ClickHouse]:
     """Give a connection, and close it; what ClickHouse refuses says what to do.
 
     Raises:
-        SetupError: There is no such database, no tables in it, or no way in.
-        StoreError: ClickHouse did not answer, or not now.
+        SetupError: There is no such database, or it has no tables.
+        UnreachableError: ClickHouse did not answer.
+        AccessError: There is no way in.
+        StoreError: It cannot now.
     """
-    clickhouse = ClickHouse(address)
+    clickhouse = _WatchedClickHouse(address)
     try:
         yield clickhouse
     except StoreError as error:
@@ -69,20 +72,45 @@ def create_statement(address: ClickHouseAddress, cluster: str | None = None) -> 
     return f"CREATE DATABASE IF NOT EXISTS {address.database}{on_cluster}"
 
 
+class _WatchedClickHouse(ClickHouse):
+    """A connection that says once what is waited for, when that takes long."""
+
+    def __init__(self, address: ClickHouseAddress) -> None:
+        super().__init__(address)
+        self._told = False
+
+    def command(self, sql: str) -> None:
+        with self._waiting():
+            super().command(sql)
+
+    def query(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Table:
+        with self._waiting():
+            return super().query(sql, parameters, settings)
+
+    def _waiting(self) -> AbstractContextManager[None]:
+        return waiting(
+            f"ClickHouse at {self.address.server}", self.address.timeout_s, self._tell_once
+        )
+
+    def _tell_once(self, text: str) -> None:
+        if not self._told:
+            self._told = True
+            notice(text)
+
+
 def _explain(error: StoreError, address: ClickHouseAddress) -> StoreError | SetupError:
     """Return the error in words that help; the same one where there are none."""
     said = _SAID.search(str(error))
-    if said is None:
-        away = f"ClickHouse does not answer at {address}; see `afterword doctor`"
-        return StoreError(away) if "ConnectionPool" in str(error) else error
+    if said is None or isinstance(error, AccessError):
+        return error
     match said["name"]:
         case "UNKNOWN_DATABASE" | "UNKNOWN_TABLE" | "UNKNOWN_IDENTIFIER" as name:
             return _migrate(name, address)
-        case "AUTHENTICATION_FAILED" | "REQUIRED_PASSWORD" | "WRONG_PASSWORD" | "ACCESS_DENIED":
-            return SetupError(
-                f"ClickHouse at {address} does not let user {address.user!r} do this.",
-                "Set AFTERWORD_CLICKHOUSE_USER and AFTERWORD_CLICKHOUSE_PASSWORD, or grant it.",
-            )
         case "TIMEOUT_EXCEEDED" | "TOO_SLOW" | "MEMORY_LIMIT_EXCEEDED" as name:
             much = "memory" if name == "MEMORY_LIMIT_EXCEEDED" else "time"
             return StoreError(f"The query takes too much {much}. {_CHEAPER}")

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
-from afterword_schemas import SetupError, StoreError
+from afterword_schemas import AccessError, AfterwordError, SetupError, UnreachableError
 from afterword_stack.database import missing_migrations, open_database
 from afterword_stack.freshness import read_lags
 from afterword_stack.local.jars import KAFKA_VERSION
 from afterword_stack.local.java import find_java
 from afterword_stack.local.stack import running_stack
-from afterword_stack.settings import Settings, unknown_variables
+from afterword_stack.settings import Settings, explain_unreachable, unknown_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
     stack = running_stack()
     if stack is not None:
         yield Finding(f"a local stack is up: Kafka {stack.kafka}, {stack.clickhouse}")
-    yield _kafka(settings)
+    yield from _kafka(settings)
     yield from _clickhouse(settings)
 
 
@@ -67,32 +67,36 @@ def _local_parts() -> Finding:
     return Finding(f"local parts: {engine}, Kafka {KAFKA_VERSION} on Java {java.major}")
 
 
-def _kafka(settings: Settings) -> Finding:
+def _kafka(settings: Settings) -> Iterator[Finding]:
     where = f"Kafka {settings.kafka_bootstrap_servers}, topic {settings.kafka_topic}"
     try:
         lags = read_lags(settings)
-    except SetupError as error:
-        return Finding(f"{where}: {error.detail}", error.next_step, must_change=True)
-    except StoreError as error:
-        step = "start one with `afterword up`, or set AFTERWORD_KAFKA_BOOTSTRAP_SERVERS"
-        return Finding(f"{where}: {error}", step, must_change=True)
+    except AfterwordError as error:
+        yield _fault(where, error, "AFTERWORD_KAFKA_BOOTSTRAP_SERVERS")
+        return
     waiting = sum(at.lag for at in lags)
-    return Finding(f"{where}: {len(lags)} partitions, {waiting:,} messages wait for a worker")
+    yield Finding(f"{where}: {len(lags)} partitions, {waiting:,} messages wait for a worker")
+
+
+def _fault(where: str, error: AfterwordError, variable: str) -> Finding:
+    names_server = isinstance(error, UnreachableError | AccessError)
+    begin = "" if names_server else f"{where}: "
+    told = explain_unreachable(error) if isinstance(error, UnreachableError) else error
+    if isinstance(told, SetupError | AccessError):
+        return Finding(f"{begin}{told.detail}", told.next_step, must_change=True)
+    step = f"start one with `afterword up`, or set {variable}"
+    return Finding(f"{begin}{error}", step, must_change=True)
 
 
 def _clickhouse(settings: Settings) -> Iterator[Finding]:
-    where = f"ClickHouse {settings.clickhouse}"
+    where, address = f"ClickHouse {settings.clickhouse}", settings.clickhouse_look
     try:
-        with open_database(replace(settings.clickhouse, database="default")) as clickhouse:
+        with open_database(replace(address, database="default")) as clickhouse:
             version_there = clickhouse.query("SELECT version()").rows[0][0]
         yield Finding(f"{where}: version {version_there}")
-        missing = missing_migrations(settings.clickhouse)
-    except SetupError as error:
-        yield Finding(f"{where}: {error.detail}", error.next_step, must_change=True)
-        return
-    except StoreError:
-        step = "start one with `afterword up`, or set AFTERWORD_CLICKHOUSE_URL"
-        yield Finding(f"{where} does not answer", step, must_change=True)
+        missing = missing_migrations(address)
+    except AfterwordError as error:
+        yield _fault(where, error, "AFTERWORD_CLICKHOUSE_URL")
         return
     if missing:
         names = ", ".join(migration.name for migration in missing)

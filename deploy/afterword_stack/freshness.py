@@ -6,18 +6,22 @@ notice(freshness_line(fresh))        # after the answer
 Neither kind of look joins the group.
 """
 
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
+from typing import Final
 
 from afterword_consumers.freshness import FreshnessBook
 from afterword_consumers.lag import PartitionLag, read_lag
 from afterword_consumers.query import Freshness
 from afterword_consumers.rfc3339 import rfc3339
+from afterword_stack.console import waiting
 from afterword_stack.settings import Settings
+
+_KAFKA_WAIT_S: Final = 5.0
 
 
 def read_freshness(settings: Settings) -> Freshness:
     """Return how complete the tables are now; without Kafka, that it is not known."""
-    with closing(open_freshness_book(settings)) as book:
+    with closing(open_freshness_book(settings)) as book, _waiting_for_kafka(settings):
         return book.read()
 
 
@@ -33,12 +37,17 @@ def open_freshness_book(settings: Settings) -> FreshnessBook:
 
 def read_lags(settings: Settings) -> list[PartitionLag]:
     """Return how far the group is behind in each partition; errors as for `LagReader`."""
-    return read_lag(
-        settings.kafka_bootstrap_servers,
-        settings.kafka_topic,
-        settings.kafka_group,
-        settings.kafka,
-    )
+    with _waiting_for_kafka(settings):
+        return read_lag(
+            settings.kafka_bootstrap_servers,
+            settings.kafka_topic,
+            settings.kafka_group,
+            settings.kafka,
+        )
+
+
+def _waiting_for_kafka(settings: Settings) -> AbstractContextManager[None]:
+    return waiting(f"Kafka at {settings.kafka_bootstrap_servers}", _KAFKA_WAIT_S)
 
 
 def freshness_line(fresh: Freshness) -> str:

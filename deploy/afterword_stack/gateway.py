@@ -5,6 +5,8 @@ serve_gateway(load_settings())       # until SIGTERM
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final
 
 from afterword import KafkaTransport
 from afterword.gateway import (
@@ -23,6 +25,9 @@ from afterword_stack.console import notice
 from afterword_stack.database import missing_migrations
 from afterword_stack.serving import serve
 from afterword_stack.settings import Settings
+
+_LOOK_S: Final = 2
+"""What ClickHouse may take for each statement of a look: it must not keep events waiting."""
 
 
 def serve_gateway(settings: Settings) -> None:
@@ -99,11 +104,13 @@ def _warn_if_away(settings: Settings) -> None:
     try:
         _look(settings)
     except AfterwordError as error:
-        notice(f"{error}. The gateway answers 503 until it does; see `afterword doctor`.")
+        notice(
+            f"{str(error).rstrip('.')}. The gateway answers 503 until it does; see `afterword doctor`."
+        )
     try:
-        missing = missing_migrations(settings.clickhouse)
+        missing = missing_migrations(replace(settings.clickhouse, timeout_s=_LOOK_S))
     except AfterwordError as error:
-        notice(f"{error}. Events are accepted, and receipts are not told.")
+        notice(f"{str(error).rstrip('.')}. Events are accepted, and receipts are not told.")
     else:
         if missing:
             notice(

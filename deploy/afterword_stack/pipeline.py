@@ -86,6 +86,9 @@ class Pipeline(Lifecycle):
                     "kafka": {},
                     "clickhouse_user": "default",
                     "clickhouse_password": SecretStr(""),
+                    "clickhouse_ca_file": None,
+                    "clickhouse_client_cert_file": None,
+                    "clickhouse_client_key_file": None,
                     "gateway_keys_file": self._keys_file(),
                 }
             )
@@ -201,7 +204,10 @@ def _as_environment(settings: Settings) -> dict[str, str]:
     """Return the settings as variables for a process that reads them again."""
     values = settings.model_dump(mode="json", exclude={"clickhouse_password"})
     values["clickhouse_password"] = settings.clickhouse_password.get_secret_value()
-    return {
-        f"AFTERWORD_{name.upper()}": json.dumps(value) if isinstance(value, dict) else str(value)
-        for name, value in values.items()
-    }
+    return {f"AFTERWORD_{name.upper()}": _as_variable(value) for name, value in values.items()}
+
+
+def _as_variable(value: object) -> str:
+    if value is None:
+        return ""  # which is as good as no variable
+    return json.dumps(value) if isinstance(value, dict) else str(value)

@@ -8,6 +8,7 @@ Where no address is set and a local stack is up (`afterword up`), the address is
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     Field,
+    FilePath,
     NonNegativeFloat,
     PlainSerializer,
     PositiveFloat,
@@ -37,15 +39,16 @@ from afterword_consumers.clickhouse import ClickHouseAddress
 from afterword_consumers.inserter import Backoff
 from afterword_consumers.query import Budget
 from afterword_consumers.worker import WorkerOptions
-from afterword_schemas import SetupError
+from afterword_schemas import AfterwordError, SetupError, StoreError, UnreachableError
 from afterword_schemas.patterns import PROJECT, whole
-from afterword_stack.local.folders import is_default_data_dir
-from afterword_stack.local.stack import Addresses, running_stack
+from afterword_stack.local.folders import data_dir, is_default_data_dir
+from afterword_stack.local.stack import Addresses, is_starting_or_up, running_stack
 
 SETTINGS_FILE: Final = "afterword.toml"
 KEYS_FILE: Final = "afterword.keys.json"
 
 _PREFIX: Final = "AFTERWORD_"
+_ADDRESSES: Final = {"Kafka": "kafka_bootstrap_servers", "ClickHouse": "clickhouse_url"}
 _MEBIBYTE: Final = 1024 * 1024
 
 
@@ -91,6 +94,21 @@ class Settings(BaseSettings):
 
     clickhouse_timeout_s: PositiveInt = 300
     """For one request, an insert of a whole batch included."""
+
+    clickhouse_ca_file: FilePath | None = None
+    """PEM file of the authorities that may sign ClickHouse's certificate; by default the system's."""
+
+    clickhouse_client_cert_file: FilePath | None = None
+    """PEM file of this client's certificate. It is the login where no password is set."""
+
+    clickhouse_client_key_file: FilePath | None = None
+    """PEM file of its key, unless the certificate's file holds that, too."""
+
+    clickhouse_verify: bool = True
+    """`false` takes any certificate: whoever stands in between can then read and change everything."""
+
+    command_timeout_s: PositiveInt = 15
+    """How long a command that only looks, such as `status`, waits for one answer; `--timeout` overrides it."""
 
     batch_max_rows: PositiveInt = 100_000
     """A batch is inserted once it has this many messages,"""
@@ -231,6 +249,24 @@ class Settings(BaseSettings):
             password=self.clickhouse_password.get_secret_value(),
             secure=secure,
             timeout_s=self.clickhouse_timeout_s,
+            ca_file=_text(self.clickhouse_ca_file),
+            client_cert_file=_text(self.clickhouse_client_cert_file),
+            client_key_file=_text(self.clickhouse_client_key_file),
+            verify=self.clickhouse_verify,
+        )
+
+    @property
+    def clickhouse_look(self) -> ClickHouseAddress:
+        """The same for who only looks, and waits no longer than a command does."""
+        timeout_s = min(self.command_timeout_s, self.clickhouse_timeout_s)
+        return replace(self.clickhouse, timeout_s=timeout_s)
+
+    def within(self, timeout_s: int | None) -> Self:
+        """Return these settings for a command that may wait so long; the same ones for None."""
+        if timeout_s is None:
+            return self
+        return self.model_copy(
+            update={"command_timeout_s": timeout_s, "clickhouse_timeout_s": timeout_s}
         )
 
     @property
@@ -293,15 +329,30 @@ def read_settings() -> Settings:
 
 def _remark(given: Settings, found: Settings, stack: Addresses) -> str:
     """Return which stack is talked to; empty where it is the only one it can be, or none."""
-    servers = {"Kafka": "kafka_bootstrap_servers", "ClickHouse": "clickhouse_url"}
-    taken = [part for part, name in servers.items() if getattr(given, name) != getattr(found, name)]
+    taken = [
+        part for part, name in _ADDRESSES.items() if getattr(given, name) != getattr(found, name)
+    ]
     if not taken:
         return ""
     if not found.talks_to(stack):
-        (own,) = servers.keys() - set(taken)
-        address = getattr(given, servers[own])
+        (own,) = _ADDRESSES.keys() - set(taken)
+        address = getattr(given, _ADDRESSES[own])
         return f"{taken[0]} is that of the local stack on {stack.data_dir}, {own} is {address}"
     return "" if is_default_data_dir() else f"using the local stack on {stack.data_dir}"
+
+
+def explain_unreachable(error: UnreachableError) -> AfterwordError:
+    """Return what to tell a user: that no local stack is up, where nobody has set an address either."""
+    name = _ADDRESSES[error.service]
+    if name in load_settings().model_fields_set:
+        return StoreError(f"{error}; see `afterword doctor`")
+    if is_starting_or_up():
+        return StoreError(f"The local stack on {data_dir()} is starting. Try again soon.")
+    return SetupError(
+        f"No local stack is up, and no {error.service} is at the default address, "
+        f"{Settings.model_fields[name].default}.",
+        f"Start one with `afterword up`, or set {_PREFIX}{name.upper()}.",
+    )
 
 
 def unknown_variables() -> dict[str, str]:
@@ -309,6 +360,10 @@ def unknown_variables() -> dict[str, str]:
     known = [f"{_PREFIX}{name.upper()}" for name in Settings.model_fields]
     strange = sorted(n for n in os.environ if n.startswith(_PREFIX) and n.upper() not in known)
     return {name: _closest(name, known) for name in strange}
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _joined(table: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:

@@ -4,12 +4,14 @@ event, leaves = read_event(raw)       # or an EventError with code, path and sen
 """
 
 from afterword_schemas.errors import (
+    AccessError,
     AfterwordError,
     BatchRefusedError,
     EventError,
     RejectCode,
     SetupError,
     StoreError,
+    UnreachableError,
 )
 from afterword_schemas.event import (
     RESERVED_METADATA,
@@ -25,6 +27,7 @@ from afterword_schemas.receipt import Receipt, ReceiptStatus
 __all__ = [
     "RESERVED_METADATA",
     "SCHEMA_HEADER",
+    "AccessError",
     "AfterwordError",
     "BatchRefusedError",
     "Event",
@@ -35,6 +38,7 @@ __all__ = [
     "RejectCode",
     "SetupError",
     "StoreError",
+    "UnreachableError",
     "array_paths",
     "escape_key",
     "flatten",

@@ -3,7 +3,9 @@
     AfterwordError
     ├── EventError   this one event is wrong: refuse it, never retry
     ├── StoreError   the store or the broker said no for now: retry the whole batch
-    │   └── BatchRefusedError   the store understood and refused the rows: find the row
+    │   ├── BatchRefusedError   the store understood and refused the rows: find the row
+    │   ├── UnreachableError   nothing answers at the address
+    │   └── AccessError   it answers, but the connection or its user is set up wrongly
     └── SetupError   a person must change something: stop and say what
 
 The tree follows what the catcher does next, not where the error came from. No message quotes a
@@ -126,6 +128,38 @@ class StoreError(AfterwordError):
 
 class BatchRefusedError(StoreError):
     """The store read the rows and refused them: another try would end alike."""
+
+
+class UnreachableError(StoreError):
+    """Nothing answers there, or not in time: it is down, hangs, or the address is another's.
+
+    Attributes:
+        service: `Kafka` or `ClickHouse`.
+        timed_out: Whether it was waited for; otherwise the connection failed at once.
+    """
+
+    def __init__(self, service: str, detail: str, *, timed_out: bool = False) -> None:
+        super().__init__(detail)
+        self.args = service, detail  # what it is made of again after pickling
+        self.service, self.timed_out = service, timed_out
+
+
+class AccessError(StoreError):
+    """It answers, but the connection is set up wrongly: TLS, a login, a missing right.
+
+    A command stops at it. A worker goes on trying, because what is wrong may be mended on the server.
+
+    Attributes:
+        next_step: What to do about it: a setting, a grant.
+    """
+
+    def __init__(self, detail: str, next_step: str = "", store_code: int | None = None) -> None:
+        super().__init__(detail, store_code)
+        self.args = detail, next_step, store_code  # as above
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.detail} {self.next_step}".strip()
 
 
 class SetupError(AfterwordError):

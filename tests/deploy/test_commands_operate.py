@@ -108,7 +108,9 @@ def test_a_clickhouse_that_is_away_is_named(
     for command in ("migrate", "paths", "rejected list"):
         ran = afterword(*command.split())
         assert (ran.status, ran.out) == (1, "")
-        assert ran.err.startswith("afterword: ClickHouse does not answer at http://127.0.0.1:1/")
+        assert ran.err == (
+            "afterword: ClickHouse at http://127.0.0.1:1 does not answer; see `afterword doctor`\n"
+        )
 
 
 @pytest.mark.services
@@ -200,7 +202,8 @@ def test_the_doctor_names_every_part_that_is_away(
     assert [row[0] for row in ran.out.splitlines() if row[0] != " "] == ["✓", "!", "✗", "✗"]
     assert "no Java: a mock that forgets stands in for Kafka" in ran.out
     assert "or set AFTERWORD_KAFKA_BOOTSTRAP_SERVERS\n" in ran.out
-    assert "✗ ClickHouse http://127.0.0.1:1/?database=afterword does not answer\n" in ran.out
+    assert "✗ Kafka at 127.0.0.1:1 does not answer\n" in ran.out
+    assert "✗ ClickHouse at http://127.0.0.1:1 does not answer\n" in ran.out
     assert ran.out.endswith("or set AFTERWORD_CLICKHOUSE_URL\n")
 
 
@@ -215,7 +218,10 @@ def test_a_user_without_access_is_named(
     ran = afterword("paths")
     assert "hunter2" not in ran.out + ran.err
     assert ran.status == 2
-    assert "does not let user 'nobody' do this. Set AFTERWORD_CLICKHOUSE_USER" in ran.err
+    assert ran.err == (
+        f"afterword: ClickHouse at {settings.clickhouse.server} refuses user 'nobody' or the "
+        "password. Set AFTERWORD_CLICKHOUSE_USER and AFTERWORD_CLICKHOUSE_PASSWORD.\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from afterword_stack.settings import (
 README = Path(__file__).parents[2] / "deploy" / "README.md"
 UNITS = {
     "clickhouse_timeout_s": "300",
+    "command_timeout_s": "15",
     "batch_max_rows": "100000",
     "batch_max_bytes": "67108864",
     "batch_max_age_s": "1.0",
@@ -250,11 +251,18 @@ def test_an_address_gets_the_port_of_its_scheme(
     assert str(load_settings().clickhouse) == shown
 
 
+def _as_listed(default: object) -> str:
+    """Return a default as the file of settings has it."""
+    if default is None:
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
 def test_every_setting_is_described_with_its_unit() -> None:
     """In the class; and a number's unit ends its name."""
     fields = Settings.model_fields
     assert [name for name, field in fields.items() if not field.description] == []
-    numbers = {n: str(f.default) for n, f in fields.items() if isinstance(f.default, int | float)}
+    numbers = {n: str(f.default) for n, f in fields.items() if type(f.default) in {int, float}}
     assert numbers == UNITS | {"gateway_port": "8080", "dashboard_port": "8081"}
 
 
@@ -263,5 +271,5 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
     _, _, section = README.read_text().partition("\n## Settings\n")
     listed = re.findall(r"^\| `(\w+)` \| ([^|]*?) ?\|", section.partition("\n## ")[0], re.MULTILINE)
     secret = {"kafka": "", "clickhouse_password": ""}
-    defaults = {name: str(field.default) for name, field in Settings.model_fields.items()} | secret
+    defaults = {n: _as_listed(field.default) for n, field in Settings.model_fields.items()} | secret
     assert [(name, cell.strip("`")) for name, cell in listed] == list(defaults.items())

@@ -5,12 +5,14 @@ import pickle
 import pytest
 
 from afterword_schemas import (
+    AccessError,
     AfterwordError,
     BatchRefusedError,
     EventError,
     RejectCode,
     SetupError,
     StoreError,
+    UnreachableError,
 )
 
 
@@ -21,6 +23,9 @@ from afterword_schemas import (
         (StoreError("the server is gone"), "the server is gone"),
         (StoreError("there is no such table", 60), "there is no such table"),
         (BatchRefusedError("no such column"), "no such column"),
+        (UnreachableError("Kafka", "nobody there"), "nobody there"),
+        (UnreachableError("Kafka", "too late", timed_out=True), "too late"),
+        (AccessError("No way in.", "Set a password.", 516), "No way in. Set a password."),
         (SetupError("No broker."), "No broker."),
         (SetupError("No broker.", "Start one."), "No broker. Start one."),
     ],

@@ -9,7 +9,7 @@ from typing import Final
 
 from afterword_consumers.api.errors import ApiError, ErrorCode
 from afterword_consumers.query import Budget
-from afterword_schemas import StoreError
+from afterword_schemas import StoreError, UnreachableError
 
 RETRY_AFTER_S: Final = 2
 """What a client is told to wait where another try may do better."""
@@ -62,7 +62,7 @@ def translate(error: StoreError, budget: Budget) -> ApiError:
 
 def timed_out(error: StoreError) -> bool:
     """Whether the connection gave up waiting: for a long query, or for a ClickHouse that hangs."""
-    return "Read timed out" in str(error)
+    return isinstance(error, UnreachableError) and error.timed_out
 
 
 def away(how: str = "does not answer") -> ApiError:

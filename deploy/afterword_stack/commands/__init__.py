@@ -7,9 +7,10 @@ change something.
 import sys
 from collections.abc import Sequence
 
-from afterword_schemas import AfterwordError, SetupError
+from afterword_schemas import AccessError, AfterwordError, SetupError, UnreachableError
 from afterword_stack.commands.app import app
 from afterword_stack.console import notice, writing_to_stdout
+from afterword_stack.settings import explain_unreachable
 
 __all__ = ["run"]
 
@@ -23,8 +24,9 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader has what it wanted, as `head` does
         return 1
     except AfterwordError as error:
-        notice(f"afterword: {error}")
-        return 2 if isinstance(error, SetupError) else 1
+        told = explain_unreachable(error) if isinstance(error, UnreachableError) else error
+        notice(f"afterword: {told}")
+        return 2 if isinstance(told, SetupError | AccessError) else 1
     return status
 
 

@@ -21,7 +21,7 @@ from afterword_consumers.query import (
 from afterword_consumers.query.question import USUAL_TOP
 from afterword_schemas import StoreError
 from afterword_stack.answers import as_table
-from afterword_stack.commands.options import Project, Since, Timezone, Until, Where
+from afterword_stack.commands.options import Project, Since, Timeout, Timezone, Until, Where
 from afterword_stack.console import notice, out
 from afterword_stack.database import open_database, patience
 from afterword_stack.freshness import freshness_line, read_freshness
@@ -80,6 +80,7 @@ def query(  # noqa: PLR0917  # one for each option
     sql: Annotated[
         bool, typer.Option("--sql", help="Print the SQL as well, ready to paste; to stderr.")
     ] = False,
+    timeout: Timeout = None,
 ) -> None:
     """Answer a question about any path.
 
@@ -102,7 +103,7 @@ def query(  # noqa: PLR0917  # one for each option
         compare=compare,
     )
     now = datetime.now(UTC)
-    settings = load_settings(notice)
+    settings = load_settings(notice).within(timeout)
     fresh = read_freshness(settings)
     with open_database(settings.clickhouse) as clickhouse:
         began_s = time.monotonic()

@@ -26,7 +26,7 @@ from afterword_consumers.export import (
 )
 from afterword_consumers.query import did_you_mean
 from afterword_schemas import SetupError, StoreError
-from afterword_stack.commands.options import Project, Since, Timezone, Until, Where
+from afterword_stack.commands.options import Project, Since, Timeout, Timezone, Until, Where
 from afterword_stack.console import notice, progress
 from afterword_stack.database import open_database
 from afterword_stack.freshness import freshness_line, read_freshness
@@ -72,6 +72,7 @@ def export(  # noqa: PLR0917  # one for each option
     answer_path: Annotated[
         str, typer.Option("--answer-path", metavar="PATH", help="Of pairs: the answer's text.")
     ] = _PATHS.answer,
+    timeout: Timeout = None,
 ) -> None:
     """Write feedback to a file, each in its latest state.
 
@@ -85,7 +86,7 @@ def export(  # noqa: PLR0917  # one for each option
     if pairs and written_as is not FileFormat.JSONL:
         raise SetupError("Pairs are JSONL.", "Leave --format out, or let FILE end in .jsonl.")
     texts = PairPaths(prompt_path, answer_path) if pairs else None
-    now, settings = datetime.now(UTC), load_settings(notice)
+    now, settings = datetime.now(UTC), load_settings(notice).within(timeout)
     fresh = read_freshness(settings)
     with open_database(settings.clickhouse) as clickhouse:
         if texts is None:

@@ -15,6 +15,7 @@ from afterword_consumers.freshness import judge
 from afterword_consumers.rejected import counts
 from afterword_schemas.documents import asyncapi, json_schema
 from afterword_schemas.migrate import plan
+from afterword_stack.commands.options import Timeout
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.dashboard import serve_dashboard
 from afterword_stack.dashboard_openapi import dashboard_openapi
@@ -81,12 +82,13 @@ def migrate(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL, run none.")] = False,
+    timeout: Timeout = None,
 ) -> None:
     """Create the database and its tables, or bring them up to date.
 
     Safe to run at every deployment: what was run is recorded.
     """
-    address = load_settings(notice).clickhouse
+    address = load_settings(notice).within(timeout).clickhouse
     if not dry_run:
         for name in prepare_database(address, cluster):
             out(name)
@@ -102,12 +104,12 @@ def migrate(
     notice("nothing was run")
 
 
-def status() -> None:
+def status(timeout: Timeout = None) -> None:
     """Say how far the workers are behind, and what is stored.
 
     Also until when that is complete, and what was refused for which reason.
     """
-    settings = load_settings(notice)
+    settings = load_settings(notice).within(timeout)
     notice(f"Kafka {settings.kafka_bootstrap_servers}, ClickHouse {settings.clickhouse}")
     asked_at = datetime.now(UTC)
     lags = read_lags(settings)
@@ -117,7 +119,7 @@ def status() -> None:
             for at in lags
         ]
     )
-    with open_database(settings.clickhouse) as clickhouse:
+    with open_database(settings.clickhouse_look) as clickhouse:
         stored, newest = clickhouse.query(
             "SELECT count(), toString(max(ingested_at)) FROM feedback_current"
         ).rows[0]
@@ -136,12 +138,12 @@ def status() -> None:
         )
 
 
-def doctor() -> None:
+def doctor(timeout: Timeout = None) -> None:
     """Check this machine, settings, Kafka, ClickHouse and tables.
 
     Exit status 2 if something must be changed; each finding says what to do.
     """
-    findings = list(diagnose(load_settings(notice)))
+    findings = list(diagnose(load_settings(notice).within(timeout)))
     for finding in findings:
         out(f"{finding.mark} {finding.what}")
         if finding.next_step:

@@ -11,4 +11,10 @@ Where = Annotated[
 ]
 Since = Annotated[str | None, typer.Option("--since", help="7d, 24h, a date, or a time.")]
 Until = Annotated[str | None, typer.Option("--until", help="Likewise; not included.")]
+Timeout = Annotated[
+    int | None,
+    typer.Option(
+        "--timeout", min=1, metavar="SECONDS", help="How long to wait for an answer of ClickHouse."
+    ),
+]
 Timezone = Annotated[str, typer.Option("--timezone", help="Where days begin, as Europe/Berlin.")]

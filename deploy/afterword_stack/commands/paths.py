@@ -9,13 +9,13 @@ import typer
 from afterword_consumers.csv_text import csv_line
 from afterword_consumers.paths import find_paths, suggest_paths
 from afterword_stack.commands.ask import Format
-from afterword_stack.commands.options import Project
+from afterword_stack.commands.options import Project, Timeout
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.database import open_database, patience
 from afterword_stack.settings import load_settings
 
 
-def paths(
+def paths(  # noqa: PLR0917  # one for each option
     prefix: Annotated[str, typer.Argument(help="Only paths that begin so, case as written.")] = "",
     project: Project = None,
     measured: Annotated[
@@ -31,13 +31,15 @@ def paths(
     form: Annotated[
         Format, typer.Option("--format", "-f", help="How it is written.")
     ] = Format.TABLE,
+    timeout: Timeout = None,
 ) -> None:
     """List every path ever seen, its type, when, and an example.
 
     Examples: `afterword paths feedback. --project acme`, `afterword paths --measured`.
     """
     suggestions: list[str] = []
-    address = load_settings(notice).clickhouse
+    settings = load_settings(notice).within(timeout)
+    address = settings.clickhouse if measured else settings.clickhouse_look
     with open_database(address) as clickhouse:
         found = find_paths(
             clickhouse,

@@ -11,6 +11,7 @@ from afterword_consumers.promotion import promote as promote_path
 from afterword_consumers.promotion import read_backfill
 from afterword_consumers.query import read_promoted
 from afterword_schemas import StoreError
+from afterword_stack.commands.options import Timeout
 from afterword_stack.console import notice, out, print_table, progress
 from afterword_stack.database import open_database
 from afterword_stack.settings import load_settings
@@ -30,6 +31,7 @@ def promote(
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Until stored feedback has the column, too.")
     ] = True,
+    timeout: Timeout = None,
 ) -> None:
     """Give a path a column of its own, for faster answers.
 
@@ -37,7 +39,7 @@ def promote(
     often, of much feedback: each costs some disk, and some time of each insert.
     Example: `afterword promote feedback.score`; `afterword demote feedback.score` undoes it.
     """
-    with open_database(load_settings(notice).clickhouse) as clickhouse:
+    with open_database(load_settings(notice).within(timeout).clickhouse) as clickhouse:
         if path is None:
             _list(clickhouse)
             return
@@ -49,14 +51,16 @@ def promote(
 
 
 def demote(
-    path: Annotated[str, typer.Argument(help="A promoted path.")], cluster: _Cluster = None
+    path: Annotated[str, typer.Argument(help="A promoted path.")],
+    cluster: _Cluster = None,
+    timeout: Timeout = None,
 ) -> None:
     """Drop the columns that promote gave a path.
 
     Nothing is lost: its values are in the feedback still.
     Example: `afterword demote feedback.score`.
     """
-    with open_database(load_settings(notice).clickhouse) as clickhouse:
+    with open_database(load_settings(notice).within(timeout).clickhouse) as clickhouse:
         for name in demote_path(clickhouse, path, cluster):
             out(name)
         notice(f"dropped; the values of {path} are in the feedback still")

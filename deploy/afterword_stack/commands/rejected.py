@@ -13,6 +13,7 @@ from afterword import KafkaTransport, QueueFullError, Transport
 from afterword_consumers.lag import find_partitions
 from afterword_consumers.rejected import RefusedMessage, Selection, counts, find, replay
 from afterword_schemas import RejectCode, SetupError, StoreError
+from afterword_stack.commands.options import Timeout
 from afterword_stack.console import notice, out, print_table, printable, progress
 from afterword_stack.database import open_database
 from afterword_stack.settings import load_settings
@@ -38,10 +39,11 @@ def list_(
     waiting: Annotated[
         bool, typer.Option("--waiting", help="Only those that were not replayed.")
     ] = False,
+    timeout: Timeout = None,
 ) -> None:
     """List refused messages, the newest first, and count them by reason."""
     selection = _selection(code, None, waiting=waiting)
-    with open_database(load_settings(notice).clickhouse) as clickhouse:
+    with open_database(load_settings(notice).within(timeout).clickhouse_look) as clickhouse:
         totals = counts(clickhouse)
         found = find(clickhouse, selection, limit, with_content=False)
     if not totals:
@@ -61,9 +63,10 @@ def list_(
 def show(
     place: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="As `list` names it.")],
     raw: Annotated[bool, typer.Option("--raw", help="Only the payload, byte for byte.")] = False,
+    timeout: Timeout = None,
 ) -> None:
     """Print one refused message: why, its headers, and its bytes."""
-    with open_database(load_settings(notice).clickhouse) as clickhouse:
+    with open_database(load_settings(notice).within(timeout).clickhouse_look) as clickhouse:
         found = find(clickhouse, _selection(None, place), 10)
     if not found:
         raise _nothing_at(place)

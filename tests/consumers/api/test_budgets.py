@@ -18,7 +18,7 @@ from afterword_consumers.api.budgets import BudgetedDatabase
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Budget, Freshness, Table
 from afterword_consumers.query.question import MAX_FILTERS
-from afterword_schemas import StoreError
+from afterword_schemas import StoreError, UnreachableError
 
 if TYPE_CHECKING:
     from tests.consumers.api.conftest import Serve, Served
@@ -171,7 +171,7 @@ class Silent:
         if self.lingers is not None and "system.processes" in sql:
             self.lingers -= 1
             return Table(("count()",), ((int(self.lingers >= 0),),))
-        raise StoreError("HTTPConnectionPool(host='h', port=8123): Read timed out.")
+        raise UnreachableError("ClickHouse", "too late", timed_out=True)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_connecting_holds_no_other_database_up(hanging: ClickHouse, api: "Served
         assert other.query("SELECT 1").rows == ((1,),)
         other.close()
         assert not stuck.done()
-        with pytest.raises(StoreError, match="timed out"):
+        with pytest.raises(StoreError, match="did not answer in time"):
             stuck.result()
 
 

@@ -1,0 +1,192 @@
+"""ClickHouse behind TLS and logins: each fault has its own sentence, with the setting that mends it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
+from tests.deploy.tls_proxy import Certificate, TlsProxy, make_certificate
+
+from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse_faults import explain_failure
+from afterword_schemas import AccessError
+from afterword_stack.local.clickhouse import ClickHouseNode
+from afterword_stack.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from tests.deploy.conftest import Afterword
+
+pytestmark = pytest.mark.services
+
+SetUp = Callable[..., str]
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Certificate:
+    """A certificate of this machine's loopback address."""
+    return make_certificate(tmp_path, "here", "IP:127.0.0.1")
+
+
+@pytest.fixture
+def secure(
+    here: Certificate,
+    clickhouse: ClickHouseNode,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    """The address of ClickHouse behind TLS, which the settings name."""
+    assert settings.clickhouse_database
+    with TlsProxy(here, clickhouse.port) as proxy:
+        url = f"https://127.0.0.1:{proxy.port}"
+        monkeypatch.setenv("AFTERWORD_CLICKHOUSE_URL", url)
+        yield url
+
+
+def test_a_self_signed_certificate_is_named(
+    afterword: "Afterword", secure: str, here: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what to set; a file of authorities opens the door, and so does looking away."""
+    ran = afterword("paths")
+    assert ran.status == 2
+    assert ran.err == (
+        f"afterword: ClickHouse at {secure}: its certificate is signed by nobody that this machine "
+        "trusts (it may be self-signed). Set AFTERWORD_CLICKHOUSE_CA_FILE to the certificate of "
+        "its authority, or AFTERWORD_CLICKHOUSE_VERIFY=false if nobody can stand in between.\n"
+    )
+    assert (
+        f"✗ ClickHouse at {secure}: its certificate is signed by nobody" in afterword("doctor").out
+    )
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_CA_FILE", str(here.certificate))
+    assert afterword("paths").status == 0
+    monkeypatch.delenv("AFTERWORD_CLICKHOUSE_CA_FILE")
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_VERIFY", "false")
+    assert afterword("paths").status == 0
+
+
+def test_a_certificate_of_another_host_is_named(
+    afterword: "Afterword",
+    settings: Settings,
+    clickhouse: ClickHouseNode,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is trusted, but the name in the address is not its own."""
+    assert settings.clickhouse_database
+    other = make_certificate(tmp_path, "other", "DNS:elsewhere")
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_CA_FILE", str(other.certificate))
+    with TlsProxy(other, clickhouse.port) as proxy:
+        url = f"https://127.0.0.1:{proxy.port}"
+        monkeypatch.setenv("AFTERWORD_CLICKHOUSE_URL", url)
+        ran = afterword("paths")
+    assert ran.status == 2
+    assert ran.err == (
+        f"afterword: ClickHouse at {url}: its certificate is for another host name. "
+        "Use a name of the certificate in AFTERWORD_CLICKHOUSE_URL.\n"
+    )
+
+
+def test_tls_against_a_port_without_it_is_named(
+    afterword: "Afterword",
+    settings: Settings,
+    clickhouse: ClickHouseNode,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And the reverse: neither looks like a server that is away."""
+    assert settings.clickhouse_database
+    url = f"https://127.0.0.1:{clickhouse.port}"
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_URL", url)
+    ran = afterword("paths")
+    assert ran.status == 2
+    assert ran.err == (
+        f"afterword: ClickHouse at {url} does not speak TLS at this port. Write http:// in "
+        "AFTERWORD_CLICKHOUSE_URL, or give the port of HTTPS, 8443 by default.\n"
+    )
+
+
+def test_a_port_of_tls_is_named_to_who_speaks_none(
+    afterword: "Afterword", secure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As https:// was forgotten."""
+    url = secure.replace("https", "http")
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_URL", url)
+    ran = afterword("paths")
+    assert ran.status == 2
+    assert ran.err == (
+        f"afterword: ClickHouse at {url} speaks TLS at this port. Write https:// in "
+        "AFTERWORD_CLICKHOUSE_URL, or give the port of HTTP, 8123 by default.\n"
+    )
+
+
+def test_a_client_certificate_is_asked_for_and_taken(  # noqa: PLR0917  # fixtures
+    afterword: "Afterword",
+    here: Certificate,
+    settings: Settings,
+    clickhouse: ClickHouseNode,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Certificate and key are settings; a password goes along with them."""
+    assert settings.clickhouse_database
+    mine = make_certificate(tmp_path, "mine", "DNS:mine")
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_CA_FILE", str(here.certificate))
+    with TlsProxy(here, clickhouse.port, clients=mine) as proxy:
+        url = f"https://127.0.0.1:{proxy.port}"
+        monkeypatch.setenv("AFTERWORD_CLICKHOUSE_URL", url)
+        ran = afterword("paths")
+        assert ran.status == 2
+        assert (
+            f"ClickHouse at {url} refuses the client certificate, or wants one. Set AFTER"
+            in ran.err
+        )
+        monkeypatch.setenv("AFTERWORD_CLICKHOUSE_CLIENT_CERT_FILE", str(mine.certificate))
+        monkeypatch.setenv("AFTERWORD_CLICKHOUSE_CLIENT_KEY_FILE", str(mine.key))
+        assert afterword("paths").status == 0
+
+
+def test_a_file_that_is_not_there_is_named_by_its_setting(
+    afterword: "Afterword", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is asked."""
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_CA_FILE", "nowhere.pem")
+    ran = afterword("paths")
+    assert ran.status == 2
+    assert "Setting clickhouse_ca_file (AFTERWORD_CLICKHOUSE_CA_FILE): Path does not" in ran.err
+
+
+def test_a_missing_right_is_named_with_the_grant() -> None:
+    """As a ClickHouse server says it; the local engine has no rights to lack."""
+    said = (
+        "Received ClickHouse exception, code: 497, server response: Code: 497. DB::Exception: "
+        "reader: Not enough privileges. To execute this query, it's necessary to have the grant "
+        "INSERT(id, value) ON afterword.feedback. (ACCESS_DENIED)"
+    )
+    address = ClickHouseAddress(user="reader")
+    error = explain_failure(DatabaseError(said, code=497), address)
+    assert isinstance(error, AccessError)
+    assert str(error) == (
+        "ClickHouse at http://127.0.0.1:8123 does not let user 'reader' do this: it lacks "
+        "INSERT(id, value) ON afterword.feedback. "
+        "Grant it, or set AFTERWORD_CLICKHOUSE_USER to another user."
+    )
+
+
+def test_a_host_that_nobody_knows_is_named() -> None:
+    """And not taken for a server that is away."""
+    clickhouse = ClickHouse(ClickHouseAddress(host="no-such-host.invalid"))
+    with pytest.raises(Exception, match="there is no host of this name"):
+        clickhouse.query("SELECT 1")
+
+
+def test_settings_of_tls_reach_the_connection(
+    here: Certificate, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All four of them."""
+    assert own_folders.is_dir()
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_CA_FILE", str(here.certificate))
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_CLIENT_CERT_FILE", str(here.certificate))
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_CLIENT_KEY_FILE", str(here.key))
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_VERIFY", "false")
+    found = load_settings().clickhouse
+    assert (found.ca_file, found.verify) == (str(here.certificate), False)
+    assert (found.client_cert_file, found.client_key_file) == (str(here.certificate), str(here.key))
