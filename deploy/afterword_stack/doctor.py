@@ -12,6 +12,7 @@ from afterword_stack.local.jars import KAFKA_VERSION
 from afterword_stack.local.java import find_java
 from afterword_stack.local.stack import running_stack
 from afterword_stack.settings import Settings, explain_unreachable, unknown_variables
+from afterword_stack.topic_warnings import read_concerns
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,13 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
         return
     waiting = sum(at.lag for at in lags)
     yield Finding(f"{where}: {len(lags)} partitions, {waiting:,} messages wait for a worker")
+    try:
+        concerns = read_concerns(settings)
+    except AfterwordError:
+        step = "grant this user DESCRIBE_CONFIGS on it to have its limits looked at"
+        yield Finding(f"Kafka does not tell how topic {settings.kafka_topic} is set", step)
+    else:
+        yield from (Finding(one.what, one.next_step, one.must_change) for one in concerns)
 
 
 def _fault(where: str, error: AfterwordError, variable: str) -> Finding:

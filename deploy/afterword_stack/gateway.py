@@ -25,6 +25,7 @@ from afterword_stack.console import notice
 from afterword_stack.database import missing_migrations
 from afterword_stack.serving import serve
 from afterword_stack.settings import Settings
+from afterword_stack.topic_warnings import warning_of_topic
 
 _LOOK_S: Final = 2
 """What ClickHouse may take for each statement of a look: it must not keep events waiting."""
@@ -41,7 +42,8 @@ def serve_gateway(settings: Settings) -> None:
         _warn_if_away(settings)
         kafka = f"{settings.kafka_topic} on {settings.kafka_bootstrap_servers}"
         notice(f"publishing to {kafka}, receipts from {settings.clickhouse}")
-        serve(server, settings.gateway_keys_file, keys)
+        with warning_of_topic(settings):
+            serve(server, settings.gateway_keys_file, keys)
 
 
 @contextmanager

@@ -19,11 +19,12 @@ from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.reminder import Reminder
 from afterword_consumers.sink import ClickHouseSink
 from afterword_consumers.worker import Worker
-from afterword_schemas import AfterwordError, StoreError
+from afterword_schemas import AccessError, AfterwordError, StoreError
 from afterword_schemas.migrate import Migration
 from afterword_stack.console import notice
 from afterword_stack.database import missing_migrations, prepare_database
 from afterword_stack.settings import Settings
+from afterword_stack.topic_warnings import warning_of_topic
 
 _REPORT_EVERY_S: Final = 10.0
 _TRY_EVERY_S: Final = 1.0
@@ -45,6 +46,7 @@ def run_worker(settings: Settings, *, migrate_first: bool = False) -> None:
 
     Raises:
         SetupError: A person must change something.
+        AccessError: Likewise; ClickHouse or Kafka does not let the worker in.
     """
     stop = _Stop()
     if migrate_first:
@@ -63,7 +65,8 @@ def run_worker(settings: Settings, *, migrate_first: bool = False) -> None:
     notice(f"reading {settings.kafka_topic} into {settings.clickhouse}; Ctrl-C stops")
     reporter.start()
     try:
-        one.run()
+        with warning_of_topic(settings):
+            one.run()
     finally:
         ended.set()
         reporter.join()
@@ -92,6 +95,8 @@ class _Stop:
         while not self.asked.is_set():
             try:
                 return action()
+            except AccessError:
+                raise
             except StoreError as error:
                 if reminder.is_due(time.monotonic() - began_s):
                     notice(f"{error}. The worker waits.")
@@ -129,6 +134,8 @@ def _wait_for_tables(address: ClickHouseAddress, stop: _Stop) -> None:
         except TimeoutError:
             looking.add_done_callback(_tell_late)
             return
+        except AccessError:
+            raise
         except StoreError as error:
             notice(f"{error}. The worker keeps trying.")
             return

@@ -11,6 +11,7 @@ from afterword_consumers import lag
 from afterword_schemas.migrate import migrations
 from afterword_stack import doctor
 from afterword_stack.local.clickhouse import ClickHouseNode
+from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.settings import Settings
 
 if TYPE_CHECKING:
@@ -151,6 +152,28 @@ def test_the_doctor_finds_nothing_wrong(afterword: "Afterword", settings: Settin
     )
     assert lines[3].startswith(f"✓ ClickHouse {settings.clickhouse}: version 2")
     assert lines[4] == "✓ tables: up to date"
+
+
+@pytest.mark.services
+def test_the_doctor_names_what_the_topic_is_set_to(
+    afterword: "Afterword", settings: Settings, kafka: KafkaNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it takes less than Afterword accepts, with the command that changes it."""
+    small = f"{settings.kafka_topic}-small"
+    kafka.create_topic(small, config={"max.message.bytes": "20000"})
+    monkeypatch.setenv("AFTERWORD_KAFKA_TOPIC", small)
+    ran = afterword("doctor")
+    assert ran.status == 0
+    assert ran.out.splitlines()[3:5] == [
+        (
+            f"! max.message.bytes of topic {small} is 20,000: Kafka refuses events that Afterword "
+            "accepts, which may have 1,000,000 bytes."
+        ),
+        (
+            "    → Change it: kafka-configs.sh --alter --entity-type topics "
+            f"--entity-name {small} --add-config max.message.bytes=1048588"
+        ),
+    ]
 
 
 @pytest.mark.services

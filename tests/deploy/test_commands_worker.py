@@ -16,6 +16,7 @@ import pytest
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.lag import read_lag
 from afterword_stack.local.clickhouse import ClickHouseNode
+from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def test_a_worker_makes_the_tables_if_it_is_asked_to(
     assert database_set
     worker = WorkerProcess("--migrate")
     worker.wait_for(f"reading {topic_set} into http://127.0.0.1:")
-    assert worker.end(signal.SIGINT) == 0
+    assert worker.end(signal.SIGINT) == 0, worker.log
     assert not any("afterword migrate" in line for line in worker.log)
     assert afterword("migrate").out == ""
 
@@ -236,6 +237,17 @@ def test_what_a_person_must_change_ends_it(
     ran = afterword("worker")
     assert (ran.status, ran.out) == (2, "")
     assert said in ran.err
+
+
+def test_a_topic_that_takes_less_than_afterword_is_warned_of(
+    settings: Settings, kafka: KafkaNode
+) -> None:
+    """At the start, where an operator looks; the worker works all the same."""
+    small = f"{settings.kafka_topic}-small"
+    kafka.create_topic(small, config={"max.message.bytes": "20000"})
+    worker = WorkerProcess(kafka_topic=small)
+    worker.wait_for(f"warning: max.message.bytes of topic {small} is 20,000: Kafka refuses events")
+    assert worker.end(signal.SIGTERM) == 0
 
 
 def test_missing_tables_are_waited_for(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.settings import Settings
 
 if TYPE_CHECKING:
@@ -140,6 +141,19 @@ def test_a_broken_keys_file_is_named(afterword: "Afterword", settings: Settings)
     ran = afterword("gateway")
     assert ran.status == 2
     assert "afterword.keys.json is no file of keys" in ran.err
+
+
+def test_it_warns_of_a_topic_that_takes_less_than_it_does(
+    started: list[Process], settings: Settings, kafka: KafkaNode
+) -> None:
+    """Beside its other notices; it serves all the same."""
+    small = f"{settings.kafka_topic}-small"
+    kafka.create_topic(small, config={"max.message.bytes": "20000"})
+    started.append(gateway := Process(kafka_topic=small))
+    heard = ""
+    while not heard.startswith(f"warning: max.message.bytes of topic {small} is 20,000: "):
+        heard = gateway.heard()
+        assert heard, "the gateway has ended"
 
 
 def test_it_starts_while_kafka_is_away(started: list[Process]) -> None:
