@@ -26,7 +26,13 @@ from afterword_schemas.limits import (
 )
 
 _MAX_FLOAT: Final = 1.7976931348623157e308
-_MAX_CACHED_PATHS: Final = 100_000
+_MAX_CACHED_BYTES: Final = 32 * 1024 * 1024
+_PATH_BYTES: Final = 150
+"""Of a cached path, besides its text and its key's."""
+
+_PLACE_BYTES: Final = 600
+"""Of a cached container, besides its path."""
+
 _LONG_ARRAY: Final = 100
 
 
@@ -73,7 +79,7 @@ def flatten(roots: Mapping[str, object]) -> Leaves:
 
 def flatten_root(name: str, root: object, into: Leaves) -> None:
     """Flatten one root into leaves that others may have begun; errors as for `flatten`."""
-    if _names.count > _MAX_CACHED_PATHS:
+    if _names.size > _MAX_CACHED_BYTES:
         _names.forget()
     place = _names.roots[name]
     if not isinstance(root, dict):
@@ -138,7 +144,7 @@ class _Place(dict[str | int, str]):
             detail = f"a key here makes a path of {size} bytes, more than {MAX_PATH_BYTES}"
             raise EventError(RejectCode.PATH_TOO_LONG, self.json_path(), detail)
         self[key] = path
-        _names.count += 1
+        _names.size += _PATH_BYTES + 2 * size
         return path
 
     def step(self, key: str | int) -> str:
@@ -178,6 +184,7 @@ class _Places(dict[str | int, _Place]):
 
     def __missing__(self, key: str | int) -> _Place:
         place = self[key] = self.kind(self.parent, key, self.parent[key])
+        _names.size += _PLACE_BYTES
         return place
 
 
@@ -188,16 +195,16 @@ class _Roots(dict[str, _Place]):
 
 
 class _Names:
-    """All places met, forgotten together when they are too many."""
+    """All places met, forgotten together when they take too much memory: `size` is about how many bytes."""
 
-    __slots__ = ("count", "roots")
+    __slots__ = ("roots", "size")
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
         self.roots = _Roots()
-        self.count = 0
+        self.size = 0
 
 
 _names = _Names()

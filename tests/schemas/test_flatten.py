@@ -1,6 +1,7 @@
 """Flattening loses nothing, invents nothing, and depends on nothing but the document."""
 
 import copy
+import tracemalloc
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -150,24 +151,32 @@ def test_history_does_not_matter(document: dict[str, Any], earlier: list[dict[st
 
 def test_forgetting_amid_a_document_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The paths are the same when the cache overflows, and the cache stays small."""
-    monkeypatch.setattr(flatten_module, "_MAX_CACHED_PATHS", 10)
+    monkeypatch.setattr(flatten_module, "_MAX_CACHED_BYTES", 2_000)
     for round_ in range(100):
         document = {f"k{round_}": {"a": [1, True]}, "b": "x"}
         assert entries(flatten({"feedback": document})) == sorted(walk(document, "feedback"))
-        assert flatten_module._names.count <= 10 + 6
+        assert flatten_module._names.size <= 2_000 + 3_000
 
 
-def test_cache_stays_small_under_ever_new_keys() -> None:
-    """A hundred thousand different keys do not make a hundred thousand kept paths for ever."""
+@pytest.mark.parametrize("letters", [1, 480])
+def test_cache_stays_small_under_ever_new_keys(
+    letters: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of different keys are not kept for ever: long ones take more, and are fewer."""
+    monkeypatch.setattr(flatten_module, "_MAX_CACHED_BYTES", 1_000_000)
     flatten_module._names.forget()
-    for start in range(0, 150_000, 500):
-        flatten({"feedback": {f"k{number}": 1 for number in range(start, start + 500)}})
-    assert flatten_module._names.count <= 100_500
+    tracemalloc.start()
+    for start in range(0, 10_000, 100):
+        keys = (f"{number:0{letters}}" for number in range(start, start + 100))
+        flatten({"feedback": {key: {"a": 1} for key in keys}})
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held_bytes < 1_500_000
 
 
 def test_threads_do_not_disturb_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight threads flatten alike, though the cache is forgotten all the while."""
-    monkeypatch.setattr(flatten_module, "_MAX_CACHED_PATHS", 20)
+    monkeypatch.setattr(flatten_module, "_MAX_CACHED_BYTES", 4_000)
     documents_ = [{f"k{n % 7}": {"a": [n, {f"b{n}": "x"}]}, ".": n % 2 == 0} for n in range(400)]
     expected = [sorted(walk(document, "feedback")) for document in documents_]
     with ThreadPoolExecutor(8) as pool:
