@@ -8,7 +8,7 @@ import sys
 def main() -> int:
     """Run the command line; the exit status is 0 done, 1 failed, 2 you must change something."""
     try:
-        from afterword_stack.commands import run  # noqa: PLC0415  # its imports are the extra's
+        return _run()
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0].startswith("afterword"):
             raise
@@ -18,6 +18,11 @@ def main() -> int:
             "or '.[server,local]' for `afterword demo` and `afterword up`.\n"
         )
         return 2
+
+
+def _run() -> int:
+    from afterword_stack.commands import run  # noqa: PLC0415  # its imports are the extra's
+
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that is no UTF-8 shows ✓ as an escape, which beats no answer at all.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -18,12 +18,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from rich.cells import cell_len
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from afterword_schemas import StoreError
-
 _LINE_EVERY_S: Final = 2.0
 _MOMENT_S: Final = 3.0
 _MISSING: Final = "–"
@@ -55,6 +49,8 @@ def writing_to_stdout() -> Iterator[None]:
         _give_up_stdout()
         raise
     except OSError as error:
+        from afterword_schemas import StoreError  # noqa: PLC0415  # as in `commands`
+
         _give_up_stdout()
         raise StoreError(f"stdout could not be written: {error.strerror}") from error
 
@@ -103,7 +99,7 @@ def table_lines(rows: Sequence[Mapping[str, object]]) -> list[str]:
     names = list(rows[0])
     columns = [[row[name] for row in rows] for name in names]
     cells = [[name, *_cells(column)] for name, column in zip(names, columns, strict=True)]
-    widths = [max(map(cell_len, column)) for column in cells]
+    widths = [max(map(_width, column)) for column in cells]
     right = [all(map(_is_number, column)) for column in columns]
     return [_line(line, widths, right) for line in zip(*cells, strict=True)]
 
@@ -144,6 +140,16 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
 
 
 def _bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    # Not at the top: most commands show no bar, and all would import it.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -213,9 +219,16 @@ def _is_number(cell: object) -> bool:
     return not isinstance(cell, str) or _WRITTEN_NUMBER.fullmatch(cell) is not None
 
 
+def _width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    from rich.cells import cell_len  # noqa: PLC0415  # as above
+
+    return cell_len(text)
+
+
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
     parts = []
     for cell, width, to_right in zip(cells, widths, right, strict=True):
-        padding = " " * (width - cell_len(cell))
+        padding = " " * (width - _width(cell))
         parts.append(padding + cell if to_right else cell + padding)
     return "  ".join(parts).rstrip()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from afterword_stack.commands.app import app
+from afterword_stack.commands.app import Root, app
 
 README = Path(__file__).parents[2] / "deploy" / "README.md"
 INSTALL = (
@@ -20,9 +20,8 @@ INSTALL = (
 
 def every_command() -> Iterator[tuple[str, ...]]:
     """Yield the words that name each command."""
-    root = typer.main.get_command(app)
-    assert isinstance(root, typer.core.TyperGroup)
-    for name, command in root.commands.items():
+    for name, lazy in Root.lazy.items():
+        command = lazy.load()
         if isinstance(command, typer.core.TyperGroup):
             yield from ((name, inner) for inner in command.commands)
         else:
@@ -33,8 +32,8 @@ COMMANDS = list(every_command())
 
 
 def without_extra(module: str) -> subprocess.CompletedProcess[str]:
-    """Run the command where a module cannot be imported."""
-    code = f"import sys; sys.modules[{module!r}] = None; sys.argv = ['afterword', '--version']\n"
+    """Run a command where a module cannot be imported."""
+    code = f"import sys; sys.modules[{module!r}] = None; sys.argv = ['afterword', 'paths']\n"
     code += "import runpy; runpy.run_module('afterword_stack', run_name='__main__')"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
@@ -65,6 +64,49 @@ def test_these_are_the_commands() -> None:
         "keys list",
         "keys revoke",
     ]
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_version_and_help_import_nothing_of_what_the_commands_do(option: str) -> None:
+    """No server, no client of Kafka or ClickHouse, no pydantic: the command answers at once."""
+    code = (
+        "import sys\n"
+        "from afterword_stack.__main__ import main\n"
+        f"sys.argv = ['afterword', {option!r}]\n"
+        "before = set(sys.modules)\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(*sys.modules.keys() - before, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = done.stderr.split()
+    ours = {name for name in imported if name.startswith("afterword")}
+    assert ours - {"afterword_stack", "afterword_stack.__main__"} == {
+        "afterword_stack.commands",
+        "afterword_stack.commands.app",
+        "afterword_stack.commands.lazy",
+        "afterword_stack.console",
+    }
+    outside = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
+    # With a typer that brings no click of its own, click comes, too.
+    assert outside - {"afterword_stack"} <= {"typer", "click", "shellingham", "annotated_doc"} | {
+        "typing_extensions"
+    }
+
+
+@pytest.mark.parametrize("name", Root.lazy)
+def test_what_is_listed_is_what_the_command_says_of_itself(name: str) -> None:
+    """The list is written down apart, so that it needs no import."""
+    command = Root.lazy[name]
+    assert command.load().help.partition("\n")[0] == command.summary
+
+
+def test_a_mistyped_command_is_told_which_one_is_near(capsys: pytest.CaptureFixture[str]) -> None:
+    """Although none is imported before it is asked for."""
+    with pytest.raises(SystemExit) as ended:
+        app(["qurey"], prog_name="afterword")
+    assert ended.value.code == 2
+    assert "No such command 'qurey'. Did you mean 'query'?" in capsys.readouterr().err
 
 
 def test_the_readme_lists_every_command() -> None:

@@ -7,10 +7,8 @@ change something.
 import sys
 from collections.abc import Sequence
 
-from afterword_schemas import AccessError, AfterwordError, SetupError, UnreachableError
 from afterword_stack.commands.app import app
 from afterword_stack.console import notice, writing_to_stdout
-from afterword_stack.settings import explain_unreachable
 
 __all__ = ["run"]
 
@@ -23,11 +21,29 @@ def run(arguments: Sequence[str]) -> int:
             sys.stdout.flush()
     except BrokenPipeError:  # the reader has what it wanted, as `head` does
         return 1
-    except AfterwordError as error:
-        told = explain_unreachable(error) if isinstance(error, UnreachableError) else error
-        notice(f"afterword: {told}")
-        return 2 if isinstance(told, SetupError | AccessError) else 1
+    except Exception as error:  # noqa: BLE001  # what is not ours is raised again
+        return _tell(error)
     return status
+
+
+def _tell(error: Exception) -> int:
+    """Say what went wrong, and return the exit status; raises what is no error of ours.
+
+    Imports only now what errors there are: `--help` and `--version` have no use for it.
+    """
+    from afterword_schemas import (  # noqa: PLC0415
+        AccessError,
+        AfterwordError,
+        SetupError,
+        UnreachableError,
+    )
+    from afterword_stack.settings import explain_unreachable  # noqa: PLC0415
+
+    if not isinstance(error, AfterwordError):
+        raise error
+    told = explain_unreachable(error) if isinstance(error, UnreachableError) else error
+    notice(f"afterword: {told}")
+    return 2 if isinstance(told, SetupError | AccessError) else 1
 
 
 def _run(arguments: Sequence[str]) -> int:

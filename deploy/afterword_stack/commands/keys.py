@@ -5,10 +5,12 @@ from typing import Annotated
 import typer
 
 from afterword.gateway.keys import Key, KeyFile, Scope
+from afterword_stack.commands.lazy import PLAIN
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.settings import load_settings
 
 keys = typer.Typer(
+    **PLAIN,
     no_args_is_help=True,
     help="Make, list and revoke the keys of gateway and dashboard.",
 )

@@ -2,23 +2,19 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from importlib import import_module
+from typing import Annotated, Final
 
 import typer
 
-from afterword.gateway.openapi import openapi
 from afterword_consumers.freshness import judge
 from afterword_consumers.rejected import counts
-from afterword_schemas.documents import asyncapi, json_schema
 from afterword_schemas.migrate import plan
 from afterword_stack.commands.options import Timeout
 from afterword_stack.console import notice, out, print_table
-from afterword_stack.dashboard import serve_dashboard
-from afterword_stack.dashboard_openapi import dashboard_openapi
 from afterword_stack.database import (
     create_statement,
     missing_migrations,
@@ -27,9 +23,7 @@ from afterword_stack.database import (
 )
 from afterword_stack.doctor import diagnose
 from afterword_stack.freshness import freshness_line, read_lags
-from afterword_stack.gateway import serve_gateway
 from afterword_stack.settings import load_settings
-from afterword_stack.worker import run_worker
 
 
 def worker(
@@ -46,6 +40,8 @@ def worker(
     settings = load_settings(notice)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # the worker reports each try itself
+    from afterword_stack.worker import run_worker  # noqa: PLC0415  # not for the other commands
+
     run_worker(settings, migrate_first=migrate_first)
 
 
@@ -58,6 +54,8 @@ def gateway() -> None:
     Example: `curl 127.0.0.1:8080/v1/feedback --json '{"trace_id": "tr-1", "value": 1}'`.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    from afterword_stack.gateway import serve_gateway  # noqa: PLC0415  # no other command serves
+
     serve_gateway(load_settings(notice))
 
 
@@ -71,6 +69,8 @@ def dashboard() -> None:
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it says of a retry names addresses
+    from afterword_stack.dashboard import serve_dashboard  # noqa: PLC0415  # as above
+
     serve_dashboard(load_settings(notice))
 
 
@@ -161,12 +161,13 @@ class Document(StrEnum):
     OPENAPI_DASHBOARD = "openapi-dashboard"
 
 
-_MAKERS: Final[Mapping[Document, Callable[[], dict[str, Any]]]] = {
-    Document.JSON: json_schema,
-    Document.ASYNCAPI: asyncapi,
-    Document.OPENAPI: openapi,
-    Document.OPENAPI_DASHBOARD: dashboard_openapi,
+_MAKERS: Final = {
+    Document.JSON: ("afterword_schemas.documents", "json_schema"),
+    Document.ASYNCAPI: ("afterword_schemas.documents", "asyncapi"),
+    Document.OPENAPI: ("afterword.gateway.openapi", "openapi"),
+    Document.OPENAPI_DASHBOARD: ("afterword_stack.dashboard_openapi", "dashboard_openapi"),
 }
+"""Where each is made; imported when it is asked for."""
 
 
 def schema(
@@ -182,4 +183,6 @@ def schema(
 
     Example: `afterword schema json > feedback.schema.json`.
     """
-    out(json.dumps(_MAKERS[document](), indent=2, ensure_ascii=False))
+    module, name = _MAKERS[document]
+    made = getattr(import_module(module), name)()
+    out(json.dumps(made, indent=2, ensure_ascii=False))

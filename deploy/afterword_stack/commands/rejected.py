@@ -13,13 +13,16 @@ from afterword import KafkaTransport, QueueFullError, Transport
 from afterword_consumers.lag import find_partitions
 from afterword_consumers.rejected import RefusedMessage, Selection, counts, find, replay
 from afterword_schemas import RejectCode, SetupError, StoreError
+from afterword_stack.commands.lazy import PLAIN
 from afterword_stack.commands.options import Timeout
 from afterword_stack.console import notice, out, print_table, printable, progress
 from afterword_stack.database import open_database
 from afterword_stack.settings import load_settings
 
 rejected = typer.Typer(
-    no_args_is_help=True, help="Look at messages that were refused, and publish them again."
+    **PLAIN,
+    no_args_is_help=True,
+    help="Look at messages that were refused, and publish them again.",
 )
 
 _FLUSH_S: Final = 60.0
