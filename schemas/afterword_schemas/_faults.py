@@ -10,17 +10,16 @@ from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.flatten import json_path
 
 
-def to_event_error(error: ValidationError, raw: bytes, fields: Sequence[str]) -> EventError:
+def to_event_error(error: ValidationError, fields: Sequence[str]) -> EventError:
     """Translate the faults of an event: the first in full, the others by their paths.
 
     Args:
-        error: What validating `raw` raised.
-        raw: The bytes, to tell bad UTF-8 from bad JSON.
+        error: What validating an event raised, whose text is JSON.
         fields: The event's field names, to suggest the one that was meant.
     """
     faults = error.errors(include_url=False)
     first = faults[0]
-    code, detail = _judge(first, raw, fields)
+    code, detail = _judge(first, fields)
     others = [json_path(list(fault["loc"])) for fault in faults[1 : _MAX_OTHERS + 1]]
     if others:
         more = " …" if len(faults) > _MAX_OTHERS + 1 else ""
@@ -31,7 +30,7 @@ def to_event_error(error: ValidationError, raw: bytes, fields: Sequence[str]) ->
 _MAX_OTHERS = 5
 
 
-def _judge(fault: ErrorDetails, raw: bytes, fields: Sequence[str]) -> tuple[RejectCode, str]:
+def _judge(fault: ErrorDetails, fields: Sequence[str]) -> tuple[RejectCode, str]:
     kind, field = fault["type"], str(fault["loc"][-1]) if fault["loc"] else ""
     bounds = fault.get("ctx", {})
     if kind in _PLAIN:
@@ -40,8 +39,6 @@ def _judge(fault: ErrorDetails, raw: bytes, fields: Sequence[str]) -> tuple[Reje
         is_unit = field in _TIMES and str(fault["input"]).startswith("1970")
         return code, sentence.format(field=field, **limits) + (_WRONG_UNIT if is_unit else "")
     match kind:
-        case "json_invalid":
-            return _judge_json(str(bounds["error"]), raw)
         case "extra_forbidden":
             return RejectCode.UNKNOWN_FIELD, explain_unknown(field, fields)
         case "literal_error":
@@ -97,23 +94,6 @@ _TYPES = {
     "created_at": _TIME,
     "updated_at": _TIME,
 }
-
-
-def _judge_json(message: str, raw: bytes) -> tuple[RejectCode, str]:
-    try:
-        raw.decode()
-    except UnicodeDecodeError as error:
-        return RejectCode.INVALID_UTF8, f"byte {error.start} is no UTF-8"
-    if "recursion limit" in message:
-        return RejectCode.TOO_DEEP, "objects or arrays are nested far too deep"
-    if "surrogate" in message or "hex escape" in message:
-        _, at, place = message.partition(" at line ")
-        return RejectCode.INVALID_UNICODE, f"half of a surrogate pair{at}{place}"
-    if "number out of range" in message:
-        return RejectCode.OUT_OF_RANGE, "a number of thousands of digits"
-    if raw.startswith(b"\xef\xbb\xbf"):
-        return RejectCode.INVALID_JSON, "the text begins with a byte order mark; send it without"
-    return RejectCode.INVALID_JSON, f"not JSON: {message}"
 
 
 def _limit(bound: object) -> str:

@@ -25,6 +25,7 @@ from afterword_schemas._faults import to_event_error
 from afterword_schemas.duplicates import find_duplicate_key
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.flatten import Leaves, flatten_root
+from afterword_schemas.json_text import is_too_deep, text_error
 from afterword_schemas.limits import MAX_EVENT_BYTES, MAX_TIME_MS, MIN_TIME_MS
 from afterword_schemas.patterns import PROJECT, UUID, whole
 
@@ -178,10 +179,12 @@ def read_event(raw: bytes) -> tuple[Event, Leaves]:
     if len(raw) > MAX_EVENT_BYTES:
         detail = f"{len(raw):,} bytes; at most {MAX_EVENT_BYTES:,} make an event"
         raise EventError(RejectCode.TOO_LARGE, "$", detail)
+    if is_too_deep(raw) and (error := text_error(raw)):
+        raise error
     try:
         event = _validate_json(raw)
     except ValidationError as error:
-        raise to_event_error(error, raw, tuple(Event.model_fields)) from None
+        raise text_error(raw) or to_event_error(error, tuple(Event.model_fields)) from None
     value = event.value
     if value is not None and value % 1:  # pydantic takes 3.9999999999999 for a multiple
         detail = "value takes a whole number"

@@ -11,6 +11,10 @@ MAX_OBJECT_LEVELS: Final = 5
 MAX_ARRAY_LEVELS: Final = 2
 """Arrays on the way from the root to a leaf: HoneyHive's limit."""
 
+MAX_JSON_LEVELS: Final = 100
+"""Objects and arrays nested in a JSON text, wherever they stand. Far more than an event may have: it bounds
+what parsers do with a text that is hostile."""
+
 MAX_LEAVES: Final = 1_000
 """Booleans, numbers and strings of one event, over all three roots."""
 

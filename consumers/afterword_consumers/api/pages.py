@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 from afterword_consumers.api.errors import ApiError, ErrorCode
+from afterword_schemas.json_text import is_too_deep
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -76,8 +77,9 @@ def read_cursor(cursor: str | None, *types: type[str | int | UUID]) -> tuple[Any
 def _decode(cursor: str) -> list[Any]:
     """Return what is in a cursor; nothing where it is none."""
     try:
-        place = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, RecursionError):
+        raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        place = None if is_too_deep(raw) else json.loads(raw)
+    except ValueError:
         return []
     return place if isinstance(place, list) else []
 

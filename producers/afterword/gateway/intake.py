@@ -24,6 +24,7 @@ from afterword.gateway.portkey import to_event
 from afterword.gateway.unicode_text import to_json
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.event import read_event
+from afterword_schemas.json_text import text_error
 from afterword_schemas.limits import MAX_EVENT_BYTES
 from afterword_schemas.patterns import is_uuid, require_traceparent
 
@@ -106,14 +107,11 @@ def refusing_bad_json(raw: bytes) -> Iterator[str]:
     """
     try:
         yield raw.decode(errors="surrogateescape")
-    except JSONDecodeError as error:
-        try:
-            raw.decode()
-        except UnicodeDecodeError as undecodable:
-            detail = f"The body is not UTF-8 at byte {undecodable.start:,}."
-            raise RequestError(400, "invalid_utf8", detail) from None
-        detail = f"The body is not JSON at line {error.lineno}, column {error.colno}."
-        raise RequestError(400, "invalid_json", detail) from None
+    except JSONDecodeError as invalid:
+        place = f"not JSON: at line {invalid.lineno} column {invalid.colno}"
+        error = text_error(raw) or EventError(RejectCode.INVALID_JSON, "$", place)
+        detail = f"The body cannot be read: {error.detail}."
+        raise RequestError(400, error.code.value, detail) from None
 
 
 def check_count(items: int) -> None:
@@ -147,9 +145,10 @@ def judge_one(index: int, value: Value, rules: Rules) -> Item | ItemError:
 def _event_of(given: object, text: str, rules: Rules) -> tuple[bytes, str | None]:
     """Return the bytes of the event that an item stands for, and its trace context."""
     if isinstance(given, EventError):
-        raise given
+        raise _text_error(text) or given
     if not isinstance(given, dict):
-        raise EventError(RejectCode.NOT_AN_OBJECT, "$", "an event is a JSON object")
+        detail = "an event is a JSON object"
+        raise _text_error(text) or EventError(RejectCode.NOT_AN_OBJECT, "$", detail)
     traceparent = rules.traceparent
     if lead := _LEADING_TRACEPARENT.match(text):
         traceparent, text = _traceparent(lead[1]), "{" + text[lead.end() :]
@@ -203,6 +202,11 @@ def _named_id(given: object) -> str | None:
     return named if isinstance(named, str) and is_uuid(named) else None
 
 
+def _text_error(text: str) -> EventError | None:
+    """Return what the worker would say of a text, if that is not JSON for it."""
+    return text_error(text.encode(errors="surrogateescape"))
+
+
 def _values(text: str) -> Iterator[Value]:
     """Yield each event of a body."""
     many = bulk(text)
@@ -211,6 +215,8 @@ def _values(text: str) -> Iterator[Value]:
         return
     value = read_value(text)
     if not isinstance(value.given, dict | EventError):
+        if error := _text_error(value.text):
+            raise RequestError(400, error.code.value, f"The body cannot be read: {error.detail}.")
         detail = "The body takes an event, which is a JSON object, or an array of them."
         raise RequestError(400, "not_an_object", detail)
     yield value

@@ -9,6 +9,7 @@ from typing import Any
 
 from afterword_schemas.duplicates import find_duplicate_key
 from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.json_text import is_text_too_deep, too_deep
 
 
 def read_object(text: str, path: str) -> dict[str, Any]:
@@ -21,6 +22,8 @@ def read_object(text: str, path: str) -> dict[str, Any]:
     Raises:
         EventError: The text is no JSON, or no object, or one that cannot be read whole.
     """
+    if is_text_too_deep(text):
+        raise too_deep(path)
     try:
         found = json.loads(text, object_pairs_hook=_build)
     except json.JSONDecodeError:
@@ -30,8 +33,6 @@ def read_object(text: str, path: str) -> dict[str, Any]:
     except ValueError:  # an integer of more digits than Python reads
         detail = "an integer beyond 64 bits; send it as a string to keep it exact"
         raise EventError(RejectCode.OUT_OF_RANGE, path, detail) from None
-    except RecursionError:
-        raise EventError(RejectCode.TOO_DEEP, path, "nested far too deep") from None
     if not isinstance(found, dict):
         raise EventError(RejectCode.NOT_AN_OBJECT, path, "expected an object")
     return found
@@ -54,6 +55,4 @@ def _locate(text: str, path: str) -> EventError:
         find_duplicate_key(text.encode(errors="surrogatepass"))
     except EventError as error:
         return EventError(error.code, path + error.path[1:], error.detail)
-    except RecursionError:
-        pass
     return EventError(RejectCode.DUPLICATE_KEY, path, "an object in it names a key twice")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from json import JSONDecodeError
 from typing import Any, Final, NamedTuple
 
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.json_text import is_text_too_deep, too_deep
 
 
 class Value(NamedTuple):
@@ -20,7 +20,7 @@ class Value(NamedTuple):
 
     Attributes:
         given: The value, parsed, with floats for its integers; an `EventError` for one that is nested too
-            deep to be parsed.
+            deep, which is not parsed.
         text: Its JSON, without white space around it.
     """
 
@@ -31,7 +31,7 @@ class Value(NamedTuple):
 def read_value(text: str) -> Value:
     """Return the one value that a text holds."""
     at = _skip_white(text, 0)
-    value, end = _decode(text, at)
+    value, end = _decode(text, at, deep=is_text_too_deep(text))
     _expect_end(text, end)
     return value
 
@@ -39,9 +39,9 @@ def read_value(text: str) -> Value:
 def elements(text: str) -> Iterator[Value]:
     """Yield the elements of the array that a text holds."""
     at = _open(text, "[")
-    more = not text.startswith("]", at)
+    more, deep = not text.startswith("]", at), is_text_too_deep(text)
     while more:
-        value, end = _decode(text, at)
+        value, end = _decode(text, at, deep=deep)
         yield value
         at, more = _next(text, end, "]")
     _expect_end(text, at + 1)
@@ -50,15 +50,15 @@ def elements(text: str) -> Iterator[Value]:
 def members(text: str) -> Iterator[tuple[str, Value]]:
     """Yield the keys and values of the object that a text holds; a key that stands twice comes twice."""
     at = _open(text, "{")
-    more = not text.startswith("}", at)
+    more, deep = not text.startswith("}", at), is_text_too_deep(text)
     while more:
-        key, end = _decode(text, at)
+        key, end = _decode(text, at, deep=deep)
         if not isinstance(key.given, str):
             raise JSONDecodeError("not a key", text, at)
         at = _skip_white(text, end)
         if not text.startswith(":", at):
             raise JSONDecodeError("not :", text, at)
-        value, end = _decode(text, _skip_white(text, at + 1))
+        value, end = _decode(text, _skip_white(text, at + 1), deep=deep)
         yield key.given, value
         at, more = _next(text, end, "}")
     _expect_end(text, at + 1)
@@ -90,13 +90,19 @@ _white: Final = re.compile(r"[ \t\n\r]*").match
 _begins_with_zero: Final = re.compile(r'[ \t\n\r]*\{[ \t\n\r]*"0"').match
 
 
-def _decode(text: str, at: int) -> tuple[Value, int]:
-    """Return the value that begins here, and where it ends."""
-    try:
-        given, end = _decoder.raw_decode(text, at)
-    except RecursionError:
-        detail = "objects or arrays are nested far too deep"
-        given, end = EventError(RejectCode.TOO_DEEP, "$", detail), _end_of(text, at)
+def _decode(text: str, at: int, *, deep: bool) -> tuple[Value, int]:
+    """Return the value that begins here, and where it ends.
+
+    Args:
+        text: All of it.
+        at: Where the value begins.
+        deep: Whether any value of the text is too deep to be parsed.
+    """
+    if deep and text[at : at + 1] in {"[", "{"}:
+        end = _end_of(text, at)
+        if is_text_too_deep(text[at:end]):
+            return Value(too_deep(), text[at:end]), end
+    given, end = _decoder.raw_decode(text, at)
     return Value(given, text[at:end]), end
 
 

@@ -29,6 +29,7 @@ from afterword.gateway.otlp_messages import (
 )
 from afterword.gateway.unicode_text import decode_leniently
 from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.json_text import is_text_too_deep, too_deep
 
 _Json = dict[str, Any]
 _Read = TypeVar("_Read")
@@ -103,10 +104,10 @@ def _texts(text: str, names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _parse(text: str) -> _Json:
+    if is_text_too_deep(text):
+        raise too_deep()
     try:
         node = json.loads(text)
-    except RecursionError:
-        raise EventError(RejectCode.TOO_DEEP, "$", "nested far too deep") from None
     except JSONDecodeError:
         raise
     except ValueError:  # an integer of more digits than Python reads

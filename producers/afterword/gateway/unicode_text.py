@@ -62,7 +62,6 @@ def to_json(event: object) -> str:
 
     Raises:
         EventError: UTF-8 cannot hold a text or key in it; with its place.
-        RecursionError: It is nested too deep to be written.
     """
     text = json.dumps(event, ensure_ascii=False)
     try:

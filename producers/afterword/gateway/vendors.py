@@ -10,7 +10,7 @@ from afterword.gateway.answers import ItemError, refused
 from afterword.gateway.intake import Item, Rules, check_count, judge_one
 from afterword.gateway.json_values import Value
 from afterword.gateway.unicode_text import to_json
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import EventError
 
 Translated = Mapping[str, Any] | EventError | None
 """An event, or why there is none; None for what holds no feedback, which is accepted and dropped."""
@@ -35,6 +35,3 @@ def _judge(index: int, event: Mapping[str, Any], rules: Rules) -> Item | ItemErr
         return judge_one(index, Value(event, to_json(event)), rules)
     except EventError as error:
         return refused(index, None, error)
-    except RecursionError:
-        deep = EventError(RejectCode.TOO_DEEP, "$", "nested far too deep")
-        return refused(index, None, deep)
