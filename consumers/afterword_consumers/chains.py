@@ -125,7 +125,8 @@ class Resolver:
             try:
                 row = self._state_after(position, state)
             except EventError as error:
-                piece.refused.append((position, error))
+                # Its traceback would lead back to the piece, and the worker runs without the collector.
+                piece.refused.append((position, error.with_traceback(None)))
                 continue
             accepted.append(position)
             if row is not None:

@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
+from weakref import ref
 
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.limits import (
@@ -123,15 +124,18 @@ class _Place(dict[str | int, str]):
 
     Events of a service share few shapes, so joining, escaping and measuring a path is done once
     and then is one dictionary look-up. `objects` and `arrays` lead to the places of nested containers.
+
+    Only weak references lead back, so that forgotten places are freed at once: the worker runs without
+    the garbage collector. A place is used only while those around it are on the stack.
     """
 
-    __slots__ = ("arrays", "key", "objects", "parent", "path")
+    __slots__ = ("__weakref__", "arrays", "key", "objects", "parent", "path")
 
-    def __init__(self, parent: "_Place | None", key: str | int, path: str) -> None:
+    def __init__(self, parent: "ref[_Place] | None", key: str | int, path: str) -> None:
         super().__init__()
         self.parent, self.key, self.path = parent, key, path
-        self.objects = _Places(self, _Place)
-        self.arrays = _Places(self, _Array)
+        self.objects = _Places(ref(self), _Place)
+        self.arrays = _Places(ref(self), _Array)
 
     def __missing__(self, key: str | int) -> str:
         path = f"{self.path}.{self.step(key)}"
@@ -160,7 +164,7 @@ class _Place(dict[str | int, str]):
         place: _Place | None = self
         while place is not None:
             steps.insert(0, place.key)
-            place = place.parent
+            place = place.parent() if place.parent else None
         return json_path(steps)
 
 
@@ -178,12 +182,14 @@ class _Places(dict[str | int, _Place]):
 
     __slots__ = ("kind", "parent")
 
-    def __init__(self, parent: _Place, kind: type[_Place]) -> None:
+    def __init__(self, parent: ref[_Place], kind: type[_Place]) -> None:
         super().__init__()
         self.parent, self.kind = parent, kind
 
     def __missing__(self, key: str | int) -> _Place:
-        place = self[key] = self.kind(self.parent, key, self.parent[key])
+        parent = self.parent()
+        assert parent is not None  # noqa: S101  # it is on the stack
+        place = self[key] = self.kind(self.parent, key, parent[key])
         _names.size += _PLACE_BYTES
         return place
 

@@ -1,5 +1,6 @@
 """Rows of the events that need what is stored, made in pieces that bound the memory they take."""
 
+import gc
 from collections.abc import Collection, Generator, Mapping, Sequence
 
 import orjson
@@ -8,6 +9,7 @@ from tests.consumers.written import write
 
 from afterword_consumers.batch import Batch
 from afterword_consumers.catalogue import Catalogue
+from afterword_consumers.chains import Resolver
 from afterword_consumers.rows import CREATED_AT, NUMBERS, STRINGS, VALUE, Key, Row, encode
 from afterword_consumers.testing import MemoryBroker, MemoryMessage, MemoryStore
 from afterword_schemas import StoreError
@@ -206,3 +208,23 @@ def test_a_set_after_a_clear_is_given_anew() -> None:
     one = {"feedback_id": RANDOM_ID, "trace_id": "t", "value": 1}
     write(batch_of(*publish(one, {"feedback_id": RANDOM_ID, "op": "clear"}, one)), store)
     assert [row[CREATED_AT] for row in store.current] == [AT_MS / 1000 + 2]
+
+
+def test_a_piece_leaves_no_cycles_behind() -> None:
+    """The worker runs without the garbage collector: a piece with a refusal goes when nobody holds it."""
+    store = MemoryStore()
+    full = {f"k{number}": number for number in range(1_000)}
+    batch = batch_of(
+        *publish(
+            {"trace_id": "t", "feedback": full}, {"op": "patch", "feedback": {"one": "too many"}}
+        )
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        piece = Resolver(batch, batch.chains(), store, max_bytes=1_000_000).next_piece()
+        assert [position for position, _ in piece.refused] == [1]
+        del piece
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
