@@ -63,13 +63,19 @@ def derived_id(time_ms: int, *parts: str) -> str:
         *parts: Whatever tells one event from another at that time.
     """
     high, low = divmod(_digest(parts) >> 54, 1 << 62)
-    return str(UUID(int=time_ms << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
+    return _write_uuid(time_ms << 80 | 7 << 76 | high << 64 | 2 << 62 | low)
 
 
 def derived_random_id(*parts: str) -> str:
     """Return the UUIDv4 of a content: its 122 bits are the first of the SHA-256 of `derived_id`."""
     high, low = divmod(_digest(parts) >> 6, 1 << 62)
-    return str(UUID(int=high >> 12 << 80 | 4 << 76 | (high & 0xFFF) << 64 | 2 << 62 | low))
+    return _write_uuid(high >> 12 << 80 | 4 << 76 | (high & 0xFFF) << 64 | 2 << 62 | low)
+
+
+def _write_uuid(number: int) -> str:
+    """Return what `str(UUID(int=number))` does, in less than half of its time."""
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _digest(parts: tuple[str, ...]) -> int:

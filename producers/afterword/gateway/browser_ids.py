@@ -9,7 +9,6 @@ well know, and not what it wrote for another user. Nothing is looked up or kept 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import NoneType
 from typing import Final
 
@@ -72,7 +71,7 @@ def move_to_browser_ids(item: Item, cleared_user: str = "") -> Item:
     user = cleared_user or _text((event.get("metadata") or {}).get(_USER))
     stored = browser_id(event["project"], item.feedback_id, user)
     value = orjson.dumps(event | {"feedback_id": stored})
-    return replace(item, feedback_id=stored, value=value, own_id=item.feedback_id)
+    return Item(item.index, stored, value, item.traceparent, own_id=item.feedback_id)
 
 
 def _text(user: str | int | None) -> str:

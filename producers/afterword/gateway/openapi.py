@@ -124,7 +124,8 @@ def _beacon() -> Json:
             "post": operation(
                 "receiveBeacon",
                 "Accept events from a browser, with a publishable key in the body. At most "
-                f"{MAX_EVENTS} events and {LIMITS.max_bytes // 1024} KiB; `set` and `clear` only.",
+                f"{MAX_EVENTS} events and {LIMITS.max_bytes // 1024} KiB; `set` and `clear` only. Events are "
+                "stored under ids of their own, which the answer names.",
                 body=body,
                 answers=ACCEPTED,
                 kinds=("application/json", "text/plain"),

@@ -186,6 +186,30 @@ def test_an_element_with_an_id_is_found_again(open_tab: OpenTab, site: "Site", w
     assert pressed(tab.locator(".new")) == ("false", "true")
 
 
+@pytest.mark.parametrize("answer", [STREAMING, WITH_ID])
+def test_a_session_may_come_at_the_end_too(open_tab: OpenTab, site: "Site", answer: str) -> None:
+    """A new conversation has none yet."""
+    tab = open_tab(answer.replace('data-session-id="s-1"', 'data-trace-id=""'))
+    tab.click("text=Good")
+    tab.locator(".new").evaluate("answer => { answer.dataset.sessionId = 's-1' }")
+    end_stream(tab)
+    assert pressed(tab.locator(".new")) == ("true", "false")
+    site.advance(tab, 1)
+
+    assert said(site) == [thumb(1, trace_id="tr-2")]
+
+
+def test_another_id_is_another_answer(open_tab: OpenTab, site: "Site") -> None:
+    """A list that shows another message in the same element does not take the vote along."""
+    tab = open_tab(WITH_ID)
+    tab.click("text=Good")
+    tab.locator(".new").evaluate("answer => { answer.id = 'message-3' }")
+    end_stream(tab, "tr-3")
+    assert pressed(tab.locator(".new")) == ("false", "false")
+    site.advance(tab, 60)
+    assert site.posts == []
+
+
 def test_a_page_may_come_back_with_the_trace_id(open_tab: OpenTab, site: "Site") -> None:
     """The next page shows the answer whole, and sends the vote."""
     tab = open_tab(WITH_ID)

@@ -191,8 +191,9 @@
 
   // By its id an element is known again after a reload, or when a framework has replaced it.
   const slotOf = (answer) => {
+    if (answer.id) return `#${answer.id}`;
     if (!slots.has(answer)) slots.set(answer, uuid7());
-    return answer.id ? `#${answer.id}` : slots.get(answer);
+    return slots.get(answer);
   };
 
   const hold = (slot, name, id, kept) => {
@@ -202,16 +203,21 @@
   };
 
   const bind = (answer) => {
-    if (!answer.dataset?.traceId) return;
+    if (!answer.dataset?.traceId || !(answer.id || slots.has(answer))) return;
     const target = targetOf(answer);
-    const before = { session_id: target.session_id, slot: slotOf(answer) };
-    for (const kind of ["vote", "texts", ...Object.keys(SIGNALS)]) {
-      const { name, id, at, value, held, texts } = recallOf(kind, before);
-      const known = recallOf(kind, target);
-      if (at) forget(name);
-      if (held && !(known.at > at)) say(kind, target, held[1], value, id);
-      if (texts && !known.at) write(known.name, { at, texts });
-    }
+    const slot = slotOf(answer);
+    // The session may have come later, too.
+    for (const session_id of [target.session_id, undefined])
+      for (const kind of ["vote", "texts", ...Object.keys(SIGNALS)]) take(kind, { session_id, slot }, target);
+  };
+
+  const take = (kind, before, target) => {
+    const { name, id, at, value, held, texts } = recallOf(kind, before);
+    if (!at) return;
+    forget(name);
+    const known = recallOf(kind, target);
+    if (held && !(known.at > at)) say(kind, target, held[1], value, id);
+    if (texts && !known.at) write(known.name, { at, texts });
   };
 
   // The trace id did not come. What was said is about the session then, and says how.
@@ -334,7 +340,7 @@
     if (node.isConnected && !saves && !edits.get(node)?.escaped) tell(node, text);
   };
 
-  const fieldOf = (node) => node.name || [...within(node).querySelectorAll(EDITORS)].indexOf(node);
+  const fieldOf = (node) => node.name || [...(within(node)?.querySelectorAll(EDITORS) ?? [])].indexOf(node);
 
   const tell = (node, text = textOf(node)) => {
     const edit = edits.get(node);
