@@ -1,6 +1,7 @@
 """What was refused: counted, looked at, and published again once the reason is gone.
 
     for count in replay(clickhouse, publish, Selection(code="unknown_field")): ...
+    mend(clickhouse, publish, message, b'{"feedback_id": …}')     # one whose own bytes are wrong
 
 A message goes through the topic again, byte for byte, and is judged anew: it is stored, or refused
 under its new offset. It is marked, and so is its copy by a header, so that a second replay moves
@@ -14,6 +15,7 @@ from typing import Final
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.query import Cell
 from afterword_consumers.refusals import REFUSAL_COLUMNS, Refusal, read_refusal
+from afterword_schemas import read_event
 
 _MAX_PAGE_ROWS: Final = 1_000
 _MAX_PAGE_BYTES: Final = 16 * 1024 * 1024
@@ -115,6 +117,45 @@ def find(
     order = "rejected_at DESC, kafka_partition, kafka_offset DESC"
     columns = _CONTENT if with_content else _NO_CONTENT
     return _read(clickhouse, columns, f"{where} ORDER BY {order} LIMIT {limit}", parameters)
+
+
+def count_replayable(clickhouse: ClickHouse, selection: Selection) -> list[tuple[str, int]]:
+    """Return for each code how many messages a replay would publish, the most first."""
+    where, parameters = replace(selection, waiting=True).conditions()
+    rows = clickhouse.query(
+        f"SELECT code, count() FROM feedback_rejected FINAL WHERE {where} "
+        "GROUP BY code ORDER BY count() DESC, code",
+        parameters,
+    ).rows
+    return [(str(code), int(count or 0)) for code, count in rows]
+
+
+def mend(
+    clickhouse: ClickHouse,
+    publish: Callable[[Sequence[RefusedMessage]], None],
+    message: RefusedMessage,
+    payload: bytes,
+) -> str:
+    """Publish a mended payload in place of a refused message, and mark that one as replayed.
+
+    Args:
+        clickhouse: Where the message is.
+        publish: As for `replay`.
+        message: It keeps its time and its headers; its key becomes the one that the event needs.
+        payload: What to publish.
+
+    Returns:
+        The event's feedback_id.
+
+    Raises:
+        EventError: The payload would be refused, too; nothing was published.
+    """
+    event, _ = read_event(payload)
+    feedback_id = event.feedback_id.lower()
+    mended = replace(message.refusal, payload=payload)
+    publish([replace(message, refusal=mended, key=feedback_id.encode())])
+    _mark(clickhouse, [message])
+    return feedback_id
 
 
 def replay(

@@ -60,6 +60,7 @@ def test_these_are_the_commands() -> None:
         "rejected list",
         "rejected show",
         "rejected replay",
+        "rejected edit",
         "keys create",
         "keys list",
         "keys revoke",

@@ -1,7 +1,13 @@
-"""rejected list, show and replay: from a refused message back onto the topic, once."""
+"""rejected list, show, replay and edit: from a refused message back onto the topic, once."""
 
+import os
+import pty
+import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from io import BytesIO, TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,7 +68,7 @@ def test_nothing_was_refused_yet(afterword: "Afterword", settings: Settings) -> 
     assert settings.kafka_topic
     ran = afterword("rejected", "list")
     assert (ran.status, ran.out, ran.err) == (0, "", "no message on the topic was refused\n")
-    ran = afterword("rejected", "replay")
+    ran = afterword("rejected", "replay", "--yes")
     assert (ran.status, ran.out) == (0, "0 messages published again\n")
 
 
@@ -124,23 +130,23 @@ def test_a_replay_puts_messages_back_as_they_were(afterword: "Afterword", line: 
     line.publish(HOSTILE, key=b"\xfe\x00k", headers=headers)
     line.publish(GOOD % 7, UNKNOWN, key=b"\xfe\x00k")
     assert line.ingest(3) == (1, 2)
-    ran = afterword("rejected", "replay")
+    ran = afterword("rejected", "replay", "--yes")
     assert (ran.status, ran.out) == (0, "2 messages published again\n")
-    assert afterword("rejected", "replay").out == "0 messages published again\n"
+    assert afterword("rejected", "replay", "--yes").out == "0 messages published again\n"
     found = messages(line.settings, 5)
     places = b"%d" % partition_of(line.settings)
     marks = [("afterword-replay-of", places + b":0"), ("afterword-replay-of", places + b":2")]
     assert found[3] == ([*headers, marks[0]], b"\xfe\x00k", HOSTILE)
     assert found[4] == ([marks[1]], b"\xfe\x00k", UNKNOWN)
     assert line.ingest(2) == (0, 2)
-    assert afterword("rejected", "replay").out == "0 messages published again\n"
+    assert afterword("rejected", "replay", "--yes").out == "0 messages published again\n"
     counted = afterword("rejected", "list", "--waiting").out.splitlines()
     assert [row.split()[:3] for row in counted[1:3]] == [
         ["invalid_json", "2", "0"],
         ["invalid_utf8", "2", "0"],
     ]
-    assert afterword("rejected", "replay", "--again").out == "2 messages published again\n"
-    assert afterword("rejected", "replay", "--again").out == "0 messages published again\n"
+    assert afterword("rejected", "replay", "--again", "--yes").out == "2 messages published again\n"
+    assert afterword("rejected", "replay", "--again", "--yes").out == "0 messages published again\n"
 
 
 def test_a_replay_keeps_the_time_of_the_first_publishing(
@@ -156,7 +162,7 @@ def test_a_replay_keeps_the_time_of_the_first_publishing(
     line.publish(new)
     assert line.ingest(1) == (1, 0)
 
-    assert afterword("rejected", "replay").out == "1 messages published again\n"
+    assert afterword("rejected", "replay", "--yes").out == "1 messages published again\n"
     assert line.ingest(1) == (1, 0)
 
     assert database_of.select("SELECT value FROM feedback_current") == ((-5,),)
@@ -196,7 +202,144 @@ def test_a_page_larger_than_the_queue_is_replayed(
     line.publish(*[UNKNOWN] * 30)
     assert line.ingest(30) == (0, 30)
     monkeypatch.setenv("AFTERWORD_KAFKA", '{"queue.buffering.max.messages": 10}')
-    assert afterword("rejected", "replay").out == "30 messages published again\n"
+    assert afterword("rejected", "replay", "--yes").out == "30 messages published again\n"
+
+
+def test_a_replay_is_counted_before_it_is_done(afterword: "Afterword", line: "Line") -> None:
+    """A dry run publishes nothing; without a choice, nobody at a terminal and no --yes nor does the real one."""
+    line.publish(TWICE, UNKNOWN, UNKNOWN)
+    assert line.ingest(3) == (0, 3)
+    ran = afterword("rejected", "replay", "--dry-run")
+    assert (ran.status, ran.out.splitlines()) == (
+        0,
+        [
+            "code           messages",
+            "invalid_json          2",
+            "duplicate_key         1",
+            "3 messages would be published again",
+        ],
+    )
+    ran = afterword("rejected", "replay", "--dry-run", "--code", "duplicate_key")
+    assert ran.out.endswith("\n1 messages would be published again\n")
+    ran = afterword("rejected", "replay")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err == (
+        "afterword: This would publish all 3 refused messages again. "
+        "Add --yes, or choose with --code or --at; --dry-run counts them.\n"
+    )
+    assert len(messages(line.settings, 3)) == 3
+
+
+@pytest.mark.parametrize(("said", "published"), [("n", 0), ("y", 2)])
+def test_on_a_terminal_a_replay_asks_first(line: "Line", said: str, published: int) -> None:
+    """With the counts above the question; no is no."""
+    line.publish(UNKNOWN, UNKNOWN)
+    assert line.ingest(2) == (0, 2)
+    here, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "afterword_stack", "rejected", "replay"],
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.write(here, f"{said}\n".encode())
+    out, err = process.communicate(timeout=60)
+    os.close(here)
+    os.close(terminal)
+    assert err.startswith("code          messages\ninvalid_json         2\n")
+    assert "Publish 2 messages again? [y/N]:" in err
+    assert process.returncode == (0 if published else 1)
+    assert ("2 messages published again\n" in out) is bool(published)
+    assert len(messages(line.settings, 2 + published)) == 2 + published
+
+
+@pytest.fixture
+def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes, bytes], None]:
+    """`editor(b"old", b"new")`: the editor of the user replaces this, and adds a newline as editors do."""
+
+    def use(old: bytes, new: bytes) -> None:
+        script = tmp_path / "editor.py"
+        script.write_text(
+            "import pathlib, sys\n"
+            "file = pathlib.Path(sys.argv[1])\n"
+            f"file.write_bytes(file.read_bytes().replace({old!r}, {new!r}) + b'\\n')\n"
+        )
+        monkeypatch.setenv("EDITOR", f"{sys.executable} '{script}'")
+
+    return use
+
+
+def test_a_mended_message_takes_the_place_of_the_refused_one(
+    afterword: "Afterword",
+    line: "Line",
+    database_of: ClickHouse,
+    editor: Callable[[bytes, bytes], None],
+) -> None:
+    """With its time and headers, and the key that its event needs; the other counts as replayed."""
+    line.publish(UNKNOWN, key=b"wrong", headers=[("schema", b"feedback/v1")])
+    assert line.ingest(1) == (0, 1)
+    place = place_of(afterword, "invalid_json")
+    editor(b"}}", b"}")
+    ran = afterword("rejected", "edit", place)
+    assert (ran.status, ran.out) == (
+        0,
+        f"5f0e2f0a-0000-4000-8000-000000000001 published in place of {place}\n",
+    )
+    assert "[invalid_json at $]\n" in ran.err
+    assert line.ingest(1) == (1, 0)
+    found = messages(line.settings, 2)  # by its new key it may be on another partition
+    headers, key, payload = max(found, key=lambda message: message[1] != b"wrong")
+    mark = ("afterword-replay-of", place.encode())
+    assert (headers, payload) == ([("schema", b"feedback/v1"), mark], GOOD % 1)
+    assert key == b"5f0e2f0a-0000-4000-8000-000000000001"
+    assert database_of.select("SELECT value FROM feedback_current") == ((1,),)
+    assert afterword("rejected", "replay", "--yes").out == "0 messages published again\n"
+    ran = afterword("rejected", "edit", place)
+    assert (ran.status, ran.err) == (
+        2,
+        f"afterword: The message at {place} was published again before. Add --again.\n",
+    )
+
+
+def test_what_is_still_wrong_is_not_published(
+    afterword: "Afterword",
+    line: "Line",
+    editor: Callable[[bytes, bytes], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """It is judged before, and kept where its writer finds it; unchanged text is no mend."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    line.publish(UNKNOWN)
+    assert line.ingest(1) == (0, 1)
+    place = place_of(afterword, "invalid_json")
+    editor(b'"trace_id"', b'"trace"')
+    ran = afterword("rejected", "edit", place)
+    assert (ran.status, ran.out) == (1, "")
+    assert "[invalid_json at $]" in ran.err.splitlines()[-1]
+    (kept,) = tmp_path.glob("afterword-*.json")
+    assert f"your text is in {kept}; `afterword rejected edit {place} --from {kept}`" in ran.err
+    editor(b"nothing of it", b"")
+    assert afterword("rejected", "edit", place).status == 1
+    assert len(messages(line.settings, 1)) == 1
+
+
+def test_a_mended_message_may_come_from_a_file(
+    afterword: "Afterword", line: "Line", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For scripts, and where there is no editor, which is said."""
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.delenv("EDITOR", raising=False)
+    line.publish(UNKNOWN)
+    assert line.ingest(1) == (0, 1)
+    place = place_of(afterword, "invalid_json")
+    ran = afterword("rejected", "edit", place)
+    assert ran.status == 2
+    assert "There is no editor. Set EDITOR, or give the payload with --from FILE." in ran.err
+    Path("mended.json").write_bytes(GOOD % 1 + b"\n")
+    assert afterword("rejected", "edit", place, "--from", "mended.json").status == 0
+    assert line.ingest(1) == (1, 0)
 
 
 def test_what_kafka_did_not_take_is_not_marked(
@@ -209,10 +352,10 @@ def test_what_kafka_did_not_take_is_not_marked(
         outage.setattr(rejected, "find_partitions", lambda *_: [])
         outage.setattr(rejected, "_FLUSH_S", 0.2)
         outage.setenv("AFTERWORD_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-        ran = afterword("rejected", "replay")
+        ran = afterword("rejected", "replay", "--yes")
     assert (ran.status, ran.out) == (1, "")
     assert "Kafka did not take all of them, replay again later: " in ran.err
-    assert afterword("rejected", "replay").out == "1 messages published again\n"
+    assert afterword("rejected", "replay", "--yes").out == "1 messages published again\n"
 
 
 @pytest.mark.parametrize(
@@ -222,6 +365,7 @@ def test_what_kafka_did_not_take_is_not_marked(
         (["replay", "--code", "unknwon"], "There is no code unknwon. Codes: empty_message, "),
         (["replay", "--at", "3"], "3 is no place. Write PARTITION:OFFSET, such as 3:1042."),
         (["show", "1:2:3"], "1:2:3 is no place. Write PARTITION:OFFSET, such as 3:1042."),
+        (["edit", "0:77"], "No refused message is at 0:77. See `afterword rejected list`."),
         (["show", "0:77"], "No refused message is at 0:77. See `afterword rejected list`."),
     ],
 )

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from afterword_stack.commands.app import app
-from afterword_stack.console import notice, writing_to_stdout
+from afterword_stack.console import notice, printable, writing_to_stdout
 
 __all__ = ["run"]
 
@@ -42,7 +42,7 @@ def _tell(error: Exception) -> int:
     if not isinstance(error, AfterwordError):
         raise error
     told = explain_unreachable(error) if isinstance(error, UnreachableError) else error
-    notice(f"afterword: {told}")
+    notice(printable(f"afterword: {told}", keep="\n"))
     return 2 if isinstance(told, SetupError | AccessError) else 1
 
 

@@ -31,7 +31,7 @@ def check(file: _File) -> None:
     Sends and writes nothing. Exit status 1 if any line would be refused. Example: `afterword check events.jsonl`.
     """
     lines = refused = 0
-    with _open(file) as source:
+    with open_events(file) as source:
         for number, line in _lines(source):
             lines += 1
             try:
@@ -52,7 +52,7 @@ def publish(file: _File) -> None:
     said now, and so overrules what was said since.
     Examples: `afterword publish events.jsonl`, `zcat old.jsonl.gz | afterword publish -`.
     """
-    with _open(file) as source:
+    with open_events(file) as source:
         settings = load_settings(notice)
         # Whoever mistypes topic or address should learn it now, not when the file is in memory.
         find_partitions(settings.kafka_bootstrap_servers, settings.kafka_topic, settings.kafka)
@@ -112,7 +112,12 @@ def _refusal(number: int, error: EventError) -> str:
 
 
 @contextmanager
-def _open(file: str) -> Iterator[BinaryIO]:
+def open_events(file: str) -> Iterator[BinaryIO]:
+    """Give a file to read, or stdin for `-`.
+
+    Raises:
+        SetupError: It cannot be read.
+    """
     if file == "-":
         yield sys.stdin.buffer
         return

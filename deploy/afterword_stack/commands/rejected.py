@@ -1,7 +1,11 @@
-"""The commands on refused messages: rejected list, show, replay."""
+"""The commands on refused messages: rejected list, show, replay, edit."""
 
+import os
 import re
-from collections.abc import Sequence
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -10,14 +14,32 @@ from typing import Annotated, Final
 import typer
 
 from afterword import KafkaTransport, QueueFullError, Transport
+from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.lag import find_partitions
-from afterword_consumers.rejected import RefusedMessage, Selection, counts, find, replay
-from afterword_schemas import RejectCode, SetupError, StoreError
+from afterword_consumers.rejected import (
+    RefusedMessage,
+    Selection,
+    count_replayable,
+    counts,
+    find,
+    mend,
+    replay,
+)
+from afterword_schemas import (
+    AfterwordError,
+    EventError,
+    RejectCode,
+    SetupError,
+    StoreError,
+    read_event,
+)
+from afterword_stack import editor
+from afterword_stack.commands.events import open_events
 from afterword_stack.commands.lazy import PLAIN
 from afterword_stack.commands.options import Timeout
-from afterword_stack.console import notice, out, print_table, printable, progress
+from afterword_stack.console import notice, out, print_table, printable, progress, table_lines
 from afterword_stack.database import open_database
-from afterword_stack.settings import load_settings
+from afterword_stack.settings import Settings, load_settings
 
 rejected = typer.Typer(
     **PLAIN,
@@ -81,40 +103,150 @@ def show(
 
 
 @rejected.command("replay")
-def replay_(
+def replay_(  # noqa: PLR0917  # one for each option
     code: _Code = None,
     place: _Place = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also replays that were refused once more.")
     ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count them, publish none.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask no question.")] = False,
+    timeout: Timeout = None,
 ) -> None:
     """Publish refused messages again, each once; they are judged anew.
 
-    Without options, all that were not replayed yet. Replaying twice moves nothing the second time,
-    also of what is refused again.
+    On a terminal it counts them and asks first; elsewhere it wants --yes to publish all there are.
+    Replaying twice moves nothing the second time, also of what is refused again.
+    Examples: `afterword rejected replay --code unknown_field --dry-run`, `afterword rejected replay --at 3:1042`.
     """
     selection = replace(_selection(code, place), again=again)
-    settings = load_settings(notice)
+    settings = load_settings(notice).within(timeout)
+    with open_database(settings.clickhouse) as clickhouse:
+        found = count_replayable(clickhouse, selection)
+        total = sum(count for _, count in found)
+        if place and not total and not find(clickhouse, selection, 1, with_content=False):
+            raise _nothing_at(place)
+        if dry_run:
+            print_table(_counted(found))
+            out(f"{total:,} messages would be published again")
+            return
+        if total and not yes and not place:
+            _ask(found, total, chosen=code is not None)
+        moved = _replay(settings, clickhouse, selection) if total else 0
+    out(f"{moved:,} messages published again")
+    if moved:
+        notice("what is refused once more is in `afterword rejected list`, soon")
+
+
+@rejected.command()
+def edit(
+    place: Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="As `list` names it.")],
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FILE", help="Take the payload from here; - for stdin."),
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also if it was published again before.")
+    ] = False,
+    timeout: Timeout = None,
+) -> None:
+    """Mend one refused message and publish it in its place.
+
+    Opens the payload in your editor (EDITOR). It is judged before it is published, and goes with the
+    time of the first one; that one then counts as replayed.
+    Examples: `afterword rejected edit 3:1042`, `afterword rejected edit 3:1042 --from mended.json`.
+    """
+    settings = load_settings(notice).within(timeout)
+    with open_database(settings.clickhouse) as clickhouse:
+        message = next(iter(find(clickhouse, _selection(None, place), 1)), None)
+        if message is None:
+            raise _nothing_at(place)
+        if message.refusal.replayed_ms is not None and not again:
+            raise SetupError(f"The message at {place} was published again before.", "Add --again.")
+        notice(_why(message))
+        with _open_transport(settings) as transport:  # first: without Kafka nobody need edit
+            payload = _mended(message, source)
+            if payload == message.payload.strip():
+                raise StoreError("Nothing was changed, so nothing was published.")
+            with _keeping(payload, place):
+                feedback_id = mend(clickhouse, partial(_publish, transport), message, payload)
+    out(f"{feedback_id} published in place of {place}")
+
+
+def _counted(found: Sequence[tuple[str, int]]) -> list[dict[str, object]]:
+    return [{"code": code, "messages": count} for code, count in found]
+
+
+def _ask(found: Sequence[tuple[str, int]], total: int, *, chosen: bool) -> None:
+    """Go on if a person says so, or where nobody can be asked if messages were chosen."""
+    if sys.stdin.isatty():
+        for line in table_lines(_counted(found)):
+            notice(line)
+        if not typer.confirm(f"Publish {total:,} messages again?", err=True):
+            notice("nothing was published")
+            raise typer.Exit(1)
+    elif not chosen:
+        raise SetupError(
+            f"This would publish all {total:,} refused messages again.",
+            "Add --yes, or choose with --code or --at; --dry-run counts them.",
+        )
+
+
+def _replay(settings: Settings, clickhouse: ClickHouse, selection: Selection) -> int:
+    moved = 0
+    with _open_transport(settings) as transport, progress("publishing again") as advance:
+        for count in replay(clickhouse, partial(_publish, transport), selection):
+            moved += count
+            advance(count)
+    return moved
+
+
+@contextmanager
+def _open_transport(settings: Settings) -> Iterator[Transport]:
+    """Give a transport to the topic, which exists."""
     find_partitions(settings.kafka_bootstrap_servers, settings.kafka_topic, settings.kafka)
     transport = KafkaTransport(
         settings.kafka_bootstrap_servers, topic=settings.kafka_topic, kafka=settings.kafka
     )
-    moved = 0
     try:
-        with (
-            open_database(settings.clickhouse) as clickhouse,
-            progress("publishing again") as advance,
-        ):
-            for count in replay(clickhouse, partial(_publish, transport), selection):
-                moved += count
-                advance(count)
-            if place and not moved and not find(clickhouse, selection, 1):
-                raise _nothing_at(place)
+        yield transport
     finally:
         transport.close(0)  # what was sent has been waited for
-    out(f"{moved:,} messages published again")
-    if moved:
-        notice("what is refused once more is in `afterword rejected list`, soon")
+
+
+def _mended(message: RefusedMessage, source: str | None) -> bytes:
+    """Return the payload to publish in place of a message, without the newline that editors add."""
+    if source is not None:
+        with open_events(source) as file:
+            return file.read().strip()
+    name = f"{str(message.refusal.place).replace(':', '-')}.json"
+    text = message.payload
+    while True:
+        text = editor.edit(text, name=name)
+        try:
+            read_event(text.strip())
+        except EventError as error:
+            # Only at a terminal is somebody there to go on with what they have written.
+            if not sys.stdin.isatty() or not typer.confirm(
+                f"{printable(str(error))}\nEdit it again?", default=True, err=True
+            ):
+                with _keeping(text, str(message.refusal.place)):
+                    raise
+        else:
+            return text.strip()
+
+
+@contextmanager
+def _keeping(text: bytes, place: str) -> Iterator[None]:
+    """Keep what a person wrote in a file when the block fails, and say where."""
+    try:
+        yield
+    except AfterwordError:
+        file, name = tempfile.mkstemp(prefix="afterword-", suffix=".json")
+        with os.fdopen(file, "wb") as kept:
+            kept.write(text)
+        notice(f"your text is in {name}; `afterword rejected edit {place} --from {name}` takes it")
+        raise
 
 
 def _publish(transport: Transport, messages: Sequence[RefusedMessage]) -> None:
@@ -172,12 +304,17 @@ def _print(message: RefusedMessage) -> None:
     out(f"rejected  {_time(refusal.place.rejected_ms)} UTC")
     replayed = "no" if refusal.replayed_ms is None else f"{_time(refusal.replayed_ms)} UTC"
     out(f"replayed  {replayed}")
-    out(f"why       {printable(refusal.detail)} [{refusal.code} at {printable(refusal.path)}]")
+    out(f"why       {_why(message)}")
     out(f"key       {_text(message.key)}")
     for name, value in message.headers:
         out(f"header    {printable(name)}: {_text(value)}")
     out(f"payload   {len(message.payload):,} bytes")
     out(_text(message.payload, keep="\n\t"))
+
+
+def _why(message: RefusedMessage) -> str:
+    refusal = message.refusal
+    return f"{printable(refusal.detail)} [{refusal.code} at {printable(refusal.path)}]"
 
 
 def _time(ms: int) -> str:
