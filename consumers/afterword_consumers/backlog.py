@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
+from afterword_consumers.completeness import read_committed
 from afterword_consumers.kafka import Reader
 from afterword_consumers.partitions import likely_partitions
-from afterword_consumers.topics import explain
+from afterword_consumers.topics import ask_topic_id, explain
 from afterword_schemas import StoreError
 
 TAIL_MESSAGES: Final = 10_000
@@ -37,10 +39,12 @@ class Place:
     """Where a message stands.
 
     Attributes:
+        topic_id: Kafka's id of the topic; its name where the broker is too old to have ids.
         published_ms: By its producer's clock, in milliseconds since 1970.
     """
 
     topic: str
+    topic_id: str
     partition: int
     offset: int
     published_ms: int
@@ -104,6 +108,7 @@ class Backlog:
         self._settings = settings
         self._timeout_s = timeout_s
         self._reader: Reader | None = None
+        self._admin: AdminClient | None = None
         self._opening, self._reading = threading.Lock(), threading.Lock()
 
     def search(self, key: bytes, wanted: Callable[[bytes], bool]) -> Found:
@@ -117,10 +122,10 @@ class Backlog:
             SetupError: The client refuses a setting.
         """
         deadline_s = time.monotonic() + self._timeout_s
-        reader = self._open()
+        reader, admin = self._open()
         while True:
             try:
-                return self._search(reader, key, wanted, deadline_s)
+                return self._search(reader, admin, key, wanted, deadline_s)
             except KafkaException as error:
                 # Leaders and coordinators move: the client leaves it to its caller to ask again.
                 if time.monotonic() + _RETRY_S > deadline_s:
@@ -137,33 +142,44 @@ class Backlog:
             if reader is not None:
                 reader.close()
 
-    def _open(self) -> Reader:
+    def _open(self) -> tuple[Reader, AdminClient]:
         with self._opening:
-            if self._reader is None:
-                self._reader = Reader(
-                    self._bootstrap_servers, group=self._group, settings=self._settings
+            if self._reader is None or self._admin is None:
+                servers, settings = self._bootstrap_servers, self._settings or {}
+                self._reader = Reader(servers, group=self._group, settings=settings)
+                # Silent, as the reader is: what fails is raised.
+                self._admin = AdminClient(
+                    {**settings, "bootstrap.servers": servers, "log_level": 0}
                 )
-            return self._reader
+            return self._reader, self._admin
 
     def _search(
-        self, reader: Reader, key: bytes, wanted: Callable[[bytes], bool], deadline_s: float
+        self,
+        reader: Reader,
+        admin: AdminClient,
+        key: bytes,
+        wanted: Callable[[bytes], bool],
+        deadline_s: float,
     ) -> Found:
-        tails = self._tails(reader, key, deadline_s)
+        topic_id, tails = self._tails(reader, admin, key, deadline_s)
         last: dict[int, Place] = {}
         # One at a time can tell the reader where to read; the questions before go side by side.
         if tails and self._reading.acquire(timeout=_left_s(deadline_s)):
             try:
                 for message in self._read(reader, tails):
                     if message.key() == key and wanted(message.value() or b""):
-                        place = _place(message)
+                        place = _place(message, topic_id)
                         last[place.partition] = place
             finally:
                 self._reading.release()
         return Found(tuple(last.values()), sum(tail.unread for tail in tails))
 
-    def _tails(self, reader: Reader, key: bytes, deadline_s: float) -> list[_Tail]:
+    def _tails(
+        self, reader: Reader, admin: AdminClient, key: bytes, deadline_s: float
+    ) -> tuple[str, list[_Tail]]:
         # Anew each time: partitions may be added, and then keys change their place.
-        topic = reader.list_topics(self._topic, timeout=_left_s(deadline_s)).topics[self._topic]
+        metadata = reader.list_topics(self._topic, timeout=_left_s(deadline_s))
+        topic = metadata.topics[self._topic]
         _check(topic.error)
         partitions = likely_partitions(key, len(topic.partitions))
         places = [TopicPartition(self._topic, number) for number in partitions]
@@ -174,14 +190,21 @@ class Backlog:
         ]
         tails = []
         committed = reader.committed(places, timeout=_left_s(deadline_s))
+        topic_id = self._topic
+        if (
+            metadata.controller_id in metadata.brokers
+        ):  # else it is librdkafka's mock, which has no ids
+            # After the offsets: if one names this id, it is of the topic that is there.
+            topic_id = ask_topic_id(admin, self._topic, _left_s(deadline_s))
         for mark, place in zip(marks, committed, strict=True):
             _check(KafkaError(KafkaError._TIMED_OUT) if mark is None else place.error)  # noqa: SLF001  # its public name
             oldest, end = mark
-            waiting = max(oldest, place.offset)  # below 0 before the group's first commit
+            done = read_committed(topic_id, place.offset, place.metadata)
+            waiting = oldest if done is None else max(oldest, done.offset)
             if waiting < end:
                 begin = max(waiting, end - TAIL_MESSAGES)
                 tails.append(_Tail(place.partition, begin - waiting, begin, end))
-        return tails
+        return topic_id, tails
 
     def _read(self, reader: Reader, tails: Sequence[_Tail]) -> Iterator[Message]:
         reader.assign([TopicPartition(self._topic, tail.partition, tail.begin) for tail in tails])
@@ -208,11 +231,10 @@ def _follow(reader: Reader, tails: Sequence[_Tail]) -> Iterator[Message]:
                 tail.begin = tail.end  # what is left are marks of transactions, no messages
 
 
-def _place(message: Message) -> Place:
+def _place(message: Message, topic_id: str) -> Place:
     _, published_ms = message.timestamp()
-    return Place(
-        message.topic() or "", message.partition() or 0, message.offset() or 0, published_ms
-    )
+    partition, offset = message.partition() or 0, message.offset() or 0
+    return Place(message.topic() or "", topic_id, partition, offset, published_ms)
 
 
 def _check(error: KafkaError | None) -> None:

@@ -157,7 +157,7 @@ class Batch:
             for sighting in catalogue.observe(event.project, leaves, now_ms, event.value):
                 self.sightings.append(sighting)
                 self._sighting_bytes += sighting.size
-            row = to_row(event, leaves, message, now_ms)
+            row = to_row(event, leaves, message, self.topic_id, now_ms)
             kind = _kind(event, row)
             if kind == Kind.PATCH:
                 _check_key(message, event)

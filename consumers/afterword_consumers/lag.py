@@ -14,7 +14,6 @@ from typing import Any, Final
 from confluent_kafka import (
     KafkaError,
     KafkaException,
-    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
@@ -23,7 +22,7 @@ from confluent_kafka.admin._listoffsets import ListOffsetsResultInfo  # exported
 from afterword_consumers.completeness import read_committed
 from afterword_consumers.kafka import Reader
 from afterword_consumers.kafka_faults import explain_failure, explain_topic, open_admin
-from afterword_consumers.topics import EARLIEST, LATEST, ask_ends, explain, known_id
+from afterword_consumers.topics import EARLIEST, LATEST, ask_ends, ask_topic_id, explain
 from afterword_schemas import SetupError
 
 _log = logging.getLogger(__name__)
@@ -118,15 +117,10 @@ class LagReader:
         ends = ask_ends(self._admin, places, LATEST, _left_s(deadline_s))
         lags = [(at, begins[at].result(), ends[at].result()) for at in places]
         # Last: if it is the id beside an offset, both and the ends between are of one topic.
-        topic_id = self._topic_id(topic, deadline_s) if has_ids else topic
+        topic_id = ask_topic_id(self._admin, topic, _left_s(deadline_s)) if has_ids else topic
         return [
             _lag(topic_id, committed.get(at.partition), begin, end, at) for at, begin, end in lags
         ]
-
-    def _topic_id(self, topic: str, deadline_s: float) -> str:
-        names, left_s = TopicCollection([topic]), _left_s(deadline_s)
-        described = self._admin.describe_topics(names, request_timeout=left_s)
-        return known_id(topic, described[topic].result())
 
     def _partitions(self, topic: str, deadline_s: float) -> tuple[list[int], bool]:
         """Return the partitions, and whether the broker has ids for topics."""

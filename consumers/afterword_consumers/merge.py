@@ -21,10 +21,12 @@ from afterword_consumers.rows import (
     ENVIRONMENT,
     IS_DELETED,
     KAFKA_OFFSET,
+    KAFKA_PARTITION,
     KAFKA_TOPIC,
     NUMBERS,
     SOURCE,
     STRINGS,
+    TOPIC_ID,
     TRACE_ID,
     UPDATED_AT,
     USER_ID,
@@ -138,10 +140,13 @@ def _holds(base: Row, patch: Row) -> bool:
     """Whether a row was made of a patch's message, or of one after it in the same partition.
 
     All events of an id meet in one partition, so the row then has all that were before it. Offsets
-    begin again in a topic that was made anew: what is newer by its time is never taken for old.
+    begin again in a topic that is created again: that one has another id. Rows of older versions have
+    no id, and there what is newer by its time is never taken for old.
     """
     return bool(
-        base[KAFKA_TOPIC:KAFKA_OFFSET] == patch[KAFKA_TOPIC:KAFKA_OFFSET]
+        base[KAFKA_TOPIC] == patch[KAFKA_TOPIC]
+        and base[TOPIC_ID] in ("", patch[TOPIC_ID])
+        and base[KAFKA_PARTITION] == patch[KAFKA_PARTITION]
         and base[KAFKA_OFFSET] >= patch[KAFKA_OFFSET]
         and base[UPDATED_AT] >= patch[UPDATED_AT]
     )

@@ -27,15 +27,15 @@ _CLICKHOUSE_TIMEOUT_S: Final = 10
 
 LOOKUP: Final = """
 (
-    SELECT kafka_topic, kafka_partition, kafka_offset, toUnixTimestamp64Milli(ingested_at),
+    SELECT kafka_topic, topic_id, kafka_partition, kafka_offset, toUnixTimestamp64Milli(ingested_at),
            toUnixTimestamp64Milli(updated_at), is_deleted, '', '', ''
     FROM feedback
     WHERE project = {project:String} AND toUInt128(feedback_id) = toUInt128({id:UUID})
     ORDER BY version DESC
     LIMIT 1
 ) UNION ALL (
-    SELECT kafka_topic, kafka_partition, kafka_offset, toUnixTimestamp64Milli(max(rejected_at)) AS at,
-           0, 0, any(code), any(path), any(detail)
+    SELECT kafka_topic, topic_id, kafka_partition, kafka_offset,
+           toUnixTimestamp64Milli(max(rejected_at)) AS at, 0, 0, any(code), any(path), any(detail)
     FROM feedback_rejected
     WHERE project = {project:String} AND feedback_id = {id:UUID}
     GROUP BY topic_id, kafka_topic, kafka_partition, kafka_offset
@@ -119,12 +119,14 @@ class _Outcome:
     """A row of `LOOKUP`: of what is stored, or of a rejection.
 
     Attributes:
+        topic_id: Empty for rows of older versions.
         decided_ms: When it was inserted or rejected, in milliseconds since 1970.
-        updated_ms: Likewise, when what is stored was last changed.
+        updated_ms: When what is stored was last changed, in milliseconds since 1970.
         code: Empty for what is stored.
     """
 
     topic: str
+    topic_id: str
     partition: int
     offset: int
     decided_ms: int
@@ -135,22 +137,24 @@ class _Outcome:
     detail: str
 
     def follows(self, other: "_Outcome") -> bool:
-        """Whether it is the later of two: by offset in one partition, by the clock in two."""
-        if (self.topic, self.partition) == (other.topic, other.partition):
+        """Whether it is the later of two: by offset in one partition of a topic, else by the clock."""
+        if (self.topic, self.partition) == (other.topic, other.partition) and (
+            self.topic_id == other.topic_id or not (self.topic_id and other.topic_id)
+        ):
             return self.offset > other.offset
         return self.decided_ms > other.decided_ms
 
     def covers(self, place: Place) -> bool:
         """Whether it is of the message at a place, or of a later one there: workers keep the order.
 
-        Committing comes a little after, and after a crash much later. In a topic that was made anew,
-        offsets begin again: what is older than the message is not of it.
+        Committing comes a little after, and after a crash much later. Offsets begin again in a topic that
+        is created again, so the ids decide; without one, what is older than the message is not of it.
         """
-        return (
-            (self.topic, self.partition) == (place.topic, place.partition)
-            and self.offset >= place.offset
-            and self.decided_ms >= place.published_ms
-        )
+        if (self.topic, self.partition) != (place.topic, place.partition):
+            return False
+        if self.topic_id:
+            return self.topic_id == place.topic_id and self.offset >= place.offset
+        return self.offset >= place.offset and self.decided_ms >= place.published_ms
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """From an event to its row in the table `feedback`, and back to the state that a patch merges into.
 
-    line = encode(to_row(event, leaves, message, now_ms))
+    line = encode(to_row(event, leaves, message, topic_id, now_ms))
 
 A row is a list in the order of `COLUMNS`; on the wire it is one line of JSONCompactEachRow. It is a
 function of the message alone, so that a message delivered twice makes the same row twice. What is stored
@@ -44,6 +44,7 @@ COLUMNS: Final = (
     "updated_at",
     "is_deleted",
     "kafka_topic",
+    "topic_id",
     "kafka_partition",
     "kafka_offset",
 )
@@ -53,16 +54,17 @@ PROJECT, FEEDBACK_ID, TRACE_ID, SESSION_ID, SPAN_ID, SOURCE = range(6)
 USER_ID, ORGANISATION, PROMPT, ENVIRONMENT = range(6, 10)
 VALUE, WEIGHT, NUMBERS, BOOLEANS, STRINGS = range(10, 15)
 CREATED_AT, UPDATED_AT, IS_DELETED = range(15, 18)
-KAFKA_TOPIC, KAFKA_PARTITION, KAFKA_OFFSET = range(18, 21)
+KAFKA_TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET = range(18, 22)
 
 
-def to_row(event: Event, leaves: Leaves, message: Message, now_ms: int) -> Row:
+def to_row(event: Event, leaves: Leaves, message: Message, topic_id: str, now_ms: int) -> Row:
     """Make the row of an event as if nothing were stored under its id.
 
     Args:
         event: Of any `op`; a `clear` makes a tombstone.
         leaves: The event's; the reserved metadata are moved out of it into columns.
         message: Where the event came from. Its timestamp is the default of the event's times.
+        topic_id: Kafka's id of the message's topic.
         now_ms: Milliseconds since 1970, for a message without a timestamp.
     """
     published_ms = published(message, now_ms)
@@ -89,6 +91,7 @@ def to_row(event: Event, leaves: Leaves, message: Message, now_ms: int) -> Row:
         capped_ms(updated_ms, published_ms) / 1000,
         1 if event.op == "clear" else 0,
         message.topic(),
+        topic_id,
         message.partition(),
         message.offset(),
     ]

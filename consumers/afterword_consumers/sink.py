@@ -77,7 +77,7 @@ _LOOKUP: Final = """
 SELECT project, toString(feedback_id), trace_id, session_id, span_id, source, user_id,
        organisation, prompt, environment, value, weight, numbers, booleans, strings,
        toUnixTimestamp64Milli(created_at) / 1000, toUnixTimestamp64Milli(updated_at) / 1000,
-       is_deleted, kafka_topic, kafka_partition, kafka_offset
+       is_deleted, kafka_topic, topic_id, kafka_partition, kafka_offset
 FROM feedback
 WHERE (project, toUInt128(feedback_id)) IN (
     SELECT key.1, toUInt128(toUUID(key.2))

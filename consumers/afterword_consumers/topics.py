@@ -174,6 +174,16 @@ def known_id(topic: str, described: TopicDescription) -> str:
     return topic if topic_id == _NO_TOPIC_ID else topic_id
 
 
+def ask_topic_id(admin: AdminClient, topic: str, timeout_s: float) -> str:
+    """Return the id of the topic that has a name now; its name where the broker is too old to have ids.
+
+    Raises:
+        KafkaException: There is none, or no answer.
+    """
+    described = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout_s)
+    return known_id(topic, described[topic].result())
+
+
 def ask_ends(
     admin: AdminClient, places: Sequence[TopicPartition], end: OffsetSpec, timeout_s: float
 ) -> "dict[TopicPartition, Future[ListOffsetsResultInfo]]":

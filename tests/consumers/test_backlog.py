@@ -10,9 +10,12 @@ import pytest
 from confluent_kafka import Consumer, ConsumerGroupState, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions  # the package exports it without a type
+from tests.topics import recreate_topic
+from tests.waiting import wait_until
 
 from afterword_consumers import backlog as module
 from afterword_consumers.backlog import Backlog, Found
+from afterword_consumers.completeness import to_metadata
 from afterword_consumers.partitions import likely_partitions
 from afterword_schemas import SetupError, StoreError
 from afterword_stack.local.kafka import KafkaNode
@@ -49,10 +52,11 @@ class Topic:
         assert self._producer.flush(20) == 0
         assert errors == [None] * len(messages)
 
-    def commit(self, offset: int, partition: int = PARTITION) -> None:
+    def commit(self, offset: int, partition: int = PARTITION, metadata: str = "") -> None:
         """Commit as the group would."""
         consumer = Consumer({"bootstrap.servers": self.servers, "group.id": self.group})
-        consumer.commit(offsets=[TopicPartition(self.name, partition, offset)], asynchronous=False)
+        place = TopicPartition(self.name, partition, offset, metadata)
+        consumer.commit(offsets=[place], asynchronous=False)
         consumer.close()
 
     def backlog(self, **settings: Any) -> Backlog:
@@ -96,6 +100,35 @@ def test_a_message_waits_until_the_group_has_committed_it(behind: Topic, backlog
     assert backlog.search(KEY, any_payload) == NOTHING
     behind.publish((KEY, b"d"), (KEY, b"e"), (OTHER, b"f"))
     assert places(backlog.search(KEY, any_payload)) == [(PARTITION, 4)]
+
+
+def test_what_was_committed_of_an_earlier_topic_of_the_name_is_not_read(
+    behind: Topic, backlog: Backlog
+) -> None:
+    """The message waits, whatever offset the worker of the old topic has left."""
+    behind.publish((KEY, b"a"), (OTHER, b"b"))
+    behind.commit(2, metadata=to_metadata("AAAAAAAAAAAAAAAAAAAAAQ", None))
+    found = backlog.search(KEY, any_payload)
+    assert places(found) == [(PARTITION, 0)]
+    behind.commit(2, metadata=to_metadata(found.last[0].topic_id, None))
+    assert backlog.search(KEY, any_payload) == NOTHING
+
+
+def test_a_topic_that_is_recreated_is_searched_from_then_on(
+    behind: Topic, backlog: Backlog
+) -> None:
+    """Over the same connections, which knew the old one."""
+    behind.publish((OTHER, b"a"), (KEY, b"b"))
+    (old,) = backlog.search(KEY, any_payload).last
+    recreate_topic(behind.servers, behind.name, 4)
+    behind.publish((KEY, b"c"))
+
+    def is_found() -> bool:
+        found = backlog.search(KEY, any_payload)
+        assert found.last or found.unread  # never as if nothing waited
+        return any(place.topic_id != old.topic_id and place.offset == 0 for place in found.last)
+
+    wait_until(is_found)
 
 
 def test_only_a_wanted_payload_counts(behind: Topic, backlog: Backlog) -> None:

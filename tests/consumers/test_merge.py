@@ -35,14 +35,16 @@ ID = "5f0e2f0a-0000-4000-8000-000000000001"
 NEW_YEAR_MS = 1_767_225_600_000
 
 
-def make(offset: int, second: int, **fields: Any) -> tuple[Row, list[str], frozenset[str], int]:
+def make(
+    offset: int, second: int, *, topic_id: str = "topic-id", **fields: Any
+) -> tuple[Row, list[str], frozenset[str], int]:
     """Return row, arrays, given fields and time of publishing of a patch at an offset, changed at a second."""
     event = {"feedback_id": ID, "project": "acme", "op": "patch", **fields}
     event["updated_at"] = f"2026-01-01T00:00:{second:02}Z"
     message = MemoryMessage("feedback.events", 0, offset, None, orjson.dumps(event), (), 0)
     parsed, leaves = read_event(orjson.dumps(event))
     arrays = array_paths("feedback", parsed.feedback)
-    row = to_row(parsed, leaves, message, NEW_YEAR_MS)
+    row = to_row(parsed, leaves, message, topic_id, NEW_YEAR_MS)
     return row, arrays, frozenset(parsed.model_fields_set), NEW_YEAR_MS
 
 
@@ -177,13 +179,29 @@ def test_a_cleared_event_is_not_resurrected_by_an_older_patch() -> None:
 def test_the_row_says_where_its_newest_message_stands() -> None:
     """A merged row carries the place of the patch, whichever is newer by time."""
     base = whole(1, 20, value=1)
-    assert merged(base, 7, 10, feedback={"x": 1})[KAFKA_TOPIC:] == ["feedback.events", 0, 7]
+    assert merged(base, 7, 10, feedback={"x": 1})[KAFKA_TOPIC:] == [
+        "feedback.events",
+        "topic-id",
+        0,
+        7,
+    ]
 
 
 def test_a_patch_of_a_topic_made_anew_is_not_taken_for_an_old_one() -> None:
-    """Offsets begin again with the topic; a newer patch with a smaller offset still counts."""
-    row = merged(whole(1000, 10, value=1), 0, 20, feedback={"x": 1})
-    assert leaves(row) == {"x": 1}
+    """Offsets begin again with the topic: a patch with a smaller offset counts, and an older one fills gaps."""
+    base = whole(1000, 10, value=1, topic_id="before")
+    for second in (20, 5):
+        row = merged(base, 0, second, feedback={"x": 1})
+        assert leaves(row) == {"x": 1}
+        assert row[KAFKA_TOPIC:] == ["feedback.events", "topic-id", 0, 0]
+        assert version(row) > version(base)
+
+
+def test_rows_of_older_versions_are_known_by_place_and_time() -> None:
+    """They have no topic id: what is newer by its time is never taken for old."""
+    base = whole(1000, 10, value=1, topic_id="")
+    assert leaves(merged(base, 0, 20, feedback={"x": 1})) == {"x": 1}
+    assert merge(base, *make(0, 5, feedback={"x": 1})) is base
 
 
 def test_two_halves_may_not_exceed_one_event() -> None:
@@ -286,7 +304,7 @@ def test_a_later_message_of_a_smaller_offset_wins_too() -> None:
     row = merge(base, *clear(2, 20))
     assert row is not None
     assert version(row) > version(base)
-    assert row[KAFKA_TOPIC:] == ["feedback.events", 0, 2]
+    assert row[KAFKA_TOPIC:] == ["feedback.events", "topic-id", 0, 2]
 
 
 @given(base=contents("xyz"), patch=contents("xyz"), seconds=st.tuples(*[st.integers(0, 3)] * 2))

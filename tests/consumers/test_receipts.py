@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from afterword_consumers import backlog as backlog_module
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
@@ -16,6 +17,7 @@ from afterword_consumers.receipts import LOOKUP, ReceiptBook
 from afterword_consumers.rejections import Rejection
 from afterword_consumers.rows import encode
 from afterword_consumers.sink import ClickHouseSink
+from afterword_consumers.topics import ask_topic_id
 from afterword_schemas import Receipt, ReceiptStatus, RejectCode, StoreError
 from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
@@ -59,6 +61,8 @@ class Desk:
 
     def __post_init__(self) -> None:
         self._sink = ClickHouseSink(self.clickhouse)
+        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap_servers})
+        self.topic_id = ask_topic_id(admin, self.topic, 20.0)
 
     def publish(
         self,
@@ -89,10 +93,12 @@ class Desk:
         project: str = "acme",
         updated_ms: int = NOW_MS,
         cleared: int = 0,
+        topic_id: str | None = None,
     ) -> None:
-        """Insert a row."""
+        """Insert a row; by default of the topic that is there."""
         row: list[Any] = [project, ID, "t", "", "", "explicit", "", "", "", "", 1, 1.0, {}, {}, {}]
-        row += [updated_ms / 1000, updated_ms / 1000, cleared, self.topic, partition, offset]
+        topic = [self.topic, self.topic_id if topic_id is None else topic_id]
+        row += [updated_ms / 1000, updated_ms / 1000, cleared, *topic, partition, offset]
         self._sink.insert_feedback(encode(row), f"{project}-{offset}-{updated_ms}")
 
     def reject(
@@ -108,7 +114,7 @@ class Desk:
         """Insert a rejection."""
         one = Rejection(
             topic=self.topic,
-            topic_id="id-1",
+            topic_id=self.topic_id,
             partition=partition,
             offset=offset,
             published_ms=NOW_MS,
@@ -191,11 +197,36 @@ def test_what_is_in_the_tables_waits_no_more(desk: Desk) -> None:
 
 
 def test_rows_of_a_topic_that_was_made_anew_cover_nothing(desk: Desk) -> None:
-    """Its offsets begin again, below those of the rows that the old one left."""
-    desk.store(1000)
+    """Its offsets begin again, below those of the rows that the old one left; whatever a producer's clock says."""
+    desk.store(1000, topic_id="of the one before")
+    desk.publish(orjson.dumps(EVENT))
+    assert desk.find() == PENDING
+    desk.store(0, updated_ms=NOW_MS + 1)
+    assert desk.find().status == ReceiptStatus.STORED
+
+
+def test_rows_of_older_versions_are_told_apart_by_time(desk: Desk) -> None:
+    """They have no topic id: what is older than the message is not of it."""
+    desk.store(1000, topic_id="")
     soon_ms = time.time_ns() // 1_000_000 + 60_000
     desk.publish(orjson.dumps(EVENT), timestamp_ms=soon_ms)
     assert desk.find() == PENDING
+    desk.commit(1)
+    desk.publish(orjson.dumps(EVENT))
+    assert desk.find() == STORED
+
+
+@pytest.mark.parametrize(
+    ("rejected_ms", "status"),
+    [(NOW_MS, ReceiptStatus.STORED), (FUTURE_MS, ReceiptStatus.REJECTED)],
+)
+def test_between_two_topics_of_a_name_the_clock_decides(
+    desk: Desk, rejected_ms: int, status: ReceiptStatus
+) -> None:
+    """The offsets of the old one are higher than those of the new one, and say nothing."""
+    desk.store(1000, topic_id="of the one before")
+    desk.reject(7, rejected_ms=rejected_ms)
+    assert desk.find().status == status
 
 
 def test_an_event_that_is_stored_meanwhile_is_not_overlooked(

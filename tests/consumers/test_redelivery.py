@@ -72,7 +72,7 @@ def seeded(year: int | None) -> MemoryStore:
     store = MemoryStore()
     if year is not None:
         message = publish([{"trace_id": "t", "feedback": {"x": 0}, "value": 9}])[0]
-        row = to_row(*read_event(message.value() or b""), message, NEW_YEAR_MS)
+        row = to_row(*read_event(message.value() or b""), message, "topic-id", NEW_YEAR_MS)
         row[UPDATED_AT] = datetime(year, 1, 1, tzinfo=UTC).timestamp()
         row[KAFKA_TOPIC] = "before"
         store.insert_feedback(encode(row), "before")

@@ -34,7 +34,7 @@ ROW: Row = [
     {"feedback.score": 0.1, "feedback.step1.retries": 3, "metrics.huge": 1.7976931348623157e308},
     {"feedback.rating": True, "feedback.gpt-4%2E1": False},
     {"feedback.comment": "día 👍\x00\"\\\n", "feedback.": "empty key", "feedback.date": "2026-01-31"},
-    1769851800.125, 1769851800.126, 0, "feedback.events", 3, 41,
+    1769851800.125, 1769851800.126, 0, "feedback.events", "topic-id", 3, 41,
 ]  # fmt: skip
 REJECTION = Rejection(
     topic="feedback.events",
