@@ -14,6 +14,7 @@ from confluent_kafka.admin._listoffsets import (  # the package exports them wit
 )
 from confluent_kafka.admin._topic import TopicDescription  # the package exports it without a type
 
+from afterword_consumers.kafka_faults import explain_failure
 from afterword_schemas import SetupError, StoreError
 
 if TYPE_CHECKING:
@@ -32,8 +33,12 @@ _NO_TOPIC_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
 
 _EVERY_S: Final = 1.0
 
-_NO_WAY_IN: Final = {KafkaError._AUTHENTICATION, KafkaError._SSL}  # noqa: SLF001  # their public names
-"""A broker that listens, and refuses the user or the certificate, or has one that is refused."""
+_NO_WAY_IN: Final = {
+    KafkaError._AUTHENTICATION,  # noqa: SLF001  # its public name
+    KafkaError._SSL,  # noqa: SLF001  # likewise
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+}
+"""A broker that answers, and refuses the user or the certificate, or has one that is refused."""
 
 
 class TopicIdentity:
@@ -56,13 +61,13 @@ class TopicIdentity:
         is_gone: Whether Kafka has said that the topic was deleted.
 
     Raises:
-        SetupError: There is no such topic, or no way in, or the client refuses a setting.
+        SetupError: There is no such topic, or the client refuses a setting.
+        AccessError: Kafka refuses the login, the certificate or the topic.
         StoreError: No broker answers.
     """
 
     def __init__(self, settings: Mapping[str, Any], topic: str, timeout_s: float) -> None:
-        self._servers, self._topic = settings["bootstrap.servers"], topic
-        self._timeout_s = timeout_s
+        self._settings, self._topic, self._timeout_s = settings, topic, timeout_s
         self._errors: list[KafkaError] = []
         own: dict[str, Any] = {
             "client.id": "afterword-worker-topic",
@@ -140,27 +145,19 @@ class TopicIdentity:
         return described[self._topic]
 
     def _judge(self, error: KafkaException) -> SetupError | StoreError:
-        """Return what to tell: a setup error where waiting mends nothing."""
+        """Return what to tell: an `AccessError` only where waiting mends nothing for certain."""
         self._admin.poll(0)
         code = error.args[0].code()
-        refused = [one for one in self._errors if one.code() in _NO_WAY_IN]
-        if refused:
-            return SetupError(
-                f"Kafka at {self._servers} does not let the worker in: {refused[0].str()}.",
-                "Check AFTERWORD_KAFKA: user, password, certificates and security.protocol.",
-            )
         if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
             return SetupError(
-                f"Topic {self._topic} does not exist on {self._servers}.",
+                f"Topic {self._topic} does not exist on {self._settings['bootstrap.servers']}.",
                 "Create it, for instance: "
                 f"kafka-topics.sh --create --topic {self._topic} --partitions 12.",
             )
-        if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            return SetupError(
-                f"Kafka at {self._servers} does not describe topic {self._topic}: {explain(error)}.",
-                "Give the worker the right to DESCRIBE the topic.",
-            )
-        return StoreError(f"Kafka at {self._servers} does not answer: {explain(error)}")
+        found = explain_failure(error, self._errors, self._settings)
+        is_told = any(one.code() in _NO_WAY_IN for one in (error.args[0], *self._errors))
+        # A broker that comes up, or a proxy before none, looks like one that wants another login.
+        return found if is_told else StoreError(str(found))
 
 
 def _check(error: KafkaError | None) -> None:

@@ -99,7 +99,7 @@ class _Stop:
                 raise
             except StoreError as error:
                 if reminder.is_due(time.monotonic() - began_s):
-                    notice(f"{error}. The worker waits.")
+                    notice(f"{str(error).removesuffix('.')}. The worker waits.")
                 self.asked.wait(_TRY_EVERY_S)
         return None
 
@@ -137,7 +137,7 @@ def _wait_for_tables(address: ClickHouseAddress, stop: _Stop) -> None:
         except AccessError:
             raise
         except StoreError as error:
-            notice(f"{error}. The worker keeps trying.")
+            notice(f"{str(error).removesuffix('.')}. The worker keeps trying.")
             return
         if not missing:
             return
@@ -163,7 +163,7 @@ def _look_for_tables(address: ClickHouseAddress) -> Future[list[Migration]]:
 def _tell_late(looked: Future[list[Migration]]) -> None:
     error = looked.exception()
     if isinstance(error, AfterwordError):
-        notice(f"{error} The worker keeps trying.")
+        notice(f"{str(error).removesuffix('.')}. The worker keeps trying.")
     elif error is None and looked.result():
         notice(f"{_OLD_TABLES} The worker keeps trying.")
 

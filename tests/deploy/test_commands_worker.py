@@ -285,8 +285,7 @@ def test_kafka_may_come_later(
     """The worker says that it waits, and joins once a broker is there."""
     publish(afterword, 20)
     worker = WorkerProcess(kafka_bootstrap_servers=kafka_gate.address)
-    worker.wait_for(f"Kafka at {kafka_gate.address} does not answer: ")
-    worker.wait_for("The worker waits.")
+    worker.wait_for(f"Kafka at {kafka_gate.address} does not answer. The worker waits.")
     kafka_gate.open()
     while waiting(settings):
         assert worker.process.poll() is None
