@@ -14,6 +14,7 @@ order of arrival decides. `older_than_stored` is the error for a message of whic
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from afterword_consumers.rows import (
     BOOLEANS,
@@ -37,6 +38,9 @@ from afterword_consumers.rows import (
 )
 from afterword_schemas import EventError, RejectCode
 from afterword_schemas.limits import MAX_AHEAD_MS, MAX_EVENT_BYTES, MAX_LEAVES
+
+_FEW: Final = 16
+"""So many paths are compared with each path of a row at once; of more, those that the row goes through."""
 
 _MAPS = (NUMBERS, BOOLEANS, STRINGS)
 _NAMED = ((SOURCE, "source"), (WEIGHT, "weight"))
@@ -191,16 +195,18 @@ class _Yields:
         above = _ancestors(leaves)
         taken = leaves | (arrays & above)
         self._gone = taken | above
-        # Only what a path of the loser goes through: mostly none, and then no path is looked at twice.
-        self._below = tuple(f"{path}." for path in taken & _ancestors(_paths(loser)))
+        if len(taken) > _FEW:  # each is compared with each path of the loser
+            taken &= _ancestors(_paths(loser))
+        self._below = tuple([f"{path}." for path in taken])
 
     def rest_of(self, leaves: dict[str, object]) -> dict[str, object]:
         """Return the leaves that stay."""
         gone, below = self._gone, self._below
-        rest = {path: leaf for path, leaf in leaves.items() if path not in gone}
-        if not below:
-            return rest
-        return {path: leaf for path, leaf in rest.items() if not path.startswith(below)}
+        return {
+            path: leaf
+            for path, leaf in leaves.items()
+            if path not in gone and not path.startswith(below)
+        }
 
 
 def _paths(row: Row) -> set[str]:
