@@ -82,6 +82,7 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
                 port=settings.dashboard_port,
                 part=_PART,
                 refusal=_refuse,
+                answers_half_closed=False,  # a query whose reader has left ends
             ),
         )
     finally:

@@ -48,11 +48,12 @@ async def receive_beacon(request: Request) -> Response:
     gateway = gateway_of(request)
     try:
         async with gateway.reading_from_anyone(request, LIMITS) as raw:
-            secret, events = await gateway.work(raw, lambda: _parse(raw))
+            secret, events = await gateway.work_for_anyone(raw, lambda: _parse(raw))
             access = _admit(request, gateway, secret)
             _limit(request, gateway, access, len(events))
             rules = gateway.rules(request, access)
-            outcome = await gateway.accept(raw, lambda _: _judge(events, rules))
+            judged = await gateway.work_for_anyone(raw, lambda: list(_judge(events, rules)))
+            outcome = await gateway.take(judged)
         response = outcome.response()
     except RequestError as error:
         response = error.response()
@@ -108,7 +109,7 @@ def _parse(raw: bytes) -> tuple[str, list[Value]]:
             if name in body:
                 raise RequestError(400, "duplicate_key", f"The body names {name} twice. {shape}")
             body[name] = value
-        events = bulk(body["events"].text) if "events" in body else None
+        events = bulk(body["events"].text, MAX_EVENTS) if "events" in body else None
         if events is None:
             raise RequestError(400, "not_an_object", shape)
         found = list(islice(events, MAX_EVENTS + 1))

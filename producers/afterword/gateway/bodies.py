@@ -1,8 +1,9 @@
-"""Read a request's body: bounded in size, in time, and in what it expands to.
+"""Read a request's body: bounded in size, in time, in what it expands to, and in the work that takes.
 
     raw = await read_body(request, BodyLimits(), memory)
 
-A body that breaks a limit is refused at the byte that breaks it; the rest is not read.
+A body that breaks a limit is refused at the byte that breaks it; the rest is not read. Other requests are served
+between two pieces of what a body expands to.
 """
 
 import asyncio
@@ -26,6 +27,10 @@ else:
 _MEBIBYTE: Final = 1024 * 1024
 _ZSTD_WINDOW_LOG: Final = 23  # 8 MiB: what RFC 8878 asks every decoder to take
 _PIECE_BYTES: Final = 64 * 1024
+
+MAX_PARTS: Final = 256
+"""Gzip members or zstd frames of one body. Each costs what a good deal of text does, also if it is empty.
+Compressors that work in blocks of 64 KiB make 128 of the largest body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,8 @@ async def read_body(request: Request, limits: BodyLimits, take: Callable[[int], 
                         raise _too_large(limits)
                     take(len(piece))
                     body += piece
+                    if len(piece) == _PIECE_BYTES:  # more may be to come
+                        await asyncio.sleep(0)
                 if wire_bytes > limits.max_bytes:  # empty members expand to nothing, for ever
                     raise _too_large(limits)
     except TimeoutError:
@@ -136,6 +143,7 @@ class _Gzip:
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        self._members = 1
         self._fed = False
 
     @property
@@ -148,6 +156,7 @@ class _Gzip:
             self._fed = True
             if self._member.eof:
                 self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+                self._members = _count_part(self._members)
             piece = self._member.decompress(chunk, _PIECE_BYTES)
             chunk = self._member.unused_data or self._member.unconsumed_tail
             full = len(piece) == _PIECE_BYTES and not self._member.eof  # more may be to come
@@ -160,6 +169,7 @@ class _Zstd:
 
     def __init__(self) -> None:
         self._frame = _frame()
+        self._frames = 1
         self._fed = False
 
     @property
@@ -171,6 +181,7 @@ class _Zstd:
             self._fed = True
             if self._frame.eof:
                 self._frame = _frame()
+                self._frames = _count_part(self._frames)
             piece = self._frame.decompress(chunk, _PIECE_BYTES)
             chunk = self._frame.unused_data
             if piece:
@@ -181,6 +192,14 @@ def _frame() -> zstd.ZstdDecompressor:
     return zstd.ZstdDecompressor(
         options={zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
     )
+
+
+def _count_part(parts: int) -> int:
+    """Return how many parts there are with one more."""
+    if parts == MAX_PARTS:
+        detail = f"The body has more than {MAX_PARTS} compressed parts; compress it as one."
+        raise RequestError(413, "too_large", detail)
+    return parts + 1
 
 
 def _expander(encoding: str) -> _Expander:

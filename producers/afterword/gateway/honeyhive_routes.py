@@ -19,7 +19,7 @@ from starlette.routing import Route
 from afterword.gateway import honeyhive
 from afterword.gateway.answers import ItemError, RequestError
 from afterword.gateway.honeyhive import Reply
-from afterword.gateway.intake import Item, check_count, refusing_bad_json
+from afterword.gateway.intake import MAX_ITEMS, Item, check_count, refusing_bad_json
 from afterword.gateway.json_objects import read_object
 from afterword.gateway.json_values import Value, bulk, members
 from afterword.gateway.keys import Scope
@@ -124,7 +124,7 @@ def _read_by_event(text: str) -> dict[str, Any]:
         if name == "events":
             if body:
                 raise EventError(RejectCode.DUPLICATE_KEY, "$.events", "the body names it twice")
-            events = bulk(value.text)
+            events = bulk(value.text, MAX_ITEMS)
             body[name] = value.given if events is None else list(_read_events(events))
     return body
 

@@ -19,7 +19,7 @@ import orjson
 from afterword._identity import new_id
 from afterword.gateway.answers import ItemError, RequestError, refused
 from afterword.gateway.json_objects import read_object
-from afterword.gateway.json_values import Value, bulk, read_value
+from afterword.gateway.json_values import Value, bulk, check_containers, read_value
 from afterword.gateway.portkey import to_event
 from afterword.gateway.unicode_text import to_json
 from afterword_schemas.errors import EventError, RejectCode
@@ -100,18 +100,24 @@ def judge_update(raw: bytes, rules: Rules) -> Item | ItemError:
 
 @contextmanager
 def refusing_bad_json(raw: bytes) -> Iterator[str]:
-    """Give a body as text, and answer 400 for what is not JSON between its values.
+    """Give a body as text, and answer 400 for what is not JSON between its values, 413 for too many of them.
 
     A byte that is not UTF-8 stands in the text as half of a surrogate pair: it is refused with the item
     that it is in.
     """
+    check_containers(raw)
     try:
         yield raw.decode(errors="surrogateescape")
     except JSONDecodeError as invalid:
         place = f"not JSON: at line {invalid.lineno} column {invalid.colno}"
         error = text_error(raw) or EventError(RejectCode.INVALID_JSON, "$", place)
-        detail = f"The body cannot be read: {error.detail}."
-        raise RequestError(400, error.code.value, detail) from None
+        raise _unreadable(error) from None
+    except EventError as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: EventError) -> RequestError:
+    return RequestError(400, error.code.value, f"The body cannot be read: {error.detail}.")
 
 
 def check_count(items: int) -> None:
@@ -209,7 +215,7 @@ def _text_error(text: str) -> EventError | None:
 
 def _values(text: str) -> Iterator[Value]:
     """Yield each event of a body."""
-    many = bulk(text)
+    many = bulk(text, MAX_ITEMS)
     if many is not None:
         yield from many
         return

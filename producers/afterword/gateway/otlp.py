@@ -30,7 +30,7 @@ from afterword._identity import derived_id
 from afterword._signals import without_none
 from afterword.gateway import otlp_json, otlp_protobuf
 from afterword.gateway.honeyhive import update_event
-from afterword.gateway.otlp_messages import SESSION_IDS, LogRecord, Span
+from afterword.gateway.otlp_messages import MAX_ATTRIBUTES, SESSION_IDS, LogRecord, Span
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.flatten import json_path
 from afterword_schemas.times import ns_to_ms
@@ -87,6 +87,9 @@ def _translate(
 def _to_event(
     item: Span | LogRecord | EventError, project: str
 ) -> dict[str, Any] | EventError | None:
+    if not isinstance(item, EventError) and len(item.attributes) > MAX_ATTRIBUTES:
+        detail = f"more than {MAX_ATTRIBUTES:,} attributes, and an event holds fewer values"
+        raise EventError(RejectCode.TOO_MANY_LEAVES, "$.attributes", detail)
     if isinstance(item, Span):
         return _span_to_event(item, project)
     return _log_to_event(item, project) if isinstance(item, LogRecord) else item

@@ -9,12 +9,13 @@ import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from json import JSONDecodeError
 from typing import Any, Final, NoReturn, TypeVar
 
 import orjson
 
-from afterword.gateway.json_values import elements, members
+from afterword.gateway.json_values import check_containers, elements, members
 from afterword.gateway.otlp_ids import span_id, trace_id
 from afterword.gateway.otlp_messages import (
     CUT,
@@ -26,6 +27,7 @@ from afterword.gateway.otlp_messages import (
     LogRecord,
     MalformedError,
     Span,
+    check_spans,
 )
 from afterword.gateway.unicode_text import decode_leniently
 from afterword_schemas.errors import EventError, RejectCode
@@ -71,36 +73,50 @@ def read_log_records(body: bytes) -> Iterator[LogRecord | EventError]:
 
 def _innermost(body: bytes, names: tuple[str, ...]) -> Iterable[_Json | EventError]:
     """Return the spans or log records of a request."""
+    check_containers(body)
     try:
-        nodes: list[Any] = [orjson.loads(body)]
-    except orjson.JSONDecodeError:
-        return _one_by_one(decode_leniently(body), names)
+        document: Any = orjson.loads(body)
+    except orjson.JSONDecodeError:  # also for NaN and half an emoji
+        text = decode_leniently(body)
+        if is_text_too_deep(text):
+            return _one_by_one(text, names)
+        try:
+            document = json.loads(text)
+        except JSONDecodeError:
+            raise MalformedError("The body is not JSON.") from None
+        except ValueError:  # an integer of more digits than Python reads
+            return _one_by_one(text, names)
+    nodes = [document]
     for name in names:
         nodes = [child for node in nodes for child in _children(node, name)]
+        check_spans(len(nodes))
     if not all(isinstance(node, dict) for node in nodes):
         raise MalformedError(f"{names[-1]} takes objects.")
     return nodes
 
 
 def _one_by_one(text: str, names: tuple[str, ...]) -> Iterator[_Json | EventError]:
-    """Yield the same of a request that cannot be read as a whole: NaN, half an emoji, endless nesting."""
+    """Yield the spans or log records of a request that cannot be parsed as a whole."""
     try:
-        for item in _texts(text, names):
+        for item in _texts(text, names, count(1)):
             node = _attempt(_parse, item)
             if isinstance(node, dict) or any(word in item for word in (*SAID_IN_SPANS, EVALUATION)):
                 yield node
     except JSONDecodeError:
         raise MalformedError("The body is not JSON.") from None
+    except EventError as error:
+        raise MalformedError(f"The body as a whole: {error.detail}.") from None
 
 
-def _texts(text: str, names: tuple[str, ...]) -> Iterator[str]:
+def _texts(text: str, names: tuple[str, ...], counted: Iterator[int]) -> Iterator[str]:
     if not names:
         yield text
         return
     for name, value in members(text):
         if name == names[0] and value.given is not None:
             for child in elements(value.text):
-                yield from _texts(child.text, names[1:])
+                check_spans(next(counted))
+                yield from _texts(child.text, names[1:], counted)
 
 
 def _parse(text: str) -> _Json:

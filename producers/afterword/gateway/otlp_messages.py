@@ -7,8 +7,9 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from afterword.gateway.answers import RequestError
 from afterword_schemas.errors import AfterwordError
-from afterword_schemas.limits import MAX_ARRAY_LEVELS, MAX_OBJECT_LEVELS
+from afterword_schemas.limits import MAX_ARRAY_LEVELS, MAX_LEAVES, MAX_OBJECT_LEVELS
 
 MAX_LEVELS: Final = MAX_OBJECT_LEVELS + MAX_ARRAY_LEVELS + 1
 """Arrays and key-value lists that are read within one attribute: one more than an event may hold."""
@@ -39,12 +40,29 @@ READ_OF_SPANS: Final = (
 )
 """How attributes of spans begin that are read at all: what is wrong with the others does not matter."""
 
+MAX_ATTRIBUTES: Final = 5 * MAX_LEAVES
+"""Attributes of one span that are read, and of one log record: five for each value of an event."""
+
+MAX_SPANS: Final = 100_000
+"""Spans or log records of one request: the largest body has room for a third of that many real ones."""
+
 EVENT_NAME: Final = "event.name"
 """The attribute that names a log record's event where its own field does not, as before OTLP 1.5."""
 
 
 class MalformedError(AfterwordError):
     """The request is not what its content type says."""
+
+
+def check_spans(count: int) -> None:
+    """Refuse a request of too many spans or log records, or of what holds them.
+
+    Raises:
+        RequestError: 413.
+    """
+    if count > MAX_SPANS:
+        detail = f"More than {MAX_SPANS:,} spans or log records; send smaller batches."
+        raise RequestError(413, "too_large", detail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from afterword.gateway.otlp_messages import (
     LogRecord,
     MalformedError,
     Span,
+    check_spans,
 )
 from afterword.gateway.unicode_text import decode_leniently
 from afterword_schemas.errors import EventError, RejectCode
@@ -66,8 +67,13 @@ def _messages(body: bytes, kind: Any, name: str, words: tuple[bytes, ...]) -> It
         request = wire.Request.FromString(body)
     except DecodeError:
         raise MalformedError(f"The body is not an {name} in protobuf.") from None
+    count = 0
     for resource in request.resources:
+        count += 1 + len(resource.scopes)
+        check_spans(count)
         for scope in resource.scopes:
+            count += len(scope.items)
+            check_spans(count)
             for raw in scope.items:
                 if any(word in raw for word in words):
                     yield _attempt(kind.FromString, raw)

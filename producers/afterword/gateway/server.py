@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import httptools
 import uvicorn
@@ -27,11 +27,20 @@ from afterword.gateway.answers import RequestError
 from afterword.gateway.keys import Scope
 from afterword_schemas.errors import SetupError
 
+_MAX_URL_BYTES: Final = 8 * 1024
+_MAX_HEADERS: Final = 256
 _MAX_HEADER_BYTES: Final = 64 * 1024
 _MAX_FRAMING_BYTES: Final = 1024 * 1024
 _HEADER_TIMEOUT_S: Final = 15.0
 _BACKLOG: Final = 2048
 
+
+_NOT_HTTP: Final = 400, "invalid_http", "The request is not valid HTTP."
+_UNKNOWN_CODING: Final = (
+    501,
+    "unsupported_encoding",
+    "Transfer-Encoding takes chunked and nothing else.",
+)
 
 Refusal = Callable[[int, str, str], Response]
 """Makes the answer to what is no request of the app's: of a status, a code and a sentence."""
@@ -53,6 +62,8 @@ class ServerOptions:
         shutdown_s: How long requests may finish when it stops.
         part: The part of Afterword that is served, as in `AFTERWORD_GATEWAY_PORT`.
         refusal: Makes errors of the shape that the app's have.
+        answers_half_closed: Whether a client that closes its side after a request gets its answer. A client that
+            has left looks the same, so without it the app is told that nobody waits any more.
     """
 
     host: str
@@ -62,6 +73,7 @@ class ServerOptions:
     shutdown_s: int = 45
     part: str = "gateway"
     refusal: Refusal = _refuse
+    answers_half_closed: bool = True
 
 
 class GatewayServer(uvicorn.Server):
@@ -79,7 +91,7 @@ class GatewayServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=partial(_Guarded, refusal=options.refusal),  # type: ignore[arg-type]  # is called only
+                http=partial(_Guarded, options=options),  # type: ignore[arg-type]  # is called only
                 ws="none",
                 lifespan="on",
                 access_log=False,
@@ -150,14 +162,14 @@ class _Guarded(HttpToolsProtocol):
     An upgrade may be ignored by a server; uvicorn ignores the body that came with it instead.
     """
 
-    def __init__(self, *args: Any, refusal: Refusal, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, options: ServerOptions, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._refusal = refusal
+        self._options = options
         self._overhead_bytes = 0
         self._body_bytes = 0
         self._in_head = True
         self._in_request = False
-        self._knows_coding = True
+        self._fault = _NOT_HTTP
         self._refusal_bytes = b""
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -176,7 +188,7 @@ class _Guarded(HttpToolsProtocol):
             try:
                 self._feed(data)
             except httptools.HttpParserError:
-                self._refuse_syntax()
+                self._refuse(*self._fault)
         if self._is_refused or self.transport.is_closing():
             return
         if self._deadline is None and self._is_idle() and self.timeout_keep_alive_task is None:
@@ -190,6 +202,8 @@ class _Guarded(HttpToolsProtocol):
         """Return whether the connection stays open, for a client that waits for its answers."""
         if self._in_request and not self._is_refused:
             self._refuse(400, "disconnected", "The connection ended within the request.")
+        elif not self._options.answers_half_closed:
+            return False
         elif not self._is_idle():
             self.cycle.keep_alive = False  # the last of those that wait
         return not self._is_idle() and not self.transport.is_closing()
@@ -197,18 +211,27 @@ class _Guarded(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._in_request, self._body_bytes = True, True, 0
-        self._knows_coding = True
+        self._fault = _NOT_HTTP
         if self._deadline is None:  # the next request of a connection
             self._expect_headers()
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > _MAX_URL_BYTES:
+            self._raise(
+                414, "uri_too_long", f"The address is longer than {_MAX_URL_BYTES:,} bytes."
+            )
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # a trailer says nothing here
             super().on_header(name, value)
-            if self.headers[-1][0] == b"transfer-encoding":
-                self._knows_coding &= value.strip().lower() == b"chunked"
+            if len(self.headers) > _MAX_HEADERS:
+                self._raise(431, "too_large", f"There are more than {_MAX_HEADERS} headers.")
+            if self.headers[-1][0] == b"transfer-encoding" and value.lower() != b"chunked":
+                self._fault = _UNKNOWN_CODING
 
     def on_headers_complete(self) -> None:
-        if not self._knows_coding:
+        if self._fault is _UNKNOWN_CODING:
             raise httptools.HttpParserError
         if not self.parser.should_upgrade():
             self._in_head = False
@@ -272,17 +295,15 @@ class _Guarded(HttpToolsProtocol):
     def _is_refused(self) -> bool:
         return bool(self._refusal_bytes)
 
-    def _refuse_syntax(self) -> None:
-        if self._knows_coding:
-            self._refuse(400, "invalid_http", "The request is not valid HTTP.")
-        else:
-            detail = "Transfer-Encoding takes chunked and nothing else."
-            self._refuse(501, "unsupported_encoding", detail)
+    def _raise(self, status: int, code: str, detail: str) -> NoReturn:
+        """End the parsing of a request for a reason of ours."""
+        self._fault = status, code, detail
+        raise httptools.HttpParserError
 
     def _refuse(self, status: int, code: str, detail: str) -> None:
         """Answer what is not a request, after those before it, and read nothing more."""
         self._headers_are_complete()
-        body = bytes(self._refusal(status, code, detail).body)
+        body = bytes(self._options.refusal(status, code, detail).body)
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"

@@ -33,7 +33,9 @@ from afterword_schemas.patterns import is_project, read_traceparent
 
 _MEBIBYTE: Final = 1024 * 1024
 _JSON: Final = "application/json"
-_SMALL_BYTES: Final = 64 * 1024
+_SMALL_BYTES: Final = 16 * 1024
+_FEW_COMMAS: Final = 300
+"""What a small body holds at most: a thousand events without a word take as long as one of many words."""
 _Made = TypeVar("_Made")
 
 
@@ -84,10 +86,12 @@ class Gateway:
         self.metrics = Metrics()
         self.rates = RateLimiter()
         self.lookups = Lane("receipts", threads=4, most=32)
-        self._judging = Lane("judge", threads=1, most=64)
+        # What may wait is bounded by the memory of bodies.
+        self._judging = Lane("judge", threads=1, most=2_000)
         self._memory = BodyMemory(options.memory_bytes)
         # Apart, for whoever holds it up needs no key.
         self._public_memory = BodyMemory(options.memory_bytes // 8)
+        self._public_judging = Lane("beacon", threads=1, most=2_000)
         self._publisher = Publisher(transport, options.delivery_timeout_s, collect)
 
     def admit(self, request: Request, scope: Scope) -> Access:
@@ -142,7 +146,11 @@ class Gateway:
         A large body's thread lets the event loop answer others, and what it was parsed into is
         gone when the next one's turn comes.
         """
-        return job() if len(raw) <= _SMALL_BYTES else await self._judging.run(job)
+        return job() if _is_small(raw) else await self._judging.run(job)
+
+    async def work_for_anyone(self, raw: bytes, job: Callable[[], _Made]) -> _Made:
+        """Do the same for a body of `reading_from_anyone`, in the way of no other."""
+        return job() if _is_small(raw) else await self._public_judging.run(job)
 
     def rules(self, request: Request, access: Access, **fixed: str) -> Rules:
         """Return what a request makes of its events.
@@ -181,6 +189,7 @@ class Gateway:
         """End the threads."""
         self.lookups.close()
         self._judging.close()
+        self._public_judging.close()
 
     async def _publish(self, items: list[Item]) -> list[ItemError]:
         begin_s = time.perf_counter()
@@ -205,6 +214,10 @@ def require_json(request: Request) -> None:
     if kind != _JSON and not kind.endswith("+json"):
         detail = "Content-Type takes application/json; curl sends it with --json."
         raise RequestError(415, "unsupported_media_type", detail, {"accept-post": _JSON})
+
+
+def _is_small(raw: bytes) -> bool:
+    return len(raw) <= _SMALL_BYTES and raw.count(b",") <= _FEW_COMMAS
 
 
 def _index(error: ItemError) -> int:

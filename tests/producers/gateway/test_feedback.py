@@ -540,6 +540,17 @@ def test_too_many_items_are_413(gateway: "Served") -> None:
     assert gateway.transport.events == []
 
 
+@pytest.mark.parametrize("path", ["/v1/feedback", "/events/batch", "/v1/traces"])
+@pytest.mark.parametrize("containers", [b"[]", b"{}", b"[[]]"])
+def test_arrays_and_objects_without_number_are_413(
+    gateway: "Served", path: str, containers: bytes
+) -> None:
+    """They would take a hundred times the memory of their text before anything is known of them."""
+    body = b"[" + (containers + b",") * 500_000 + b"0]"
+    headers = {"content-type": "application/json"}
+    assert gateway.http.post(path, content=body, headers=headers).status_code == 413
+
+
 def test_kafka_away_is_503_with_the_ids(gateway: "Served") -> None:
     """What Kafka did not take is named with its id, under which it can be sent again."""
     gateway.transport.fail("the broker is away")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afterword.gateway.json_values import bulk, elements, members, read_value
-from afterword_schemas.errors import EventError
+from afterword_schemas.errors import EventError, RejectCode
 
 anything = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -61,11 +61,31 @@ def test_any_text_is_taken_apart_or_is_not_json(text: str) -> None:
 def test_a_value_that_is_too_deep_has_its_text_all_the_same(opening: str) -> None:
     """What stands behind it is read."""
     closing = {"[": "]", '{"a": [': "]}", '["}", ': "]"}[opening]
-    deep = opening * 50_000 + "1" + closing * 50_000
+    deep = opening * 10_000 + "1" + closing * 10_000
     first, second = elements(f"[{deep}, 2]")
     assert isinstance(first.given, EventError)
     assert (first.text, second.text) == (deep, "2")
     assert read_value(f" {deep} ").text == deep
+
+
+def test_what_is_too_deep_is_not_looked_through_for_ever() -> None:
+    """To find its end takes as long as there is structure in it: hostile texts are refused as a whole."""
+    deep = "[" * 160_000 + "]" * 160_000
+    for take_apart in (read_value, elements, members):
+        text = f'{{"a": {deep}}}' if take_apart is members else f"[{deep}]"
+        with pytest.raises(EventError) as refused:
+            list(take_apart(text))
+        assert refused.value.code is RejectCode.TOO_DEEP
+    shallow = "[" + "[]," * 200_000 + "[]]"
+    assert len(list(elements(shallow))) == 200_001
+
+
+def test_an_object_of_positions_is_taken_apart_to_its_limit() -> None:
+    """One more than that tells the caller enough."""
+    text = json.dumps({str(position): position for position in range(1_000)})
+    values = bulk(text, 12)
+    assert values is not None
+    assert [value.given for value in values] == list(range(13))
 
 
 @given(st.permutations(range(12)))
@@ -73,7 +93,7 @@ def test_an_object_of_positions_is_an_array(positions: list[int]) -> None:
     """In the order of its keys, where 0 comes first as it does in every language that sorts them."""
     positions.remove(0)
     text = json.dumps({str(position): position for position in [0, *positions]})
-    values = bulk(text)
+    values = bulk(text, 12)
     assert values is not None
     assert [value.given for value in values] == list(range(12))
 
@@ -83,4 +103,4 @@ def test_an_object_of_positions_is_an_array(positions: list[int]) -> None:
 )
 def test_what_is_no_array_is_none(text: str) -> None:
     """A key of another form, or a gap, makes an object."""
-    assert bulk(text) is None
+    assert bulk(text, 12) is None

@@ -1,18 +1,23 @@
 """Slow work beside the event loop: bounded, and no kind in the way of another."""
 
 import asyncio
+import gzip
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.requests import Request
 
 from afterword import MemoryTransport, StoreError
 from afterword.gateway.answers import RequestError
+from afterword.gateway.bodies import BodyLimits, read_body
 from afterword.gateway.intake import Item
 from afterword.gateway.lanes import Lane
 from afterword.gateway.publisher import Publisher
 
 if TYPE_CHECKING:
+    from tests.producers.gateway.conftest import Served
+
     from afterword import DeliveryCallback, Headers
 
 ITEM = Item(0, "019c12e9-8b3d-7000-8000-000000000000", b"{}", None)
@@ -35,6 +40,55 @@ def test_one_more_than_may_wait_is_told_to_come_again() -> None:
         lane.close()
 
     asyncio.run(fill())
+
+
+@pytest.mark.parametrize(
+    ("raw", "aside"),
+    [
+        (b" " * 16_384, False),
+        (b" " * 16_385, True),
+        (b"," * 300, False),
+        (b"," * 301, True),
+    ],
+)
+def test_what_takes_its_time_is_done_aside(gateway: "Served", raw: bytes, *, aside: bool) -> None:
+    """A small body of many events takes as long as a large one; what needs no key has a thread of its own."""
+    service = gateway.app.state.gateway
+
+    async def work() -> tuple[str, str]:
+        return (
+            await service.work(raw, lambda: threading.current_thread().name),
+            await service.work_for_anyone(raw, lambda: threading.current_thread().name),
+        )
+
+    names = asyncio.run(work())
+    assert [name.startswith("afterword-") for name in names] == [aside, aside]
+    assert (names[0] != names[1]) is aside
+
+
+def test_others_are_served_while_a_body_is_expanded() -> None:
+    """A few kilobytes expand to megabytes, piece by piece."""
+    packed = gzip.compress(b" " * 8_000_000)
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": packed, "more_body": False}
+
+    async def serve_others(served: list[None]) -> None:
+        while True:
+            await asyncio.sleep(0)
+            served.append(None)
+
+    async def read() -> int:
+        headers = [(b"content-encoding", b"gzip")]
+        request = Request({"type": "http", "headers": headers}, receive)
+        served: list[None] = []
+        others = asyncio.create_task(serve_others(served))
+        body = await read_body(request, BodyLimits(), lambda _: None)
+        others.cancel()
+        assert len(body) == 8_000_000
+        return len(served)
+
+    assert asyncio.run(read()) > 100
 
 
 def test_what_a_job_raises_is_raised() -> None:

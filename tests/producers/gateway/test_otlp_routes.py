@@ -415,6 +415,36 @@ def test_too_much_feedback_at_once_is_413(gateway: Any) -> None:
     assert gateway.transport.events == []
 
 
+def test_spans_without_number_are_413(gateway: Any) -> None:
+    """A hundred thousand are more than fit into a body, if there is anything in them."""
+    body = request_of(*[b""] * 100_001)
+    answer = gateway.http.post("/v1/traces", content=body, headers=PROTOBUF)
+    assert answer.status_code == 413
+    for odd in (b"0", b"NaN", b"[" * 2_000 + b"]" * 2_000):
+        body = b'{"odd": %s, "resourceSpans": [{"scopeSpans": [{"spans": [%s]}]}]}'
+        body %= odd, b"{}," * 100_000 + b"{}"
+        answer = gateway.http.post("/v1/traces", content=body, headers=JSON)
+        assert answer.status_code == 413
+
+
+def test_attributes_without_number_refuse_their_own_span(gateway: Any) -> None:
+    """No event has room for what is in them."""
+    rating = KeyValue(key="honeyhive_feedback.rating", value=AnyValue(bool_value=True))
+    made = [
+        Span(span_id=b"\1" * 8, attributes=[rating]),
+        Span(
+            span_id=b"\2" * 8,
+            attributes=[KeyValue(key=f"honeyhive_feedback.a{number}") for number in range(5_001)],
+        ),
+    ]
+    items = [bytes(span.SerializeToString()) for span in made]
+    answer = gateway.http.post("/v1/traces", content=request_of(*items), headers=PROTOBUF)
+    partial = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    assert partial.rejected_spans == 1
+    assert "[too_many_leaves at $.attributes]" in partial.error_message
+    assert len(gateway.transport.events) == 1
+
+
 def test_without_keys_the_project_is_the_gateways(serve: Any) -> None:
     """A span's own name for its project says nothing; the query may name one."""
     gateway = serve(GatewayOptions(project="support-bot"))

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from backports import zstd
 from tests.waiting import wait_until
 
 from afterword import MemoryTransport, SetupError
@@ -29,6 +30,7 @@ from afterword.gateway import (
     create_app,
     server,
 )
+from afterword.gateway.bodies import MAX_PARTS
 from afterword_schemas.receipt import Receipt, ReceiptStatus
 
 THUMB = b'{"trace_id": "tr-1", "value": 1}'
@@ -285,8 +287,28 @@ def test_headers_without_end_are_431(running: Running) -> None:
 
 def test_a_header_that_never_ends_is_431(running: Running) -> None:
     """One line may be as long as all of them."""
-    answer = running.say(b"GET /", *[b"x" * 1000] * 200)
+    answer = running.say(b"GET / HTTP/1.1\r\nx: ", *[b"x" * 1000] * 200)
     assert answer == b"" or status(answer) == 431
+
+
+def test_an_address_without_end_is_414(running: Running) -> None:
+    """Its parts would be taken apart, one by one."""
+    request = head(f"content-length: {len(THUMB)}") + THUMB
+    fits = request.replace(b"/v1/feedback ", b"/v1/feedback?" + b"a&" * 4_000 + b" ")
+    answer = running.say(fits.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
+    assert status(answer) == 200
+    answer = running.say(request.replace(b"/v1/feedback ", b"/v1/feedback?" + b"a&" * 4_100 + b" "))
+    assert status(answer) == 414
+    assert told(answer)["errors"][0]["code"] == "uri_too_long"
+
+
+def test_headers_without_number_are_431(running: Running) -> None:
+    """Small ones are as dear as large ones."""
+    lines = [f"x-{number}: y" for number in range(252)]
+    assert (
+        status(running.say(head(*lines, "connection: close", "content-length: 2") + b"{}")) == 422
+    )
+    assert status(running.say(head(*lines, *lines) + b"{}")) == 431
 
 
 def test_slow_headers_are_408(running: Running) -> None:
@@ -369,14 +391,27 @@ def test_damaged_encodings_are_400(running: Running, encoding: str, body: bytes)
     assert told(answer)["errors"][0]["code"] == "damaged_encoding"
 
 
-def test_members_that_hold_nothing_are_counted(running: Running) -> None:
-    """Empty gzip members expand to nothing for as long as somebody sends them."""
-    empty = gzip.compress(b"") * 4_000
-    chunk = f"{len(empty):x}\r\n".encode() + empty + b"\r\n"
-    answer = running.say(
-        head("transfer-encoding: chunked", "content-encoding: gzip"), *[chunk] * 20
+@pytest.mark.parametrize(
+    ("encoding", "part"),
+    [
+        ("gzip", gzip.compress(b"")),
+        ("gzip", gzip.compress(b" ")),
+        ("zstd", zstd.compress(b"")),
+        ("zstd", zstd.compress(b" ")),
+        ("zstd", b"\x50\x2a\x4d\x18\0\0\0\0"),  # a frame to be skipped
+    ],
+)
+def test_parts_that_hold_nothing_are_counted(running: Running, encoding: str, part: bytes) -> None:
+    """Each costs what thousands of bytes do, for as long as somebody sends them."""
+    pack = gzip.compress if encoding == "gzip" else zstd.compress
+    lines = ("connection: close", f"content-encoding: {encoding}")
+    most, too_many = (
+        running.say(head(*lines, f"content-length: {len(body)}") + body)
+        for body in (part * spare + pack(THUMB) for spare in (MAX_PARTS - 1, MAX_PARTS))
     )
-    assert answer == b"" or status(answer) == 413
+    assert status(most) == 200
+    assert status(too_many) == 413
+    assert told(too_many)["errors"][0]["code"] == "too_large"
 
 
 def test_memory_for_bodies_is_bounded(running: Running) -> None:
