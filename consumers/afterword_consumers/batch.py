@@ -61,12 +61,12 @@ class Batch:
 
     Attributes:
         topic_id: Of the topic they are from.
-        max_bytes: It is full with so many bytes of payload, or of lines made of them.
+        max_bytes: It is full with so many bytes of messages, or of lines made of them.
         token: The same for every try to insert this batch.
         messages: Those with a line, in the order in which they came.
         kinds: The `Kind` of each.
         next_offsets: By partition, the offset after the last message taken.
-        raw_bytes: Of all payloads, and of the keys and headers that are kept with rejections.
+        raw_bytes: Of all payloads, keys and headers: messages stay in memory until they are written.
         count: Messages taken, the refused ones included.
     """
 
@@ -145,13 +145,11 @@ class Batch:
 
     def reject(self, message: Message, error: EventError, now_ms: int) -> None:
         """Set a refused message aside, whole."""
-        rejection = Rejection.of(message, self.topic_id, error, now_ms)
-        self.rejections.append(rejection)
-        self.raw_bytes += rejection.size - len(rejection.payload)
+        self.rejections.append(Rejection.of(message, self.topic_id, error, now_ms))
 
     def _take(self, message: Message, catalogue: Catalogue, now_ms: int) -> None:
         raw = message.value() or b""
-        self.raw_bytes += len(raw)
+        self.raw_bytes += len(raw) + _size_beside(message)
         try:
             event, leaves = read_event(raw)
             for sighting in catalogue.observe(event.project, leaves, now_ms, event.value):
@@ -187,6 +185,14 @@ class Batch:
             if partition not in seen:
                 seen.add(partition)
                 self.next_offsets[partition] = (message.offset() or 0) + 1
+
+
+def _size_beside(message: Message) -> int:
+    """Return the bytes of a message besides its payload."""
+    size = len(message.key() or b"")
+    for name, value in message.headers() or ():
+        size += len(name) + len(value or b"")
+    return size
 
 
 def _kind(event: Event, row: Row) -> Kind:

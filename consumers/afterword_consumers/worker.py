@@ -57,7 +57,7 @@ class WorkerOptions:
 
     Attributes:
         batch_max_rows: A batch closes at this many messages,
-        batch_max_bytes: at this many bytes of payload, or of rows made of it,
+        batch_max_bytes: at this many bytes of messages, or of rows made of them,
         batch_max_age_s: or when its first message has waited this long.
         drain_timeout_s: How long a stop or a revoke waits for inserts; then they are left to the
             partition's next owner.

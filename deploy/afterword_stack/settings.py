@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     """A batch is inserted once it has this many messages,"""
 
     batch_max_bytes: PositiveInt = 64 * _MEBIBYTE
-    """or this many bytes of payload, or of the rows made of it,"""
+    """or this many bytes of messages, or of the rows made of them,"""
 
     batch_max_age_s: PositiveFloat = 1.0
     """or once its first message has waited this long."""

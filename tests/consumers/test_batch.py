@@ -44,7 +44,8 @@ def test_every_message_is_a_line_or_a_rejection() -> None:
     assert [rejection.offset for rejection in batch.rejections] == [1, 3, 4]
     assert batch.count == 6
     payloads = sum(len(message.value() or b"") for message in messages)
-    assert batch.raw_bytes == payloads + len(ID)  # with the key of the one refused that has one
+    keys = sum(len(message.key() or b"") for message in messages)
+    assert batch.raw_bytes == payloads + keys
 
 
 def test_a_batch_covers_each_partition_to_its_last_message() -> None:
@@ -137,6 +138,18 @@ def test_a_batch_is_full_by_what_it_makes_of_its_payloads() -> None:
     assert (taken, batch.count, batch.next_offsets) == (3, 3, {0: 3})
     assert batch.is_full
     assert batch.take(messages[taken:], Catalogue()) == 0
+
+
+def test_a_batch_is_full_by_the_headers_of_its_messages() -> None:
+    """They are kept with the message until it is written, however small its payload is."""
+    broker = MemoryBroker(partitions=1)
+    raw = orjson.dumps({"feedback_id": ID, "project": "acme", "trace_id": "t", "value": 1})
+    for _ in range(10):
+        broker.publish(raw, key=b"k" * 1_000, headers=[("trace", b"x" * 100_000), ("none", None)])
+    batch = Batch("topic-id", max_bytes=300_000)
+
+    assert batch.take(broker.log[0], Catalogue()) == 3
+    assert batch.raw_bytes == 3 * (len(raw) + 1_000 + len("trace") + 100_000 + len("none"))
 
 
 def test_a_batch_is_full_by_the_paths_that_it_has_to_catalogue() -> None:
