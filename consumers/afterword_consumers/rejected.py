@@ -68,12 +68,14 @@ class Selection:
     Attributes:
         code: A `RejectCode`.
         place: `partition:offset`.
+        topic_id: Kafka's id of the topic: a place is one of each topic that ever had the name.
         waiting: Only those that were not replayed, and are no replay that was refused again.
         again: Of the latter too, where `waiting` would leave them out.
     """
 
     code: str | None = None
     place: str | None = None
+    topic_id: str | None = None
     waiting: bool = False
     again: bool = False
 
@@ -88,6 +90,9 @@ class Selection:
                 "concat(toString(kafka_partition), ':', toString(kafka_offset)) = {place:String}"
             )
             parameters["place"] = self.place
+        if self.topic_id is not None:
+            parts.append("topic_id = {chosen_topic_id:String}")
+            parameters["chosen_topic_id"] = self.topic_id
         if self.waiting:
             parts.append(_NEVER if self.again else _WAITING)
         return " AND ".join(parts), parameters

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Consumer, Message
+from tests.topics import recreate_topic
 
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.lag import read_lag
@@ -193,6 +195,35 @@ def test_a_replay_may_be_of_one_place(afterword: "Afterword", line: "Line") -> N
     ran = afterword("rejected", "replay", "--at", "3:99")
     assert (ran.status, ran.out) == (2, "")
     assert "No refused message is at 3:99. See `afterword rejected list`." in ran.err
+
+
+def test_a_place_in_two_topics_of_one_name_is_asked_about(
+    afterword: "Afterword", line: "Line"
+) -> None:
+    """Neither is published by guess; the topic's id chooses, and `show` prints both."""
+    line.publish(UNKNOWN)
+    line.ingest(1)
+    settings = line.settings
+    recreate_topic(settings.kafka_bootstrap_servers, settings.kafka_topic, 4)
+    line.publish(TWICE)
+    line.ingest(1)
+    place = place_of(afterword, "duplicate_key")
+    assert place_of(afterword, "invalid_json") == place
+    edited = afterword("rejected", "edit", place)
+    replayed = afterword("rejected", "replay", "--at", place)
+    for ran in (edited, replayed):
+        assert (ran.status, ran.out) == (2, "")
+        assert f"2 refused messages stand at {place}" in ran.err
+    choices = re.findall(rf"{place}@\S+[^.\s]", replayed.err)
+    assert len(choices) == 2
+    assert [TWICE.decode() in afterword("rejected", "show", one).out for one in choices] == [
+        True,
+        False,
+    ]
+    assert afterword("rejected", "show", place).out.count("topic ") == 2
+    ran = afterword("rejected", "replay", "--at", choices[1])
+    assert (ran.status, ran.out) == (0, "1 messages published again\n")
+    assert messages(settings, 2)[-1][2] == UNKNOWN
 
 
 def test_a_page_larger_than_the_queue_is_replayed(

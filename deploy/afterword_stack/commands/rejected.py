@@ -49,6 +49,10 @@ rejected = typer.Typer(
 
 _FLUSH_S: Final = 60.0
 
+_PLACE: Final = re.compile(r"(?P<place>[0-9]+:[0-9]+)(?:@(?P<topic_id>[A-Za-z0-9._+/-]+))?")
+_TOLD: Final = 10
+"""So many messages of one place are shown: topics that had the name one after another."""
+
 _Code = Annotated[
     str | None, typer.Option("--code", help="Only this reason, such as unknown_field.")
 ]
@@ -92,7 +96,7 @@ def show(
 ) -> None:
     """Print one refused message: why, its headers, and its bytes."""
     with open_database(load_settings(notice).within(timeout).clickhouse_look) as clickhouse:
-        found = find(clickhouse, _selection(None, place), 10)
+        found = find(clickhouse, _selection(None, place), _TOLD)
     if not found:
         raise _nothing_at(place)
     for message in found:
@@ -124,8 +128,8 @@ def replay_(  # noqa: PLR0917  # one for each option
     with open_database(settings.clickhouse) as clickhouse:
         found = count_replayable(clickhouse, selection)
         total = sum(count for _, count in found)
-        if place and not total and not find(clickhouse, selection, 1, with_content=False):
-            raise _nothing_at(place)
+        if place:
+            _check_one(find(clickhouse, selection, _TOLD, with_content=False), place)
         if dry_run:
             print_table(_counted(found))
             out(f"{total:,} messages would be published again")
@@ -158,9 +162,7 @@ def edit(
     """
     settings = load_settings(notice).within(timeout)
     with open_database(settings.clickhouse) as clickhouse:
-        message = next(iter(find(clickhouse, _selection(None, place), 1)), None)
-        if message is None:
-            raise _nothing_at(place)
+        message = _check_one(find(clickhouse, _selection(None, place), _TOLD), place)
         if message.refusal.replayed_ms is not None and not again:
             raise SetupError(f"The message at {place} was published again before.", "Add --again.")
         notice(_why(message))
@@ -273,6 +275,21 @@ def _publish(transport: Transport, messages: Sequence[RefusedMessage]) -> None:
         raise StoreError(f"Kafka did not take all of them, replay again later: {reason}")
 
 
+def _check_one(found: Sequence[RefusedMessage], place: str) -> RefusedMessage:
+    """Return the one message at a place; an offset comes again where a topic is created again."""
+    if not found:
+        raise _nothing_at(place)
+    if len(found) > 1:
+        choices = " or ".join(
+            f"{message.refusal.place}@{message.refusal.place.topic_id}" for message in found
+        )
+        raise SetupError(
+            f"{len(found)} refused messages stand at {place}, each of another topic of this name.",
+            f"Name one, the newest first: {choices}.",
+        )
+    return found[0]
+
+
 def _nothing_at(place: str) -> SetupError:
     return SetupError(f"No refused message is at {place}.", "See `afterword rejected list`.")
 
@@ -280,9 +297,12 @@ def _nothing_at(place: str) -> SetupError:
 def _selection(code: str | None, place: str | None, *, waiting: bool = False) -> Selection:
     if code is not None and code not in set(RejectCode):
         raise SetupError(f"There is no code {code}.", f"Codes: {', '.join(RejectCode)}.")
-    if place is not None and not re.fullmatch(r"[0-9]+:[0-9]+", place):
+    if place is None:
+        return Selection(code=code, waiting=waiting)
+    parts = _PLACE.fullmatch(place)
+    if parts is None:
         raise SetupError(f"{place} is no place.", "Write PARTITION:OFFSET, such as 3:1042.")
-    return Selection(code=code, place=place, waiting=waiting)
+    return Selection(code, parts["place"], parts["topic_id"], waiting=waiting)
 
 
 def _summary(message: RefusedMessage) -> dict[str, object]:
