@@ -11,17 +11,19 @@ callers share no lock: entries go through a `SimpleQueue`, a counter has one wri
 entry is reported by whoever takes it out of `_open`.
 """
 
-import threading
+import queue  # by its full name: gunicorn lets gevent patch it after this was imported
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from queue import Empty, SimpleQueue
+from math import inf
+from queue import Empty
 from time import monotonic
 from typing import Final
 
 from afterword._errors import QueueFullError, RefusedError
 from afterword._http_backoff import Backoff
 from afterword._http_post import GatewayConnection
+from afterword._threads import Background
 from afterword._transport import DeliveryCallback
 from afterword_schemas.errors import StoreError
 
@@ -71,8 +73,10 @@ class Line:
         self._message_timeout_s = message_timeout_s
         self._max_events, self._max_bytes = max_events, max_bytes
         self._open: dict[Entry, DeliveryCallback] = {}
-        self._arrivals: SimpleQueue[Entry | None] = SimpleQueue()  # None only wakes the thread
-        self._flushing: set[SimpleQueue[None]] = set()
+        self._arrivals: queue.SimpleQueue[Entry | None] = (
+            queue.SimpleQueue()
+        )  # None only wakes the thread
+        self._flushing: set[queue.SimpleQueue[None]] = set()
         self._taken = self._taken_bytes = 0
         self._settled = self._settled_bytes = 0
         self._closing = self._over = False
@@ -83,8 +87,7 @@ class Line:
         self._most = _BATCH_EVENTS
         self._strikes = 0
         self._backoff = Backoff()
-        self._thread = threading.Thread(target=self._run, name="afterword", daemon=True)
-        self._thread.start()
+        self._thread = Background(self._run, "afterword")
 
     def put(self, entry: Entry, on_delivery: DeliveryCallback) -> None:
         """Take an event; one caller at a time.
@@ -98,6 +101,7 @@ class Line:
             or self._taken_bytes - self._settled_bytes + size > self._max_bytes
         ):
             raise QueueFullError("the queue is full, this event was not taken")
+        self._thread.start()
         # A signal's handler runs at calls, and here is none before the last: it sees all or nothing.
         self._open[entry] = on_delivery
         self._taken += 1
@@ -107,11 +111,14 @@ class Line:
     def flush(self, timeout_s: float) -> bool:
         """Wait until nothing is on the way; False if something still is after `timeout_s`."""
         deadline_s = monotonic() + timeout_s
-        settled: SimpleQueue[None] = SimpleQueue()
+        settled: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._flushing.add(settled)
         self._arrivals.put(None)
         try:
             while not self._idle() and not self._over and (left_s := deadline_s - monotonic()) > 0:
+                if not self._thread.start():
+                    self._work(deadline_s)
+                    continue
                 with suppress(Empty):
                     settled.get(timeout=left_s)
         finally:
@@ -128,7 +135,9 @@ class Line:
         for entry in tuple(self._open):
             self._settle(entry, StoreError(reason))
         self._wake_flushing()
-        if complete:  # else it may hang in a request, and ends after it
+        if not self._thread.started:
+            self._gateway.close()
+        elif complete:  # else it may hang in a request, and ends after it
             self._thread.join(_END_S)
 
     def abandon(self) -> None:
@@ -137,22 +146,25 @@ class Line:
 
     def _run(self) -> None:
         while not self._over:
-            self._gather()
-            self._expire()
-            if not self._over and (batch := self._pick()):
-                self._deliver(batch)
+            self._work()
             if self._idle():
                 self._wake_flushing()
         self._gateway.close()
 
-    def _gather(self) -> None:
+    def _work(self, deadline_s: float = inf) -> None:
+        self._gather(deadline_s)
+        self._expire()
+        if not self._over and (batch := self._pick()):
+            self._deliver(batch)
+
+    def _gather(self, deadline_s: float) -> None:
         """Wait for events, for more of them, and for the end of a backoff."""
         until_s = 0.0
         if not self._line:
             self._accept(self._arrivals.get())
             until_s = monotonic() + _LINGER_S
         while len(self._line) < self._most or monotonic() < self._backoff.due_s:
-            left_s = max(until_s, self._backoff.due_s) - monotonic()
+            left_s = min(max(until_s, self._backoff.due_s), deadline_s) - monotonic()
             try:
                 arrival = self._arrivals.get(timeout=max(left_s, 0.0))
             except Empty:
@@ -168,7 +180,7 @@ class Line:
     def _expire(self) -> None:
         """Give up events whose time is over, as they come to the front."""
         limit_s = self._message_timeout_s
-        while entry := next((queue[0] for queue in self._line.values()), None):
+        while entry := next((entries[0] for entries in self._line.values()), None):
             if monotonic() < entry.since_s + limit_s:
                 return
             reason = self._backoff.explain(f"not taken within {limit_s:g} s")
@@ -178,11 +190,11 @@ class Line:
         """Choose the next batch, the first event of each id: none overtakes one that is sent again."""
         batch: list[Entry] = []
         room = _BATCH_BYTES
-        for queue in islice(self._line.values(), self._most):
-            room -= len(queue[0].item)
+        for entries in islice(self._line.values(), self._most):
+            room -= len(entries[0].item)
             if batch and room < 0:
                 break
-            batch.append(queue[0])
+            batch.append(entries[0])
         return batch
 
     def _deliver(self, batch: list[Entry]) -> None:
@@ -228,10 +240,10 @@ class Line:
 
     def _leave(self, entry: Entry, error: StoreError | None) -> None:
         """End the wait of the first of its id; the next of that id goes behind the other ids."""
-        queue = self._line.pop(entry.key)
-        del queue[0]
-        if queue:
-            self._line[entry.key] = queue
+        entries = self._line.pop(entry.key)
+        del entries[0]
+        if entries:
+            self._line[entry.key] = entries
         self._settle(entry, error)
 
     def _settle(self, entry: Entry, error: StoreError | None) -> None:

@@ -33,6 +33,7 @@ from afterword._counters import Tally
 from afterword._errors import QueueFullError
 from afterword._kafka_errors import CLOSED, blames_a_message, to_store_error
 from afterword._kafka_log import KafkaLog
+from afterword._threads import Background
 from afterword._transport import DeliveryCallback, Headers
 from afterword_schemas.errors import SetupError, StoreError
 
@@ -93,10 +94,14 @@ class KafkaLine:
         self._idle = self._closing = self._over = False
         self._stuck = False
         self._flushing: set[object] = set()
-        self._collector = self._start_collector() if collector else None
+        self._collector = Background(self._collect, "afterword") if collector else None
+        if self._collector is not None:
+            self._collector.start()
 
     def send(self, letter: Letter, value: bytes) -> None:
         """Take a message without waiting for its delivery; errors as for `Transport.send`."""
+        if self._collector is not None:
+            self._collector.start()
         with self._lock:
             if self._alone is not None and len(self._alone) >= self._max_messages:
                 raise QueueFullError(_FULL)
@@ -162,7 +167,7 @@ class KafkaLine:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(producer))
 
     def _push(self) -> None:
-        if self._collector is None:
+        if self._collector is None or not self._collector.start():
             self.serve(_BLINK_S)
             return
         # Its thread alone tells of deliveries. One that this thread is amid could not be told while
@@ -170,14 +175,6 @@ class KafkaLine:
         self._bell.ring()
         if self._stuck:  # the lock may be this thread's own, from before it was interrupted
             self._run_errands()
-
-    def _start_collector(self) -> threading.Thread | None:
-        thread = threading.Thread(target=self._collect, name="afterword", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # the interpreter is about to end
-            return None
-        return thread
 
     def _collect(self) -> None:
         while not self._over:
@@ -283,7 +280,7 @@ class KafkaLine:
     def _hold(self, behind: list[tuple[Letter, bytes]], letter: Letter, value: bytes) -> None:
         """Keep a message back until the one of its key that is under way has arrived."""
         size = len(value) + _HELD_BYTES
-        count = len(self.producer) + self._held.value - self._sent_on.value
+        count = len(self._behind) + self._held.value - self._sent_on.value
         if count >= self._max_messages or self._held_bytes + size > self._max_held_bytes:
             raise QueueFullError(_FULL)
         self._held_bytes += size

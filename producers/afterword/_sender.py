@@ -10,6 +10,7 @@ from afterword import _process
 from afterword._counters import Counters, Stats
 from afterword._errors import ClosedError, DeliveryError
 from afterword._spool import SpoolTransport
+from afterword._threads import may_start_threads
 from afterword._transport import Headers, Transport
 from afterword_schemas.errors import AfterwordError, SetupError, StoreError
 
@@ -45,6 +46,7 @@ class Sender:
         self._callback = threading.local()
         self._closed = False
         self._entered = True
+        self._by_itself = not may_start_threads()
         self._spool = transport if isinstance(transport, SpoolTransport) else None
         if self._spool is not None:
             self._spool.listener = self._settle_key
@@ -53,6 +55,7 @@ class Sender:
     @property
     def stats(self) -> Stats:
         """The counters of this moment."""
+        _process.notice_fork()
         stats = self._counters.snapshot()
         return stats if self._spool is None else replace(stats, adopted=self._spool.adopted)
 
@@ -60,6 +63,7 @@ class Sender:
         """Send one judged event; errors as for `Transport.send`."""
         if self._closed:
             raise ClosedError
+        _process.notice_fork()
         if not self._entered:
             self._entered = True
             _process.enter(self)
@@ -73,9 +77,18 @@ class Sender:
         except AfterwordError:
             self._counters.count_refused()
             raise
+        if self._by_itself:
+            self._deliver_here()
+
+    def _deliver_here(self) -> None:
+        """Deliver before the call returns, since nothing does so after it."""
+        self._by_itself = not may_start_threads()
+        if self._by_itself:
+            self._transport.flush(self._close_timeout_s)
 
     def flush(self, timeout_s: float) -> int:
         """See `Client.flush`."""
+        _process.notice_fork()
         self._refuse_in_callback("flush")
         self._transport.flush(timeout_s)
         return self.stats.waiting
@@ -85,6 +98,7 @@ class Sender:
         self._refuse_in_callback("close")
         if self._closed:
             return
+        _process.notice_fork()
         self._closed = True
         _process.leave(self)
         self._transport.close(self._close_timeout_s)
@@ -96,6 +110,7 @@ class Sender:
         """Start afresh in a forked child."""
         self._counters = Counters()
         self._callback = threading.local()
+        self._by_itself = not may_start_threads()
         self._entered = False  # what runs at this process's end is not inherited everywhere
         self._transport.after_fork()
 

@@ -89,6 +89,7 @@ class SpoolTransport:
         written_ms = timestamp_ms or time.time_ns() // 1_000_000
         message = Message(key, value, dump_headers(headers), written_ms)
         drainer = self._drainer or self._restart()
+        drainer.start()
         drainer.intake.put(message, on_delivery)
 
     def flush(self, timeout_s: float) -> None:
@@ -96,7 +97,10 @@ class SpoolTransport:
         drainer, deadline = self._drainer, time.monotonic() + timeout_s
         while drainer and drainer.waiting > 0 and (left_s := deadline - time.monotonic()) > 0:
             self._inner.flush(min(_PUSH_S, left_s))  # or what lingers there would do so to its end
-            time.sleep(min(_TICK_S, left_s))
+            if drainer.start():
+                time.sleep(min(_TICK_S, left_s))
+            else:
+                drainer.work(min(_TICK_S, left_s))
 
     def close(self, timeout_s: float) -> None:
         """Deliver what can be within `timeout_s`, and leave the rest on disk."""

@@ -5,15 +5,15 @@ deliveries, comes as calls through one queue, which any thread and any signal ha
 """
 
 import logging
+import queue  # by its full name: gunicorn lets gevent patch it after this was imported
 import random
 import sqlite3
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
 from math import inf
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Final
 
 from afterword._errors import ClosedError, QueueFullError, RefusedError
@@ -23,6 +23,7 @@ from afterword._spool_refused import REFUSED, keep_refused
 from afterword._spool_row import Row, parse_headers
 from afterword._spool_shelf import Shelf
 from afterword._spool_window import Window
+from afterword._threads import Background
 from afterword._transport import Transport
 from afterword_schemas.errors import StoreError
 
@@ -63,7 +64,7 @@ class Drainer:
         self._inner, self._root, self._max_bytes = inner, root, max_bytes
         self._listener = listener
         self._settled = 0
-        self._mail: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._mail: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._window = Window()
         self._shelf = Shelf(root, self._replace)
         self.intake = Intake(
@@ -80,7 +81,7 @@ class Drainer:
         self._halted = self._over = self._full = self._troubled = self._refused = False
         self._retries = 0
         self._scan_at, self._retry_at, self._forget_at = 0.0, inf, inf
-        self._thread = threading.Thread(target=self._run, name="afterword-spool", daemon=True)
+        self._thread = Background(self._run, "afterword-spool")
         self._thread.start()
 
     @property
@@ -93,6 +94,18 @@ class Drainer:
         """How many messages of this process's own have no end yet."""
         return self.intake.written - self._settled
 
+    def start(self) -> bool:
+        """Have a thread do the work; False where none can, and `work` must be called."""
+        return self._thread.start()
+
+    def work(self, timeout_s: float) -> None:
+        """Do what is to be done now, and wait for reports for a while."""
+        try:
+            self._round(timeout_s)
+            self._troubled = False
+        except Exception as error:  # noqa: BLE001  # whatever it is: what waits is not given up
+            self._endure(error)
+
     def halt(self) -> None:
         """Hand nothing more over; reports of what is under way still count."""
         self._mail.put(self._halt)
@@ -100,7 +113,10 @@ class Drainer:
     def end(self) -> None:
         """Delete what is delivered, leave the rest on disk, and end the thread."""
         self._mail.put(self._end)
-        self._thread.join(_JOIN_S)
+        if self._thread.started:
+            self._thread.join(_JOIN_S)
+        else:
+            self._read_mail(0.0)
 
     def abandon(self) -> None:
         """In a forked child: leave everything to the parent."""
@@ -109,11 +125,7 @@ class Drainer:
 
     def _run(self) -> None:
         while not self._over:
-            try:
-                self._round()
-                self._troubled = False
-            except Exception as error:  # noqa: BLE001  # whatever it is: what waits is not given up
-                self._endure(error)
+            self.work(inf)
 
     def _endure(self, error: Exception) -> None:
         if not self._troubled:
@@ -124,7 +136,7 @@ class Drainer:
         self._forget_at = 0.0
         time.sleep(_TROUBLE_S)
 
-    def _round(self) -> None:
+    def _round(self, timeout_s: float) -> None:
         now = time.monotonic()
         if not self._halted:
             self._full = False
@@ -138,7 +150,8 @@ class Drainer:
             self._forget_at = inf
             self._shelf.forget()
         due = min(self._scan_at, self._retry_at, self._forget_at)
-        self._read_mail(_FULL_S if self._full else max(0.0, due - time.monotonic()))
+        wait_s = _FULL_S if self._full else max(0.0, due - time.monotonic())
+        self._read_mail(min(wait_s, timeout_s))
 
     def _read_mail(self, timeout_s: float) -> None:
         try:

@@ -74,6 +74,24 @@ def test_the_end_of_a_program_delivers(
     assert arrived(read_topic(*target)) == {"parent": 100}
 
 
+@pytest.mark.parametrize("handler", ["", "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))"])
+def test_sigterm_delivers_where_a_handler_ends_the_program(
+    run: Run, mock_broker: str, read_topic: ReadTopic, tmp_path: Path, handler: str
+) -> None:
+    """The README's handler does; without one Python ends at once, and what waits is lost."""
+    target = mock_broker, tmp_path.name
+    run(
+        f"""
+        client = Client(address, project="acme", topic=topic, kafka={{"linger.ms": 60_000}})
+        {handler}
+        emit(10)
+        os.kill(os.getpid(), signal.SIGTERM)
+        """,
+        target,
+    )
+    assert arrived(read_topic(*target)) == ({"parent": 10} if handler else {})
+
+
 def test_what_is_sent_at_exit_is_delivered(run: Run, target: Target, read_topic: ReadTopic) -> None:
     """A handler that runs before ours at exit may still emit."""
     run(
@@ -84,6 +102,31 @@ def test_what_is_sent_at_exit_is_delivered(run: Run, target: Target, read_topic:
         target,
     )
     assert arrived(read_topic(*target)) == {"parent": 10}
+
+
+@pytest.mark.parametrize("early", ["", "early = make(); early.feedback(trace_id='parent-0')"])
+def test_a_client_that_is_first_made_at_exit_delivers(
+    run: Run, target: Target, read_topic: ReadTopic, early: str
+) -> None:
+    """Threads start no more and `atexit` takes no more, and an earlier client still delivers."""
+    ended = run(
+        f"""
+        def make():
+            return Client(address, project="acme", topic=topic, kafka={{"linger.ms": 60_000}})
+
+        def late():
+            client = make()
+            client.feedback(trace_id="late-0", value=1)
+            assert client.stats.delivered == 1
+
+        {early.replace("trace_id", "value=1, trace_id")}
+        atexit.register(late)
+        """,
+        target,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    expected = {"late": 1} | ({"parent": 1} if early else {})
+    assert arrived(read_topic(*target)) == expected
 
 
 def test_an_exit_without_a_broker_is_bounded_and_loud(run: Run) -> None:

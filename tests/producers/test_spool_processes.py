@@ -51,6 +51,22 @@ def run(root: Path) -> Run:
     return run
 
 
+def test_a_client_that_is_first_made_at_exit_delivers(run: Run) -> None:
+    """It has no thread that could, and does so before the call returns."""
+    ended = run(
+        """
+        import atexit
+        def late():
+            client = Client(project="acme", transport=memory, spool=root)
+            client.feedback(trace_id="t", value=3)
+            assert client.stats.delivered == 1
+            assert values() == [3]
+        atexit.register(late)
+        """
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_a_killed_process_loses_nothing(
     run: Run, root: Path, memory: MemoryTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:

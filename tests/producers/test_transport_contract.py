@@ -179,7 +179,7 @@ def test_a_forked_copy_leaves_what_waits_to_its_parent(place: Place) -> None:
     if spool is not None and spool._drainer is not None:  # a child would not have its thread
         drainer = spool._drainer
         drainer._mail.put(lambda: setattr(drainer, "_over", True))
-        drainer._thread.join()
+        drainer._thread.join(20)
     place.transport.after_fork()
     if line is not None:  # no process was forked here: the parent's thread still runs
         line._over = True

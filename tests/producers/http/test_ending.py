@@ -57,7 +57,7 @@ def test_closing_does_not_wait_for_a_hanging_request(server: Any, gate: Any, col
     reports.send()
     assert gate.reached.wait(20)
     reports.send()
-    thread = transport._line._thread if transport._line else None
+    thread = transport._line._thread._thread if transport._line else None
     began = time.monotonic()
     transport.close(0.1)
     assert time.monotonic() - began < 5
@@ -73,8 +73,8 @@ def test_closing_does_not_wait_for_a_hanging_request(server: Any, gate: Any, col
 def test_closing_ends_the_thread(server: Any, collect: Any) -> None:
     """A transport that delivered everything leaves no thread behind."""
     transport = HttpTransport(server.url)
-    thread = transport._line._thread if transport._line else threading.current_thread()
     collect(transport).send()
+    thread = transport._line._thread._thread if transport._line else threading.current_thread()
     transport.close(20)
     assert not thread.is_alive()
 

@@ -66,6 +66,22 @@ def test_what_is_sent_at_exit_is_delivered(run: Run, memory: MemoryTransport) ->
     assert arrived(memory) == {"parent": 10}
 
 
+def test_a_client_that_is_first_made_at_exit_delivers(run: Run, memory: MemoryTransport) -> None:
+    """Threads start no more and `atexit` takes no more, and an earlier client still delivers."""
+    ended = run(
+        """
+        emit(1)
+        def late():
+            late = Client(url=sys.argv[1], project="acme")
+            late.feedback(trace_id="late-0", value=1)
+            assert late.stats.delivered == 1
+        atexit.register(late)
+        """
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert arrived(memory) == {"parent": 1, "late": 1}
+
+
 def test_a_forked_child_delivers_its_own(run: Run, memory: MemoryTransport) -> None:
     """Parent and child each deliver what they took, on connections of their own."""
     ended = run(

@@ -1,0 +1,56 @@
+"""Do work in a thread, unless that thread could do nothing, or harm.
+
+    background = Background(work, "afterword")
+    if not background.start():
+        work()      # who calls must do it
+
+- A program that runs its `atexit` handlers starts no threads any more, and freezes those it has soon.
+- uWSGI loads an app and then forks its workers in C, where Python does not see it. A child that is
+  forked while a thread of its parent holds the interpreter can never have it, and hangs.
+"""
+
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+
+def may_start_threads() -> bool:
+    """Whether a thread that is started now can work in the background."""
+    return threading.main_thread().is_alive() and not _is_before_fork()
+
+
+class Background:
+    """A daemon thread that is started when it is first needed.
+
+    Args:
+        work: What it does until it ends.
+        name: Of the thread.
+    """
+
+    def __init__(self, work: Callable[[], None], name: str) -> None:
+        self._thread = threading.Thread(target=work, name=name, daemon=True)
+        self._unstarted = [self._thread]  # whoever takes it out starts it, and nobody else
+
+    @property
+    def started(self) -> bool:
+        """Whether it was started."""
+        return not self._unstarted
+
+    def start(self) -> bool:
+        """Start it if need be; False where no thread can do the work."""
+        if self._unstarted and may_start_threads():
+            with suppress(IndexError):
+                self._unstarted.pop().start()
+        return self.started
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for its end, but not for ever."""
+        if self.started:
+            self._thread.join(timeout_s)
+
+
+def _is_before_fork() -> bool:
+    """Whether this is uWSGI's first process, which forks the others or becomes worker 1."""
+    uwsgi = sys.modules.get("uwsgi")
+    return uwsgi is not None and uwsgi.worker_id() == 0
