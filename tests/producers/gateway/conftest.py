@@ -296,10 +296,20 @@ def open_tab(visitor: BrowserContext, site: Site) -> Callable[..., Page]:
 @pytest.fixture
 def warnings(visitor: BrowserContext) -> list[str]:
     """What pages warned of on the console, each without its stack, as far as playwright has read it."""
+    return _console(visitor, "warning")
+
+
+@pytest.fixture
+def informed(visitor: BrowserContext) -> list[str]:
+    """What pages said on the console without warning of it."""
+    return _console(visitor, "info")
+
+
+def _console(visitor: BrowserContext, kind: str) -> list[str]:
     written: list[str] = []
 
     def keep(message: ConsoleMessage) -> None:
-        if message.type == "warning":
+        if message.type == kind:
             written.append(message.text.partition("\n")[0])
 
     visitor.on("console", keep)

@@ -472,7 +472,7 @@ def test_a_script_that_knows_no_gateway_says_so(
     tab.evaluate("() => afterword.feedback({trace_id: 't', value: 1}) || afterword.rate('t', 1)")
     tab.clock.fast_forward(1000)
 
-    assert warnings == ["afterword: no script tag with this src, nothing is sent"]
+    assert warnings == ["afterword: no src, nothing is sent"]
     assert tab.evaluate("() => localStorage.length") == 0
 
 

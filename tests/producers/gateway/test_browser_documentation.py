@@ -15,13 +15,13 @@ SCRIPT = (PRODUCERS / "afterword" / "gateway" / "static" / "afterword.js").read_
 
 
 def test_the_script_is_small(gateway: Any) -> None:
-    """Less than 4.5 KB as it goes over the wire, and nothing but whole lines is left out of it."""
+    """Less than 4.6 KB as it goes over the wire, and nothing but whole lines is left out of it."""
     answer = gateway.http.get("/afterword.js")
 
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
     assert answer.headers["content-encoding"] == "gzip"
-    assert len(gzip.compress(answer.content, 9)) < 4.5 * 1024
-    assert "less than 4.5 KB" in DOCUMENTATION
+    assert len(gzip.compress(answer.content, 9)) < 4.6 * 1024
+    assert "less than 4.6 KB" in DOCUMENTATION
     lines = [line.strip() for line in SCRIPT.splitlines()]
     assert answer.text.splitlines() == [
         line for line in lines if line and not line.startswith("//")

@@ -208,6 +208,30 @@ def test_what_is_saved_is_an_edit(open_tab: OpenTab, site: "Site", content: str,
     assert edits(site)[0] == [{"value": "On Friday.", "original": "On Monday."}]
 
 
+def test_an_edit_that_does_not_count_is_told(
+    open_tab: OpenTab, site: "Site", informed: list[str]
+) -> None:
+    """A save button that is not marked and removes its editor looks as one that cancels."""
+    tab = open_tab(answer(EDITOR + ENDS))
+    on_click("save", REMOVE)(tab)
+    site.advance(tab, 1)
+
+    assert informed == ["afterword: edit not counted: no data-afterword-save"]
+    assert site.events == []
+
+
+@pytest.mark.parametrize("button", ["save", "cancel"])
+def test_a_marked_button_needs_no_word(
+    open_tab: OpenTab, site: "Site", informed: list[str], button: str
+) -> None:
+    """Nothing is told of what the page itself says."""
+    tab = open_tab(answer(EDITOR + MARKED))
+    on_click(button, REMOVE)(tab)
+    site.advance(tab, 1)
+
+    assert informed == []
+
+
 def test_a_form_that_is_not_valid_saves_nothing(open_tab: OpenTab, site: "Site") -> None:
     """A save button that the browser refuses to submit waits for a valid form."""
     form = FORM.replace("</form>", "<input required></form>").replace(

@@ -11,6 +11,7 @@
   const key = script?.dataset.key || "";
 
   const warn = (...what) => console.warn("afterword:", ...what);
+  const inform = (what) => console.info("afterword:", what);
 
   const attempt = (action, otherwise) => {
     try {
@@ -156,16 +157,16 @@
     recall(PREFIX + JSON.stringify([kind, trace_id || session_id, span_id, slot]));
 
   const userOf = (metadata) =>
-    attempt(() => `${(metadata.trim ? JSON.parse(metadata) : metadata)._user ?? ""}`) || "";
+    attempt(() => `${(metadata.trim ? JSON.parse(metadata) : metadata)._user ?? ""}`) || undefined;
 
-  const clearOf = (user) => ({ op: "clear", metadata: user ? { _user: user } : undefined });
+  const clearOf = (user) => ({ op: "clear", metadata: user && { _user: user } });
 
   // The gateway keeps apart what each user said: who signs in takes what was said before along.
   const say = (kind, { slot, ...target }, fields, value, fresh = uuid7()) => {
     if (!slot && !(target.trace_id || target.session_id || target.span_id)) throw Error("no data-trace-id");
     const { name, id, user: before } = recallOf(kind, { ...target, slot });
     const event = { ...target, ...fields };
-    let user = userOf(event.metadata) || undefined;
+    let user = userOf(event.metadata);
     if (!fields) user = before && (user ?? before);
     if (slot) return hold(slot, name, id ?? fresh, { value, user, held: [target, fields] });
     if (fields && id && user && !before) put(PREFIX + id, id, clearOf());
@@ -197,7 +198,7 @@
   };
 
   const hold = (slot, name, id, kept) => {
-    console.info("afterword: waits for data-trace-id");
+    inform("waits for data-trace-id");
     if (slot[0] !== "#") lostWithPage.add(name);
     return put(name, id, undefined, { ...kept, until: Date.now() + 36e5 });
   };
@@ -302,12 +303,14 @@
   const undecided = new Set();
   let pressing;
 
+  const stateOf = (node) => edits.get(node) ?? {};
+
   const textOf = (editor) => editor.value ?? editor.innerText;
 
   const enter = (node) => {
     if (!within(node, "-edit")) return;
     const text = textOf(node);
-    if (text !== edits.get(node)?.left) edits.set(node, { start: text, left: text, told: text });
+    if (text !== stateOf(node).left) edits.set(node, { start: text, left: text, told: text });
   };
 
   // The click that cancels comes after its editor was left. And some browsers leave an editor that is removed.
@@ -327,24 +330,25 @@
   const decide = () =>
     undecided.forEach((node) => {
       undecided.delete(node);
-      const { start, left, told } = edits.get(node) ?? {};
+      const { start, left, told } = stateOf(node);
       const text = textOf(node);
       if (text === left || (text !== start && text !== told)) tellLeft(node, left);
     });
 
   const tellLeft = (node, text = textOf(node)) => {
     const answer = within(node);
-    const form = node.closest("form");
     const marked = answer?.querySelector("[data-afterword-save],[data-afterword-cancel]");
-    const saves = marked || (form && answer?.contains(form));
-    if (node.isConnected && !saves && !edits.get(node)?.escaped) tell(node, text);
+    const { told = text, escaped } = stateOf(node);
+    if (told === text || escaped || marked || answer?.contains(node.closest("form") ?? document)) return;
+    if (node.isConnected) tell(node, text);
+    else inform("edit not counted: no data-afterword-save");
   };
 
-  const fieldOf = (node) => node.name || [...(within(node)?.querySelectorAll(EDITORS) ?? [])].indexOf(node);
+  const fieldOf = (node) => node.name || [...(within(node) ?? document).querySelectorAll(EDITORS)].indexOf(node);
 
   const tell = (node, text = textOf(node)) => {
     const edit = edits.get(node);
-    if (!edit || text === edit.told) return;
+    if (edit.told === text) return;
     edit.told = edit.left = text;
     const target = targetOf(node);
     const sent = within(node, "-text");
@@ -366,11 +370,11 @@
 
   const escape = (node, { key, isComposing }) => {
     pressing = undefined;
-    if (key === "Escape" && !isComposing && edits.has(node)) edits.get(node).escaped = true;
+    if (key === "Escape" && !isComposing) stateOf(node).escaped = true;
   };
 
   const api = (window.afterword = { feedback: safely(feedback), rate: safely(rate), save: safely(save), dropped: 0 });
-  if (!url) return warn("no script tag with this src, nothing is sent");
+  if (!url) return warn("no src, nothing is sent");
 
   const listen = (type, action, where = document) =>
     where.addEventListener(type, safely((event) => action(event.target, event)), true);
@@ -381,12 +385,12 @@
   listen("blur", leave);
   listen("pointerdown", (node) => (pressing = node));
   listen("keydown", escape);
-  listen("input", (node) => edits.has(node) && (edits.get(node).escaped = false));
+  listen("input", (node) => (stateOf(node).escaped = false));
   listen("change", (node) => node === document.activeElement && tellLeft(node));
   listen("submit", (form) => editorsIn(form).forEach((editor) => tell(editor)));
   listen("reset", cancel);
   listen("visibilitychange", () => document.hidden && hide());
-  listen("pagehide", () => (letGo(), hide()), window);
+  listen("pagehide", () => hide(letGo()), window);
   listen("storage", () => paint(document), window);
   listen("online", () => takeTurn((resumeAt = 0)), window);
 
