@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from afterword.gateway import honeyhive
-from afterword.gateway.answers import ItemError, RequestError
+from afterword.gateway.answers import ItemError
 from afterword.gateway.honeyhive import Reply
 from afterword.gateway.intake import MAX_ITEMS, Item, check_count, refusing_bad_json
 from afterword.gateway.json_objects import read_object
@@ -81,7 +81,8 @@ async def _serve(request: Request, translate: _Translate, read: _Read = _read_on
     project, rules = gateway.project(request, access), gateway.rules(request, access)
 
     def judge(raw: bytes) -> tuple[dict[str, Any], Sequence[Item | ItemError]]:
-        body = _read_body(raw, read)
+        with refusing_bad_json(raw):
+            body = read(decode_leniently(raw))
         try:
             answer, translated = translate(body, project)
         except EventError as error:
@@ -93,15 +94,6 @@ async def _serve(request: Request, translate: _Translate, read: _Read = _read_on
         answer, judged = await gateway.work(raw, lambda: judge(raw))
         outcome = await gateway.take(judged)
     return outcome.response(success=not outcome.errors, **answer)
-
-
-def _read_body(raw: bytes, read: _Read) -> dict[str, Any]:
-    try:
-        with refusing_bad_json(raw):
-            return read(decode_leniently(raw))
-    except EventError as error:
-        detail = f"The body does not hold one JSON object: {error.detail}, at {error.path}."
-        raise RequestError(400, error.code.value, detail) from None
 
 
 def _read_batch(text: str) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def refusing_bad_json(raw: bytes) -> Iterator[str]:
 
 
 def _unreadable(error: EventError) -> RequestError:
-    return RequestError(400, error.code.value, f"The body cannot be read: {error.detail}.")
+    return RequestError(400, error.code.value, f"The body cannot be read: {error}.")
 
 
 def check_count(items: int) -> None:

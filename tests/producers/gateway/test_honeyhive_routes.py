@@ -223,6 +223,7 @@ def test_a_body_that_is_none_is_400(gateway: Any, body: bytes, code: str) -> Non
     answer = gateway.http.put("/events", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["code"] == code
+    assert f"[{code} at $" in answer.json()["message"]  # all that HoneyHive's log shows
 
 
 def test_another_content_type_is_415(gateway: Any) -> None:

@@ -6,6 +6,7 @@ After each, the next request is served.
 import gzip
 import json
 import socket
+import sys
 import threading
 import urllib.request
 import zlib
@@ -16,7 +17,6 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from backports import zstd
 from tests.waiting import wait_until
 
 from afterword import MemoryTransport, SetupError
@@ -32,6 +32,11 @@ from afterword.gateway import (
 )
 from afterword.gateway.bodies import MAX_PARTS
 from afterword_schemas.receipt import Receipt, ReceiptStatus
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 THUMB = b'{"trace_id": "tr-1", "value": 1}'
 
