@@ -108,7 +108,7 @@ class KafkaSource:
 
     def _open(self) -> None:
         self._positions: dict[int, int] = {}
-        self._behind = self._paused = False
+        self._behind = self._paused = self._leaving = False
         self._stall = StallWatch()
         self._identity = TopicIdentity(self._common, self._topic, self._request_timeout_s)
         self._ends = EndsWatch(self._common, self._topic, self._request_timeout_s)
@@ -209,11 +209,13 @@ class KafkaSource:
 
     def close(self) -> None:
         """Leave the group."""
+        self._leaving = True
         self._consumer.close()
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if self._is_gone_now():
-            consumer.incremental_assign([])  # they are of the topic that came after, if of any
+        # Of a topic that came after, or too late: what is asked for could fail, and end the worker.
+        if self._leaving or self._is_gone_now():
+            consumer.incremental_assign([])
             return
         try:
             committed = consumer.committed(partitions, timeout=self._request_timeout_s)

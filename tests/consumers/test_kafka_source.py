@@ -242,6 +242,13 @@ def test_a_missing_topic_is_the_operators_to_mend(kafka: KafkaNode) -> None:
 class Slow:
     """A client whose question for offsets runs out of time."""
 
+    def __init__(self) -> None:
+        self.assigned: list[object] = []
+
+    def incremental_assign(self, partitions: list[TopicPartition]) -> None:
+        """See `Consumer.incremental_assign`."""
+        self.assigned.append(partitions)
+
     def committed(self, *_: object, **__: object) -> list[TopicPartition]:
         """See `Consumer.committed`."""
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
@@ -253,6 +260,15 @@ def test_offsets_that_do_not_come_in_time_are_a_passing_error(kafka: KafkaNode, 
     with pytest.raises(StoreError, match="Timed out"):
         source._on_assign(Slow(), [])  # type: ignore[arg-type]
     source.close()
+
+
+def test_a_member_that_leaves_takes_no_partition_over(kafka: KafkaNode, topic: str) -> None:
+    """It asks for no offsets, which might not come in time and end the worker by an error."""
+    source = KafkaSource(kafka.bootstrap_servers, topic=topic, group=topic)
+    source.close()
+    client = Slow()
+    source._on_assign(client, [TopicPartition(topic, 0)])  # type: ignore[arg-type]
+    assert client.assigned == [[]]
 
 
 def test_no_broker_at_all_is_a_passing_error() -> None:
