@@ -97,6 +97,17 @@ def _questions() -> Json:
                 "Percentiles within 0.8 % of the value at their rank, sooner and in little memory.",
             ),
             parameter("sql", _FLAG, "Add the SQL that ran; JSON only."),
+            parameter(
+                "format",
+                {"type": "string", "enum": ["json", "csv"]},
+                "The form of the answer, whatever `Accept` says.",
+            ),
+            parameter(
+                "spreadsheet",
+                _FLAG,
+                "CSV that a spreadsheet opens safely: it runs no formulas and begins with a "
+                "byte order mark.",
+            ),
             PROJECT,
         ],
     )

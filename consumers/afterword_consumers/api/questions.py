@@ -2,7 +2,7 @@
 
     GET /api/query?measure=feedback.score&group_by=metadata.model&where=source = explicit&since=7d
 
-JSON, or CSV for `Accept: text/csv`; what JSON says beside the series, headers say there.
+JSON, or CSV for `format=csv` or `Accept: text/csv`; what JSON says beside the series, headers say there.
 """
 
 import json
@@ -19,6 +19,7 @@ from afterword_consumers.api.arguments import Arguments
 from afterword_consumers.api.errors import ApiError, ErrorCode, of_question
 from afterword_consumers.api.json_answers import NOT_KEPT, json_answer
 from afterword_consumers.api.service import api_of
+from afterword_consumers.csv_text import BYTE_ORDER_MARK, csv_line, spreadsheet_line
 from afterword_consumers.query import (
     Answer,
     Question,
@@ -33,7 +34,7 @@ from afterword_consumers.query.question import MAX_TOP, USUAL_TOP
 
 _ONE: Final = (
     *("measure", "since", "until", "bucket", "timezone", "top", "compare", "approximate"),
-    "sql",
+    *("sql", "format", "spreadsheet"),
 )
 _MANY: Final = ("group_by", "where")
 
@@ -42,6 +43,7 @@ _PLUS: Final = "In a URL, write a + as %2B."
 
 _JSON: Final = "application/json"
 _CSV: Final = "text/csv"
+_FORMATS: Final = {"json": _JSON, "csv": _CSV}
 
 
 async def query(request: Request) -> Response:
@@ -56,7 +58,7 @@ async def query(request: Request) -> Response:
         request, lambda database: answer(question, database, now, database.budget, freshness)
     )
     if form == _CSV:
-        return _csv(found)
+        return _csv(found, for_spreadsheets=asked.arguments.flag("spreadsheet"))
     body = as_object(found)
     if asked.arguments.flag("sql"):
         body["sql"] = _sql(found)
@@ -67,7 +69,7 @@ ROUTES: Final = [Route("/api/query", query, methods=["GET"])]
 
 
 def _form(request: Request, arguments: Arguments) -> str:
-    form = choose(", ".join(request.headers.getlist("accept")), [_JSON, _CSV])
+    form = _chosen(request, arguments)
     if form is None:
         raise ApiError(
             406,
@@ -75,11 +77,30 @@ def _form(request: Request, arguments: Arguments) -> str:
             "The answer is JSON or CSV.",
             f"Accept: {_JSON}, or {_CSV}.",
         )
+    if form == _JSON and arguments.flag("spreadsheet"):
+        raise ApiError(
+            400, ErrorCode.INVALID_PARAMETER, "JSON is for no spreadsheet.", "Add format=csv."
+        )
     if form == _CSV and arguments.flag("sql"):
         raise ApiError(
             400, ErrorCode.INVALID_PARAMETER, "CSV has no place for SQL.", f"Accept: {_JSON}."
         )
     return form
+
+
+def _chosen(request: Request, arguments: Arguments) -> str | None:
+    """Return the form that the parameter names, or else that the header likes best."""
+    named = arguments.text("format")
+    if named is None:
+        return choose(", ".join(request.headers.getlist("accept")), [_JSON, _CSV])
+    if named not in _FORMATS:
+        raise ApiError(
+            400,
+            ErrorCode.INVALID_PARAMETER,
+            "format is not of its form.",
+            "Write format=json or format=csv.",
+        )
+    return _FORMATS[named]
 
 
 def _question(arguments: Arguments, project: str | None) -> Question:
@@ -119,8 +140,9 @@ def _sql(found: Answer) -> list[Mapping[str, Any]]:
     return [{"type": each.series, "sql": to_sql(each)} for each in found.statements]
 
 
-def _csv(found: Answer) -> Response:
-    text = as_csv(found)
+def _csv(found: Answer, *, for_spreadsheets: bool) -> Response:
+    text = as_csv(found, spreadsheet_line if for_spreadsheets else csv_line)
+    begin = BYTE_ORDER_MARK if for_spreadsheets else ""
     told: dict[str, str | int | None] = {
         "notice": found.notice or None,
         "suggestions": ", ".join(found.suggestions) or None,
@@ -132,7 +154,7 @@ def _csv(found: Answer) -> Response:
         if each is not None
     }
     return Response(
-        f"{text}\n" if text else "",
+        f"{begin}{text}\n" if text else "",
         headers={**NOT_KEPT, "vary": "accept", **headers},
         media_type="text/csv; charset=utf-8; header=present",
     )

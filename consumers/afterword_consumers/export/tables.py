@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from afterword_consumers.csv_text import csv_line
+from afterword_consumers.csv_text import BYTE_ORDER_MARK, CsvLine, csv_line, spreadsheet_line
 from afterword_consumers.export.pieces import Piece, Row, read_rows
 from afterword_consumers.export.selection import (
     ORDER,
@@ -59,9 +59,20 @@ def export_parquet(
 
 
 def export_csv(
-    selection: Selection, database: StreamingDatabase, *, now: datetime
+    selection: Selection,
+    database: StreamingDatabase,
+    *,
+    now: datetime,
+    for_spreadsheets: bool = False,
 ) -> Iterator[Piece]:
     """Yield the feedback selected as CSV with a header, missing values empty.
+
+    Args:
+        selection: Which.
+        database: Where it is.
+        now: What periods are counted from.
+        for_spreadsheets: Whether it begins with a byte order mark and holds nothing that is run as a
+            formula.
 
     Raises:
         QuestionError: As for `select`; or the feedback has more paths than a table has columns.
@@ -70,8 +81,10 @@ def export_csv(
     paths = _paths(selection, database, now)
     parameters = Parameters()
     sql = f"{select(_CSV_SQL, selection, parameters, now=now)}\n{ORDER}"
-    table = _Table(paths)
-    yield Piece(csv_line(["feedback_id", *_COLUMNS, *_TIMES, *paths]).encode(), 0)
+    line = spreadsheet_line if for_spreadsheets else csv_line
+    begin = BYTE_ORDER_MARK if for_spreadsheets else ""
+    table = _Table(paths, line)
+    yield Piece((begin + line(["feedback_id", *_COLUMNS, *_TIMES, *paths])).encode(), 0)
     yield from read_rows(
         database.stream(sql, parameters.values, SETTINGS, "JSONCompactEachRow"), table.row
     )
@@ -95,7 +108,8 @@ def _paths(selection: Selection, database: StreamingDatabase, now: datetime) -> 
 class _Table:
     """Writes rows under the columns of a header."""
 
-    def __init__(self, paths: Iterable[str]) -> None:
+    def __init__(self, paths: Iterable[str], line: CsvLine) -> None:
+        self._line = line
         self._at = {path: position for position, path in enumerate(paths)}
 
     def row(self, row: Row) -> bytes:
@@ -109,7 +123,7 @@ class _Table:
             raise StoreError(
                 "a path was seen for the first time while this was written: write it again"
             ) from None
-        return csv_line([*row[: -len(_MAPS)], *leaves]).encode()
+        return self._line([*row[: -len(_MAPS)], *leaves]).encode()
 
 
 def _cell(leaf: object) -> object:

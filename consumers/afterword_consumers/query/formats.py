@@ -9,7 +9,7 @@ Both hold every cell as it was computed; tables for people are the command line'
 import json
 from typing import Any
 
-from afterword_consumers.csv_text import csv_line
+from afterword_consumers.csv_text import CsvLine, csv_line
 from afterword_consumers.query.answers import Answer
 from afterword_consumers.query.columns import Column, Kind, tell_apart
 from afterword_consumers.query.database import Cell
@@ -43,7 +43,7 @@ def as_json(answer: Answer) -> str:
     return json.dumps(as_object(answer), ensure_ascii=False, indent=2)
 
 
-def as_csv(answer: Answer) -> str:
+def as_csv(answer: Answer, line: CsvLine = csv_line) -> str:
     """Return the series one below the other, each under its header, with its type first.
 
     Numbers are called as in the SQL; groups and buckets as they were asked for. What is compared stands in
@@ -53,8 +53,8 @@ def as_csv(answer: Answer) -> str:
     sides, names = ((), ()) if compared is None else (("first", "second"), compared.names)
     lines = []
     for series in answer.series:
-        lines.append(csv_line(["type", *sides, *map(_csv_name, tell_apart(series.columns))]))
-        lines += [csv_line([series.type, *names, *map(_csv_cell, row)]) for row in series.rows]
+        lines.append(line(["type", *sides, *map(_csv_name, tell_apart(series.columns))]))
+        lines += [line([series.type, *names, *map(_csv_cell, row)]) for row in series.rows]
     return "".join(lines).rstrip("\n")
 
 

@@ -2,12 +2,14 @@
 
 import shlex
 import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
 
+from afterword_consumers.csv_text import BYTE_ORDER_MARK, spreadsheet_line
 from afterword_consumers.query import (
     Answer,
     Bucket,
@@ -19,9 +21,17 @@ from afterword_consumers.query import (
     to_sql,
 )
 from afterword_consumers.query.question import USUAL_TOP
-from afterword_schemas import StoreError
+from afterword_schemas import SetupError, StoreError
 from afterword_stack.answers import as_table
-from afterword_stack.commands.options import Project, Since, Timeout, Timezone, Until, Where
+from afterword_stack.commands.options import (
+    Project,
+    Since,
+    Spreadsheet,
+    Timeout,
+    Timezone,
+    Until,
+    Where,
+)
 from afterword_stack.console import notice, out
 from afterword_stack.database import open_database, patience
 from afterword_stack.freshness import freshness_line, read_freshness
@@ -39,7 +49,11 @@ class Format(StrEnum):
 _LONG_S: Final = 5.0
 """From here on a person notices that a question could be cheaper."""
 
-_WRITERS = {Format.TABLE: as_table, Format.JSON: as_json, Format.CSV: as_csv}
+_WRITERS: Final[Mapping[Format, Callable[[Answer], str]]] = {
+    Format.TABLE: as_table,
+    Format.JSON: as_json,
+    Format.CSV: as_csv,
+}
 
 
 _Approximate = Annotated[
@@ -77,6 +91,7 @@ def query(  # noqa: PLR0917  # one for each option
     form: Annotated[
         Format, typer.Option("--format", "-f", help="How it is written.")
     ] = Format.TABLE,
+    spreadsheet: Spreadsheet = False,
     sql: Annotated[
         bool, typer.Option("--sql", help="Print the SQL as well, ready to paste; to stderr.")
     ] = False,
@@ -89,6 +104,7 @@ def query(  # noqa: PLR0917  # one for each option
     `afterword query weighted -g metadata._environment`, `afterword query feedback.comment --top 5`,
     `afterword query thumbs --compare metadata._prompt=v1,v2`.
     """
+    write = _spreadsheet_writer(form) if spreadsheet else _WRITERS[form]
     question = Question(
         path,
         project=project,
@@ -109,7 +125,9 @@ def query(  # noqa: PLR0917  # one for each option
         began_s = time.monotonic()
         found = answer(question, clickhouse, now, patience(settings.clickhouse), fresh)
         took_s = time.monotonic() - began_s
-    _print(found, form, slow_line(found, took_s), sql=sql)
+    if found.series or form is Format.JSON:
+        out(write(found))
+    _print_remarks(found, slow_line(found, took_s), sql=sql)
 
 
 def slow_line(found: Answer, took_s: float) -> str:
@@ -120,9 +138,13 @@ def slow_line(found: Answer, took_s: float) -> str:
     return f"This took {took_s:.1f} s. If you ask it often: {commands}"
 
 
-def _print(found: Answer, form: Format, slow: str, *, sql: bool) -> None:
-    if found.series or form is Format.JSON:
-        out(_WRITERS[form](found))
+def _spreadsheet_writer(form: Format) -> Callable[[Answer], str]:
+    if form is Format.JSON:
+        raise SetupError("JSON is for no spreadsheet.", "Leave --format or --spreadsheet out.")
+    return lambda found: BYTE_ORDER_MARK + as_csv(found, spreadsheet_line)
+
+
+def _print_remarks(found: Answer, slow: str, *, sql: bool) -> None:
     remark = f"{found.notice} {did_you_mean(found.suggestions)}".rstrip()
     said = "" if found.freshness is None else freshness_line(found.freshness)
     for line in filter(None, (said, remark if found.series else "", slow)):

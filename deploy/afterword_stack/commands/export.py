@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -26,7 +27,15 @@ from afterword_consumers.export import (
 )
 from afterword_consumers.query import did_you_mean
 from afterword_schemas import SetupError, StoreError
-from afterword_stack.commands.options import Project, Since, Timeout, Timezone, Until, Where
+from afterword_stack.commands.options import (
+    Project,
+    Since,
+    Spreadsheet,
+    Timeout,
+    Timezone,
+    Until,
+    Where,
+)
 from afterword_stack.console import notice, progress
 from afterword_stack.database import open_database
 from afterword_stack.freshness import freshness_line, read_freshness
@@ -72,6 +81,7 @@ def export(  # noqa: PLR0917  # one for each option
     answer_path: Annotated[
         str, typer.Option("--answer-path", metavar="PATH", help="Of pairs: the answer's text.")
     ] = _PATHS.answer,
+    spreadsheet: Spreadsheet = False,
     timeout: Timeout = None,
 ) -> None:
     """Write feedback to a file, each in its latest state.
@@ -85,13 +95,15 @@ def export(  # noqa: PLR0917  # one for each option
     written_as = form or _form_of(file)
     if pairs and written_as is not FileFormat.JSONL:
         raise SetupError("Pairs are JSONL.", "Leave --format out, or let FILE end in .jsonl.")
+    if spreadsheet and written_as is not FileFormat.CSV:
+        raise SetupError("--spreadsheet is for CSV.", "Let FILE end in .csv, or say --format csv.")
     texts = PairPaths(prompt_path, answer_path) if pairs else None
     now, settings = datetime.now(UTC), load_settings(notice).within(timeout)
     fresh = read_freshness(settings)
     with open_database(settings.clickhouse) as clickhouse:
         if texts is None:
             said = ""
-            _export(file, selection, written_as, clickhouse, now)
+            _export(file, selection, written_as, clickhouse, now, for_spreadsheets=spreadsheet)
         else:
             said = _export_pairs(file, selection, texts, clickhouse, now)
     notice(freshness_line(fresh))
@@ -100,7 +112,13 @@ def export(  # noqa: PLR0917  # one for each option
 
 
 def _export(
-    file: str, selection: Selection, form: FileFormat, clickhouse: ClickHouse, now: datetime
+    file: str,
+    selection: Selection,
+    form: FileFormat,
+    clickhouse: ClickHouse,
+    now: datetime,
+    *,
+    for_spreadsheets: bool,
 ) -> None:
     """Write feedback.
 
@@ -111,7 +129,8 @@ def _export(
     if not total:
         sentence, suggestions = explain_empty(selection, clickhouse)
         raise StoreError(f"nothing was written. {sentence} {did_you_mean(suggestions)}".rstrip())
-    _write(file, _WRITERS[form](selection, clickhouse, now=now), form, total)
+    writer = partial(export_csv, for_spreadsheets=True) if for_spreadsheets else _WRITERS[form]
+    _write(file, writer(selection, clickhouse, now=now), form, total)
 
 
 def _export_pairs(

@@ -17,4 +17,8 @@ Timeout = Annotated[
         "--timeout", min=1, metavar="SECONDS", help="How long to wait for an answer of ClickHouse."
     ),
 ]
+Spreadsheet = Annotated[
+    bool,
+    typer.Option("--spreadsheet", help="CSV that a spreadsheet opens safely: it runs no formulas."),
+]
 Timezone = Annotated[str, typer.Option("--timezone", help="Where days begin, as Europe/Berlin.")]

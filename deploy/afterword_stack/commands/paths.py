@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from afterword_consumers.csv_text import csv_line
+from afterword_consumers.csv_text import BYTE_ORDER_MARK, CsvLine, csv_line, spreadsheet_line
 from afterword_consumers.paths import find_paths, suggest_paths
+from afterword_schemas import SetupError
 from afterword_stack.commands.ask import Format
-from afterword_stack.commands.options import Project, Timeout
+from afterword_stack.commands.options import Project, Spreadsheet, Timeout
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.database import open_database, patience
 from afterword_stack.settings import load_settings
@@ -31,12 +32,15 @@ def paths(  # noqa: PLR0917  # one for each option
     form: Annotated[
         Format, typer.Option("--format", "-f", help="How it is written.")
     ] = Format.TABLE,
+    spreadsheet: Spreadsheet = False,
     timeout: Timeout = None,
 ) -> None:
     """List every path ever seen, its type, when, and an example.
 
     Examples: `afterword paths feedback. --project acme`, `afterword paths --measured`.
     """
+    if spreadsheet and form is Format.JSON:
+        raise SetupError("JSON is for no spreadsheet.", "Leave --format or --spreadsheet out.")
     suggestions: list[str] = []
     settings = load_settings(notice).within(timeout)
     address = settings.clickhouse if measured else settings.clickhouse_look
@@ -51,7 +55,11 @@ def paths(  # noqa: PLR0917  # one for each option
         )
         if not found:
             suggestions = suggest_paths(clickhouse, prefix, project=project)
-    _write([each.fields() for each in found], suggestions, form)
+    rows = [each.fields() for each in found]
+    if spreadsheet:
+        _write_csv(rows, spreadsheet_line, BYTE_ORDER_MARK)
+    else:
+        _write(rows, suggestions, form)
     if not found:
         _say_nothing_found(suggestions, asked=bool(prefix or project))
     elif len(found) == limit:
@@ -69,11 +77,16 @@ def _write(rows: Sequence[dict[str, object]], suggestions: Sequence[str], form: 
         case Format.JSON:
             document = {"paths": rows, "suggestions": suggestions}
             out(json.dumps(document, ensure_ascii=False, indent=2))
-        case Format.CSV if rows:
-            lines = [csv_line(rows[0]), *(csv_line(row.values()) for row in rows)]
-            out("".join(lines).rstrip("\n"))
+        case Format.CSV:
+            _write_csv(rows, csv_line)
         case Format.TABLE:
             print_table([_cells(row) for row in rows])
+
+
+def _write_csv(rows: Sequence[dict[str, object]], line: CsvLine, begin: str = "") -> None:
+    if rows:
+        lines = [line(rows[0]), *(line(row.values()) for row in rows)]
+        out(begin + "".join(lines).rstrip("\n"))
 
 
 def _cells(row: dict[str, object]) -> dict[str, object]:

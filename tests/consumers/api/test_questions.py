@@ -77,6 +77,35 @@ def test_answers_are_those_of_the_command_line(api: "Served", asked: dict[str, A
     assert csv.headers["content-type"] == "text/csv; charset=utf-8; header=present"
 
 
+def test_a_link_may_name_the_form(api: "Served") -> None:
+    """Where nobody can set a header, as in a spreadsheet; it wins over what the header says."""
+    csv = api.http.get("/api/query?measure=count&format=csv", headers={"x-project": "acme"})
+    assert csv.headers["content-type"] == "text/csv; charset=utf-8; header=present"
+    headers = {"x-project": "acme", "accept": "text/csv"}
+    as_json_ = api.http.get("/api/query?measure=count&format=json", headers=headers)
+    assert as_json_.headers["content-type"].startswith("application/json")
+    safe = api.http.get("/api/query?measure=count&format=csv&spreadsheet=true", headers=headers)
+    assert safe.content == b"\xef\xbb\xbf" + csv.content.replace(
+        b"type,n\ncount", b'"type","n"\n"count"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "hint"),
+    [
+        ("format=xml", "Write format=json or format=csv."),
+        ("spreadsheet=true", "Add format=csv."),
+        ("format=json&spreadsheet=true", "Add format=csv."),
+        ("format=csv&sql=true", "Accept: application/json."),
+    ],
+)
+def test_a_form_that_does_not_fit_is_refused(api: "Served", parameters: str, hint: str) -> None:
+    """With what to write."""
+    refused = api.http.get(f"/api/query?measure=count&{parameters}", headers={"x-project": "acme"})
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["hint"]) == (400, "invalid_parameter", hint)
+
+
 def test_numbers_are_of_the_own_project(api: "Served") -> None:
     """Written out once, so that not everything hangs on the command line's own code."""
     (series,) = api.get("/api/query", "acme", measure="feedback.score")["series"]
@@ -153,7 +182,7 @@ def test_headers_carry_no_line_of_a_users(api: "Served") -> None:
         ({"measure": "count", "compare": "source"}, "invalid_question", ""),
         ({"measure": "count", "approximate": "yes"}, "invalid_parameter", "approximate=true"),
         ({"measure": "count", "groupby": "source"}, "unknown_parameter", "Did you mean group_by?"),
-        ({"measure": "count", "format": "csv"}, "unknown_parameter", "It takes"),
+        ({"measure": "count", "colour": "red"}, "unknown_parameter", "It takes"),
         ({"measure": ["count", "value"]}, "repeated_parameter", "Leave the others out"),
         ({"measure": "count", "project": "a b"}, "invalid_parameter", "Leave project out"),
         ({"measure": "weighted", "where": "feedback_id = x"}, "invalid_question", "UUID"),
