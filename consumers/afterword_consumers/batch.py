@@ -159,7 +159,7 @@ class Batch:
             kind = _kind(event, row)
             if kind == Kind.PATCH:
                 _check_key(message, event)
-                line = Patch.of(event, row, published(message, now_ms)).encode()
+                line = Patch.of(event, row, max(now_ms, published(message, now_ms))).encode()
             else:
                 line = encode(row)
         except EventError as error:

@@ -1,6 +1,6 @@
 """Merge a patch into the row that is stored, path by path, and let a clear take it back.
 
-    merge(base, patch, arrays, given, published_ms)    # the newer of the two wins where both speak
+    merge(base, patch, arrays, given, read_ms)    # the newer of the two wins where both speak
 
 A patch that is newer than the row, or as new, writes its paths: a value replaces whatever stood at
 or below its path, and an array replaces the whole array, so that no old element survives beside
@@ -9,8 +9,8 @@ new ones. An older patch, come late, only fills gaps. No late patch undoes what 
 A patch that is read again, as after a crash, changes nothing: the row tells by its place in the topic
 that it has it already. Filling gaps would bring back what a later event removed.
 
-A row may say a time that lies ahead of a message that came after it. Its clock was wrong then, and the
-order of arrival decides. `older_than_stored` is the error for a message of which nothing could be kept.
+A row may say a time that is still to come. Its clock was wrong then, and the order of arrival decides.
+`OLDER_THAN_STORED` is the error for a message of which nothing could be kept.
 """
 
 from collections.abc import Iterable
@@ -48,7 +48,7 @@ _TEXTS = (*range(TRACE_ID, SOURCE), *range(USER_ID, ENVIRONMENT + 1))
 
 
 def merge(
-    base: Row, patch: Row, arrays: Iterable[str], given: frozenset[str], published_ms: int
+    base: Row, patch: Row, arrays: Iterable[str], given: frozenset[str], read_ms: int
 ) -> Row | None:
     """Merge a patch or a clear into its base.
 
@@ -57,7 +57,7 @@ def merge(
         patch: The patch or clear as `to_row` makes it.
         arrays: The dotted paths at which the patch holds arrays.
         given: The fields that the patch names: its row alone cannot tell a default from a value.
-        published_ms: When its message was published.
+        read_ms: When its message was read.
 
     Returns:
         The row to write; None if there is nothing to add.
@@ -69,7 +69,7 @@ def merge(
     if _holds(base, patch):
         # Written once more: an older row, read again too, may have been inserted after it.
         return base
-    newer = _is_newer(base, patch, published_ms)
+    newer = _is_newer(base, patch, read_ms)
     if patch[IS_DELETED] or base[IS_DELETED]:
         if newer:
             return _above(base, list(patch))
@@ -99,18 +99,17 @@ def merge(
     return _above(base, merged)
 
 
-def _is_newer(base: Row, patch: Row, published_ms: int) -> bool:
+def _is_newer(base: Row, patch: Row, read_ms: int) -> bool:
     """Whether a patch or a clear wins over a row that came before it.
 
-    No row can have been changed after a message that came later was published. So a row that says so
-    comes from a clock that was ahead, or is older than the rule that caps such times. A clear, which is
-    a person's wish, wins then. A patch wins past the limit to which clocks may differ: below it, the
-    patch may be one that waited, as a span does for its export.
+    A row that says a time which is still to come is from a clock that was ahead, or from before such
+    times were capped. A clear, which is a person's wish, wins then. A patch wins past the limit to which
+    clocks may differ: below it, it may be one that waited, as a span does for its export. Here the time
+    of reading decides, not that of publishing: a spool or a replay publishes under an old time.
     """
     ahead_ms = 0 if patch[IS_DELETED] else MAX_AHEAD_MS
     return bool(
-        patch[UPDATED_AT] >= base[UPDATED_AT]
-        or round(base[UPDATED_AT] * 1000) > published_ms + ahead_ms
+        patch[UPDATED_AT] >= base[UPDATED_AT] or round(base[UPDATED_AT] * 1000) > read_ms + ahead_ms
     )
 
 

@@ -1,6 +1,6 @@
 """A patch that waits for the row it merges into, or a clear for the row that it takes back.
 
-    line = Patch.of(event, row, published_ms).encode()
+    line = Patch.of(event, row, read_ms).encode()
     Patch.decode(line).merge(base)
 
 In a batch it is a line like the others: as objects of Python, 100,000 small patches take 300 MB.
@@ -27,16 +27,16 @@ class Patch:
         row: As `to_row` makes it.
         arrays: Where it holds arrays.
         given: Which of `created_at`, `source` and `weight` it names.
-        published_ms: When its message was published.
+        read_ms: When its message was read; when it was published, if that is later.
     """
 
     row: Row
     arrays: tuple[str, ...]
     given: frozenset[str]
-    published_ms: int
+    read_ms: int
 
     @classmethod
-    def of(cls, event: Event, row: Row, published_ms: int) -> Self:
+    def of(cls, event: Event, row: Row, read_ms: int) -> Self:
         """Return the patch of an event."""
         arrays = [
             path
@@ -52,18 +52,18 @@ class Patch:
             row,
             tuple(arrays),
             frozenset(name for name in given if getattr(event, name) is not None),
-            published_ms,
+            read_ms,
         )
 
     def encode(self) -> bytes:
         """Return it as a line that begins with its row."""
-        return encode([*self.row, self.arrays, sorted(self.given), self.published_ms])
+        return encode([*self.row, self.arrays, sorted(self.given), self.read_ms])
 
     @classmethod
     def decode(cls, line: bytes) -> Self:
         """Return the patch of a line made by `encode`."""
-        *row, arrays, given, published_ms = orjson.loads(line)
-        return cls(row, tuple(arrays), frozenset(given), published_ms)
+        *row, arrays, given, read_ms = orjson.loads(line)
+        return cls(row, tuple(arrays), frozenset(given), read_ms)
 
     def merge(self, base: Row | None) -> Row | None:
         """Return the row to write on top of a base; None if the patch has nothing to add.
@@ -73,4 +73,4 @@ class Patch:
         """
         if base is None:
             return self.row
-        return merge(base, self.row, self.arrays, self.given, self.published_ms)
+        return merge(base, self.row, self.arrays, self.given, self.read_ms)

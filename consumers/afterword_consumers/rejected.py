@@ -10,12 +10,13 @@ nothing, also of what was refused again.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from time import time_ns
 from typing import Final
 
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.query import Cell
 from afterword_consumers.refusals import REFUSAL_COLUMNS, Refusal, read_refusal
-from afterword_schemas import read_event
+from afterword_schemas import Event, read_event, to_ms
 
 _MAX_PAGE_ROWS: Final = 1_000
 _MAX_PAGE_BYTES: Final = 16 * 1024 * 1024
@@ -146,7 +147,8 @@ def mend(
     Args:
         clickhouse: Where the message is.
         publish: As for `replay`.
-        message: It keeps its time and its headers; its key becomes the one that the event needs.
+        message: It keeps its time, unless the payload has a later one, and its headers; its key becomes
+            the one that the event needs.
         payload: What to publish.
 
     Returns:
@@ -157,10 +159,21 @@ def mend(
     """
     event, _ = read_event(payload)
     feedback_id = event.feedback_id.lower()
-    mended = replace(message.refusal, payload=payload)
+    published_ms = _published_ms(event, message.refusal.published_ms)
+    mended = replace(message.refusal, payload=payload, published_ms=published_ms)
     publish([replace(message, refusal=mended, key=feedback_id.encode())])
     _mark(clickhouse, [message])
     return feedback_id
+
+
+def _published_ms(event: Event, first_ms: int) -> int:
+    """Return when a mended message counts as published.
+
+    Its times may not lie ahead of that, so one that a person has set later moves it, up to now.
+    """
+    times = [to_ms(time) for time in (event.created_at, event.updated_at) if time is not None]
+    now_ms = time_ns() // 1_000_000
+    return max(first_ms, min(now_ms, max(times, default=first_ms)))
 
 
 def replay(

@@ -38,6 +38,28 @@ def test_a_field_that_is_null_is_not_named() -> None:
     assert (row[VALUE], row[WEIGHT], row[CREATED_AT]) == (4, 0.5, 1_767_225_601.0)
 
 
+@pytest.mark.parametrize("change", [{"op": "clear"}, {"op": "patch", "value": 4}])
+def test_a_message_that_waited_in_a_spool_does_not_win_by_arriving_late(
+    change: dict[str, object],
+) -> None:
+    """It is published under the time of its call, and that is before what was said meanwhile."""
+    broker, store = MemoryBroker(partitions=1), MemoryStore()
+    hour_ms = 3_600_000
+    events = [({"trace_id": "t", "value": 3}, 2 * hour_ms), (change, hour_ms)]
+    for event, at_ms in events:
+        key = ID["feedback_id"].encode()
+        broker.publish(orjson.dumps(ID | event), key=key, timestamp_ms=1_767_225_600_000 + at_ms)
+
+    batch = Batch("topic-id")
+    batch.take(broker.log[0], Catalogue())
+    write(batch, store)
+
+    assert [(r.code, r.offset) for r in store.rejections.values()] == [
+        (RejectCode.OLDER_THAN_STORED, 1)
+    ]
+    assert [row[VALUE] for row in store.current] == [3]
+
+
 @pytest.mark.parametrize("key", [None, b"another", ID["feedback_id"].upper().encode()])
 def test_a_patch_under_another_key_is_refused(key: bytes | None) -> None:
     """It may stand in another partition than the other events of its id, and be lost unnoticed."""

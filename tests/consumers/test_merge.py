@@ -38,7 +38,7 @@ NEW_YEAR_MS = 1_767_225_600_000
 def make(
     offset: int, second: int, *, topic_id: str = "topic-id", **fields: Any
 ) -> tuple[Row, list[str], frozenset[str], int]:
-    """Return row, arrays, given fields and time of publishing of a patch at an offset, changed at a second."""
+    """Return row, arrays, given fields and time of reading of a patch at an offset, changed at a second."""
     event = {"feedback_id": ID, "project": "acme", "op": "patch", **fields}
     event["updated_at"] = f"2026-01-01T00:00:{second:02}Z"
     message = MemoryMessage("feedback.events", 0, offset, None, orjson.dumps(event), (), 0)
@@ -71,11 +71,11 @@ def kept(base: Row, offset: int, second: int, **fields: Any) -> Row:
 
 
 def clear(
-    offset: int, second: int, published_second: int = 0
+    offset: int, second: int, read_second: int = 0
 ) -> tuple[Row, list[str], frozenset[str], int]:
-    """Return what `make` returns, of a clear that was published at a second."""
+    """Return what `make` returns, of a clear that was read at a second."""
     row, arrays, given_fields, _ = make(offset, second, op="clear")
-    return row, arrays, given_fields, NEW_YEAR_MS + published_second * 1000
+    return row, arrays, given_fields, NEW_YEAR_MS + read_second * 1000
 
 
 def leaves(row: Row) -> dict[str, object]:
@@ -265,17 +265,17 @@ def test_a_clear_that_is_older_is_refused() -> None:
     """A person's wish that is not followed is not called stored; of what is cleared already, it is."""
     base = whole(1, 20, value=3)
     with pytest.raises(EventError, match="older_than_stored"):
-        merge(base, *clear(2, 19, published_second=60))
+        merge(base, *clear(2, 19, read_second=60))
     base[IS_DELETED] = 1
-    assert merge(base, *clear(2, 19, published_second=60)) is None
+    assert merge(base, *clear(2, 19, read_second=60)) is None
 
 
 @pytest.mark.parametrize("ahead_s", [1, 100, 301, 10**9])
 def test_a_clear_wins_over_a_time_that_is_to_come(ahead_s: int) -> None:
-    """No row can have been changed after a message that came later was published."""
+    """Nothing can have been changed at a time that has not come."""
     base = whole(5, 20, value=3)
     base[UPDATED_AT] = NEW_YEAR_MS / 1000 + 60 + ahead_s
-    row = merge(base, *clear(6, 10, published_second=60))
+    row = merge(base, *clear(6, 10, read_second=60))
     assert row is not None
     assert row[IS_DELETED] == 1
     assert version(row) > version(base)

@@ -106,8 +106,9 @@ class Line:
         *payloads: bytes,
         key: bytes = b"key",
         headers: Sequence[tuple[str, bytes]] = (),
+        timestamp_ms: int = 0,
     ) -> None:
-        """Put messages on the topic as they are, all on one partition."""
+        """Put messages on the topic as they are, all on one partition; at 0, their time is now."""
         producer = Producer(
             {
                 "bootstrap.servers": self.settings.kafka_bootstrap_servers,
@@ -115,7 +116,13 @@ class Line:
             }
         )
         for payload in payloads:
-            producer.produce(self.settings.kafka_topic, payload, key, headers=list(headers))
+            producer.produce(
+                self.settings.kafka_topic,
+                payload,
+                key,
+                headers=list(headers),
+                timestamp=timestamp_ms,
+            )
         assert producer.flush(30) == 0
 
     def ingest(self, count: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from tests.topics import recreate_topic
 
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.lag import read_lag
+from afterword_schemas import to_ms
 from afterword_stack.commands import rejected
 from afterword_stack.settings import Settings
 
@@ -354,6 +356,25 @@ def test_what_is_still_wrong_is_not_published(
     editor(b"nothing of it", b"")
     assert afterword("rejected", "edit", place).status == 1
     assert len(messages(line.settings, 1)) == 1
+
+
+def test_a_change_that_was_too_old_goes_in_with_a_later_time(
+    afterword: "Afterword", line: "Line", database_of: ClickHouse
+) -> None:
+    """The time that a person writes counts, though the first message was published before it."""
+    change = GOOD[:-1] % 1 + b',"op":"patch","updated_at":"%s"}'
+    change = change.replace(b'"value":1', b'"value":2')
+    key, now = b"5f0e2f0a-0000-4000-8000-000000000001", datetime.now(UTC)
+    minute = timedelta(minutes=1)
+    line.publish(GOOD % 1, key=key, timestamp_ms=to_ms(now - 10 * minute))
+    old = (now - 20 * minute).isoformat().encode()
+    line.publish(change % old, key=key, timestamp_ms=to_ms(now - 20 * minute))
+    assert line.ingest(2) == (1, 1)
+    place = place_of(afterword, "older_than_stored")
+    Path("later.json").write_bytes(change % now.isoformat().encode())
+    assert afterword("rejected", "edit", place, "--from", "later.json").status == 0
+    assert line.ingest(1) == (1, 0)
+    assert database_of.select("SELECT value FROM feedback_current") == ((2,),)
 
 
 def test_a_mended_message_may_come_from_a_file(

@@ -157,7 +157,7 @@ def edit(
     """Mend one refused message and publish it in its place.
 
     Opens the payload in your editor (EDITOR). It is judged before it is published, and goes with the
-    time of the first one; that one then counts as replayed.
+    time of the first one, or a later one that you write; that one then counts as replayed.
     Examples: `afterword rejected edit 3:1042`, `afterword rejected edit 3:1042 --from mended.json`.
     """
     settings = load_settings(notice).within(timeout)
