@@ -19,7 +19,9 @@ print(*sorted(each.name.lower().replace("-", "_") for each in distributions()))
 
 def test_a_bare_install_can_emit_and_has_no_database(tmp_path: Path) -> None:
     """`pip install .` into an empty environment: a client works, and ClickHouse stayed away."""
-    venv.create(tmp_path, with_pip=True)
+    venv.create(
+        tmp_path, with_pip=True, symlinks=sys.platform != "win32"
+    )  # as `python -m venv` does
     python = tmp_path / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     install: list[str | Path] = [
         python,
