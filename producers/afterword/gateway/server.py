@@ -204,7 +204,7 @@ class _Guarded(HttpToolsProtocol):
             self._refuse(400, "disconnected", "The connection ended within the request.")
         elif not self._options.answers_half_closed:
             return False
-        elif not self._is_idle():
+        elif not self._is_idle() and not self._is_refused:
             self.cycle.keep_alive = False  # the last of those that wait
         return not self._is_idle() and not self.transport.is_closing()
 

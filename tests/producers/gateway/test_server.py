@@ -241,10 +241,21 @@ def test_broken_chunks_are_400(running: Running, body: bytes, *, together: bool)
     "broken",
     [b"no request at all\r\n\r\n", head(*CHUNKED) + b"zz\r\n", head("transfer-encoding: gzip")],
 )
-def test_what_came_before_is_answered_first(running: Running, broken: bytes) -> None:
+@pytest.mark.parametrize("half_closed", [False, True])
+def test_what_came_before_is_answered_first(
+    running: Running, broken: bytes, *, half_closed: bool
+) -> None:
     """Of three requests in one packet the third is broken: its answer is the third one."""
     good = head(f"content-length: {len(THUMB)}") + THUMB
-    answer = running.say(good + good + broken)
+    running.transport.hold()
+    with running.connect() as connection:
+        connection.sendall(good + good + broken)
+        if half_closed:
+            connection.shutdown(socket.SHUT_WR)
+        wait_until(lambda: running.transport._waiting)
+        running.say(b"GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n")  # it has seen all of it
+        running.transport.release()
+        answer = listen(connection)
     first, second, third = (int(line[:3]) for line in answer.split(b"HTTP/1.1 ")[1:])
     assert (first, second) == (200, 200)
     assert third in {400, 501}
