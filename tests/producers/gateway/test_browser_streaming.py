@@ -150,9 +150,29 @@ def test_an_empty_trace_id_promises_one(open_tab: OpenTab, site: "Site", empty: 
     assert (event["trace_id"], event["value"]) == ("tr-2", 1)
 
 
-def test_an_answer_may_be_a_whole_session(open_tab: OpenTab, site: "Site") -> None:
+def test_an_answer_with_a_span_waits_where_a_trace_is_promised(
+    open_tab: OpenTab, site: "Site"
+) -> None:
+    """A span alone says what the answer is, so it is voted on at once, unless the page says otherwise."""
+    span = STREAMING.replace("data-session-id", 'data-span-id="sp-1" data-session-id')
+    tab = open_tab(
+        span.replace("new", "other") + span.replace("data-span", 'data-trace-id="" data-span')
+    )
+    tab.locator(".other").get_by_text("Good").click()
+    tab.locator(".new").get_by_text("Bad").click()
+    site.advance(tab, 1)
+    assert said(site) == [thumb(1, span_id="sp-1")]
+    end_stream(tab)
+    assert pressed(tab.locator(".new")) == ("false", "true")
+    site.advance(tab, 1)
+
+    assert said(site)[1:] == [thumb(-1, span_id="sp-1", trace_id="tr-2")]
+
+
+@pytest.mark.parametrize("trace", ["", 'data-trace-id=""'])
+def test_an_answer_may_be_a_whole_session(open_tab: OpenTab, site: "Site", trace: str) -> None:
     """Where the page says so, a thumb is a vote on the conversation at once."""
-    answer = STREAMING.replace("data-afterword ", 'data-afterword="session" ')
+    answer = STREAMING.replace("data-afterword ", f'data-afterword="session" {trace} ')
     tab = open_tab(answer + answer)
     tab.locator("text=Good >> nth=0").click()
     site.advance(tab, 1)

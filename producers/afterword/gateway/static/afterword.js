@@ -154,7 +154,7 @@
 
   // Of each answer there is one vote and one signal of each kind; their ids are kept for the next visit.
   const recallOf = (kind, { trace_id, session_id, span_id, slot }) =>
-    recall(PREFIX + JSON.stringify([kind, trace_id || session_id, span_id, slot]));
+    recall(PREFIX + JSON.stringify([kind, trace_id || session_id, slot || span_id]));
 
   const userOf = (metadata) =>
     attempt(() => `${(metadata.trim ? JSON.parse(metadata) : metadata)._user ?? ""}`) || undefined;
@@ -185,7 +185,7 @@
     return id;
   };
 
-  // ---- Answers that have a session, and no trace yet: what is said of them waits for it.
+  // ---- Answers whose trace id is to come: what is said of them waits for it.
 
   const slots = new WeakMap();
   const lostWithPage = new Set();
@@ -240,7 +240,7 @@
   const targetOf = (node) => {
     const answer = within(node);
     const { afterword, traceId, sessionId, spanId, metadata } = answer?.dataset ?? {};
-    const waits = !traceId && !spanId && afterword !== "session" && (sessionId || traceId === "");
+    const waits = afterword !== "session" && (traceId === "" || (!traceId && !spanId && sessionId));
     return {
       trace_id: traceId || undefined,
       session_id: sessionId,
