@@ -1,15 +1,15 @@
 """Write an answer of the query builder as a table, for people."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from afterword_consumers.query import Answer, Cell, Column, Kind, Question, Series, tell_apart
 from afterword_stack.console import decimal_places, table_lines, written_number
 
 
-def as_table(answer: Answer) -> str:
-    """Return every series as an aligned table, for people."""
+def as_table(answer: Answer, width: int | None = None, head: Callable[[str], str] = str) -> str:
+    """Return every series as an aligned table, for people; width and head as for `table_lines`."""
     return "\n\n".join(
-        "\n".join([_title(answer.question, series), *table_lines(rows_of(series))])
+        "\n".join([_title(answer.question, series), *table_lines(rows_of(series), width, head)])
         for series in answer.series
     )
 

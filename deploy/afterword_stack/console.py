@@ -6,6 +6,7 @@
 On a terminal long work shows a bar; elsewhere a plain line now and then.
 """
 
+import itertools
 import math
 import os
 import re
@@ -21,6 +22,10 @@ from typing import Final
 _LINE_EVERY_S: Final = 2.0
 _MOMENT_S: Final = 3.0
 _MISSING: Final = "–"
+_GAP: Final = "  "
+_MIN_TEXT: Final = 12
+"""A text is not made narrower than this: shorter, it tells nothing."""
+
 _LONG: Final = 1e15
 _WRITTEN_NUMBER: Final = re.compile(r".* (%|pp)|(< )?[01]\.[0-9]{3}|[-0-9.,e+]+ … [-0-9.,e+]+|")
 """What stands to the right as a number does: shares, intervals, p-values, and nothing."""
@@ -83,13 +88,46 @@ def printable(text: str, *, keep: str = "") -> str:
 
 
 def print_table(rows: Sequence[Mapping[str, object]], *, indent: str = "") -> None:
-    """Print rows in aligned columns, numbers to the right, never cut to the terminal's width."""
-    for line in table_lines(rows):
+    """Print rows in aligned columns, numbers to the right; on a terminal as wide as that, at most."""
+    width = terminal_width()
+    inner = None if width is None else width - len(indent)
+    for line in table_lines(rows, inner, bold):
         out(f"{indent}{line}")
 
 
-def table_lines(rows: Sequence[Mapping[str, object]]) -> list[str]:
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that results go to; None where a program reads them."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def bold(text: str) -> str:
+    """Return text in bold, on a terminal that shows it."""
+    return styled(text, "1")
+
+
+def styled(text: str, code: str) -> str:
+    """Return text in a style of ANSI, such as 31 for red; as it is where nobody sees it so.
+
+    That is where a program reads, and where NO_COLOR is set (https://no-color.org).
+    """
+    plain = (
+        not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    )
+    return text if plain else f"\x1b[{code}m{text}\x1b[0m"
+
+
+def table_lines(
+    rows: Sequence[Mapping[str, object]],
+    width: int | None = None,
+    head: Callable[[str], str] = str,
+) -> list[str]:
     """Return the lines of a table, its header first; none for no rows.
+
+    Args:
+        rows: All with the same columns.
+        width: Of a line, at most; None is no limit. Long texts are shortened with an ellipsis. Numbers
+            never are: those that do not fit follow below, beside the first columns again.
+        head: Styles a header.
 
     >>> table_lines([{"code": "too_deep", "messages": 12}, {"code": "wrong_type", "messages": 3}])
     ['code        messages', 'too_deep          12', 'wrong_type         3']
@@ -99,9 +137,45 @@ def table_lines(rows: Sequence[Mapping[str, object]]) -> list[str]:
     names = list(rows[0])
     columns = [[row[name] for row in rows] for name in names]
     cells = [[name, *_cells(column)] for name, column in zip(names, columns, strict=True)]
-    widths = [max(map(_width, column)) for column in cells]
     right = [all(map(_is_number, column)) for column in columns]
-    return [_line(line, widths, right) for line in zip(*cells, strict=True)]
+    widths = _fit([max(map(_width, column)) for column in cells], right, width)
+    lines: list[str] = []
+    for block in _blocks(widths, right, width):
+        header, *body = [
+            _line([(line[at], widths[at], right[at]) for at in block])
+            for line in zip(*cells, strict=True)
+        ]
+        lines += [*([""] if lines else []), head(header), *body]
+    return lines
+
+
+def _fit(widths: Sequence[int], right: Sequence[bool], width: int | None) -> list[int]:
+    """Return the widths with the widest texts made narrower until a line fits, if it can."""
+    fitted = list(widths)
+    texts = [at for at, is_number in enumerate(right) if not is_number]
+    while width is not None and texts and _together(fitted) > width:
+        widest = max(texts, key=fitted.__getitem__)
+        if fitted[widest] <= _MIN_TEXT:
+            break
+        fitted[widest] -= 1
+    return fitted
+
+
+def _blocks(widths: Sequence[int], right: Sequence[bool], width: int | None) -> list[list[int]]:
+    """Return which columns stand beside each other; those after the first texts may follow below."""
+    first = list(itertools.takewhile(lambda at: not right[at], range(len(widths))))
+    if width is None or len(first) == len(widths):
+        return [list(range(len(widths)))]
+    blocks = [[*first, len(first)]]
+    for at in range(len(first) + 1, len(widths)):
+        if _together([widths[each] for each in (*blocks[-1], at)]) > width:
+            blocks.append(list(first))
+        blocks[-1].append(at)
+    return blocks
+
+
+def _together(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
 def invocation() -> str:
@@ -226,9 +300,18 @@ def _width(text: str) -> int:
     return cell_len(text)
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+def _line(cells: Sequence[tuple[str, int, bool]]) -> str:
     parts = []
-    for cell, width, to_right in zip(cells, widths, right, strict=True):
-        padding = " " * (width - _width(cell))
-        parts.append(padding + cell if to_right else cell + padding)
-    return "  ".join(parts).rstrip()
+    for cell, width, to_right in cells:
+        short = _shorten(cell, width)
+        padding = " " * (width - _width(short))
+        parts.append(padding + short if to_right else short + padding)
+    return _GAP.join(parts).rstrip()
+
+
+def _shorten(text: str, width: int) -> str:
+    if _width(text) <= width:
+        return text
+    from rich.cells import set_cell_size  # noqa: PLC0415  # as above
+
+    return set_cell_size(text, width - 1).rstrip() + "…"

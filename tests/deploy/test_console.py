@@ -8,8 +8,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
-from afterword_stack.console import printable, progress, table_lines
+from afterword_stack.console import print_table, printable, progress, table_lines
 
 PROGRESS = """
 from afterword_stack.console import progress
@@ -52,6 +53,74 @@ def test_a_column_shows_three_digits_of_its_largest_number(
     """All to the same place, so that they can be compared by eye."""
     lines = table_lines([{"x": number} for number in numbers])
     assert [line.strip() for line in lines[1:]] == written
+
+
+def test_a_table_fits_its_width_with_the_longest_texts_shortened() -> None:
+    """Numbers and short texts stay whole; what is shortened ends in an ellipsis."""
+    rows: list[dict[str, object]] = [
+        {"path": "feedback.a", "n": 1234567, "example": "x" * 60},
+        {"path": "feedback." + "b" * 50, "n": 1, "example": "良" * 30},
+    ]
+    lines = table_lines(rows, 40)
+    assert [cell_len(line) <= 40 for line in lines] == [True] * 3
+    assert lines == [
+        "path                   n  example",
+        "feedback.a     1,234,567  xxxxxxxxxxxxx…",
+        "feedback.bbb…          1  良良良良良良…",
+    ]
+    assert max(map(len, table_lines(rows))) > 100
+
+
+def test_numbers_that_do_not_fit_follow_below() -> None:
+    """Beside the texts that say whose they are."""
+    rows: list[dict[str, object]] = [
+        {"model": name, **{f"p{number}": 123456 for number in range(4)}} for name in ("m1", "m2")
+    ]
+    assert table_lines(rows, 24, str.upper) == [
+        "MODEL       P0       P1",
+        "m1     123,456  123,456",
+        "m2     123,456  123,456",
+        "",
+        "MODEL       P2       P3",
+        "m1     123,456  123,456",
+        "m2     123,456  123,456",
+    ]
+
+
+def on_a_terminal(tmp_path: Path, **variables: str) -> str:
+    """Return what a program prints that prints a wide table on a terminal of 60 columns."""
+    code = (
+        "from afterword_stack.console import print_table\n"
+        "print_table([{'path': 'p' * 50, 'example': 'e' * 50}], indent='  ')\n"
+    )
+    here, terminal = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k not in {"NO_COLOR", "TERM"}}
+    subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=terminal,
+        check=True,
+        cwd=tmp_path,
+        env={**environment, "COLUMNS": "60", "TERM": "xterm", **variables},
+    )
+    os.close(terminal)
+    said = os.read(here, 10_000).decode().replace("\r\n", "\n")
+    os.close(here)
+    return said
+
+
+def test_a_terminal_gets_a_table_that_fits_and_a_bold_header(tmp_path: Path) -> None:
+    """Its indent included; without colours where NO_COLOR is set or the terminal has none."""
+    plain = f"  path{' ' * 26}example\n  {'p' * 27}…  {'e' * 27}…\n"
+    assert on_a_terminal(tmp_path, NO_COLOR="1") == plain
+    assert on_a_terminal(tmp_path, TERM="dumb") == plain
+    header, row = plain.splitlines()
+    assert on_a_terminal(tmp_path) == f"  \x1b[1m{header.strip()}\x1b[0m\n{row}\n"
+
+
+def test_a_program_gets_a_table_whole_and_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever COLUMNS says: it may look for what would be cut off."""
+    print_table([{"path": "p" * 200}])
+    assert capsys.readouterr().out == f"path\n{'p' * 200}\n"
 
 
 def test_percentages_are_aligned_as_numbers() -> None:

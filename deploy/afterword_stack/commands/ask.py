@@ -32,7 +32,7 @@ from afterword_stack.commands.options import (
     Until,
     Where,
 )
-from afterword_stack.console import notice, out
+from afterword_stack.console import bold, notice, out, terminal_width
 from afterword_stack.database import open_database, patience
 from afterword_stack.freshness import freshness_line, read_freshness
 from afterword_stack.settings import load_settings
@@ -50,7 +50,7 @@ _LONG_S: Final = 5.0
 """From here on a person notices that a question could be cheaper."""
 
 _WRITERS: Final[Mapping[Format, Callable[[Answer], str]]] = {
-    Format.TABLE: as_table,
+    Format.TABLE: lambda found: as_table(found, terminal_width(), bold),
     Format.JSON: as_json,
     Format.CSV: as_csv,
 }

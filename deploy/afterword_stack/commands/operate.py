@@ -14,7 +14,7 @@ from afterword_consumers.freshness import judge
 from afterword_consumers.rejected import counts
 from afterword_schemas.migrate import plan
 from afterword_stack.commands.options import Timeout
-from afterword_stack.console import notice, out, print_table
+from afterword_stack.console import notice, out, print_table, styled
 from afterword_stack.database import (
     create_statement,
     missing_migrations,
@@ -24,6 +24,8 @@ from afterword_stack.database import (
 from afterword_stack.doctor import diagnose
 from afterword_stack.freshness import freshness_line, read_lags
 from afterword_stack.settings import load_settings
+
+_COLOURS: Final = {"✓": "32", "!": "33", "✗": "31"}
 
 
 def worker(
@@ -145,7 +147,7 @@ def doctor(timeout: Timeout = None) -> None:
     """
     findings = list(diagnose(load_settings(notice).within(timeout)))
     for finding in findings:
-        out(f"{finding.mark} {finding.what}")
+        out(f"{styled(finding.mark, _COLOURS[finding.mark])} {finding.what}")
         if finding.next_step:
             out(f"    → {finding.next_step}")
     if any(finding.must_change for finding in findings):
