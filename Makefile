@@ -12,7 +12,7 @@ help:
 	@echo "make test-pythons  run the tests that need no services on each supported Python (VERSIONS=3.14 for one)"
 	@echo "make check   lint, formatting and types"
 	@echo "make format  rewrite the sources in the project's format"
-	@echo "make bench   measure throughput of worker and gateway, latency of SDK, receipts and questions"
+	@echo "make bench   measure throughput of worker, patches and gateway, latency of SDK, receipts and questions"
 	@echo "make clean   remove .venv and caches of this folder"
 
 demo: .venv/.installed
@@ -35,6 +35,7 @@ format: .venv/.installed-dev
 
 bench: .venv/.installed-dev
 	$(BIN)/python consumers/benchmarks/worker_throughput.py
+	$(BIN)/python consumers/benchmarks/patches.py
 	$(BIN)/python producers/benchmarks/sdk_latency.py
 	$(BIN)/python producers/benchmarks/gateway_throughput.py
 	$(BIN)/python consumers/benchmarks/receipts.py
