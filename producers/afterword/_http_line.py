@@ -7,8 +7,8 @@ One batch is under way at a time. What the gateway does not take is sent again, 
 later under the same id, until it is taken, refused for good, or given up.
 
 A signal handler may call anything here in the midst of anything else here, so the thread and its
-callers share no lock: entries go through a `SimpleQueue`, a counter has one writer at a time, and an
-entry is reported by whoever takes it out of `_open`.
+callers share no lock: entries and those who wait for them go through one queue, a counter has one writer
+at a time, and an entry is reported by whoever takes it out of `_open`.
 """
 
 import queue  # by its full name: gunicorn lets gevent patch it after this was imported
@@ -51,6 +51,13 @@ class Entry:
     refusals: int = 0
 
 
+_Settled = queue.SimpleQueue[None]
+"""Where whoever flushes waits for a word."""
+
+_Arrival = tuple[Entry, DeliveryCallback] | _Settled | None
+"""What goes to the thread; None only wakes it."""
+
+
 class Line:
     """A queue of events and the thread that sends them.
 
@@ -73,14 +80,12 @@ class Line:
         self._message_timeout_s = message_timeout_s
         self._max_events, self._max_bytes = max_events, max_bytes
         self._open: dict[Entry, DeliveryCallback] = {}
-        self._arrivals: queue.SimpleQueue[Entry | None] = (
-            queue.SimpleQueue()
-        )  # None only wakes the thread
-        self._flushing: set[queue.SimpleQueue[None]] = set()
+        self._arrivals: queue.SimpleQueue[_Arrival] = queue.SimpleQueue()
         self._taken = self._taken_bytes = 0
         self._settled = self._settled_bytes = 0
         self._closing = self._over = False
         # The rest is the thread's own.
+        self._flushing: set[_Settled] = set()
         self._line: dict[
             bytes, list[Entry]
         ] = {}  # by id, so that the ids need not wait for each other
@@ -102,39 +107,38 @@ class Line:
         ):
             raise QueueFullError("the queue is full, this event was not taken")
         self._thread.start()
-        # A signal's handler runs at calls, and here is none before the last: it sees all or nothing.
-        self._open[entry] = on_delivery
         self._taken += 1
         self._taken_bytes += size
-        self._arrivals.put(entry)
+        # All at once: a signal handler that comes before it does not wait for this event.
+        self._arrivals.put((entry, on_delivery))
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until nothing is on the way; False if something still is after `timeout_s`."""
         deadline_s = monotonic() + timeout_s
-        settled: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._flushing.add(settled)
-        self._arrivals.put(None)
+        settled: _Settled = queue.SimpleQueue()
+        self._arrivals.put(settled)  # behind all that is to be waited for
+        while not self._over and not self._thread.start() and monotonic() < deadline_s:
+            self._work(deadline_s)
+            if not settled.empty():
+                break
         try:
-            while not self._idle() and not self._over and (left_s := deadline_s - monotonic()) > 0:
-                if not self._thread.start():
-                    self._work(deadline_s)
-                    continue
-                with suppress(Empty):
-                    settled.get(timeout=left_s)
-        finally:
-            self._flushing.discard(settled)
-        return self._idle()
+            settled.get(timeout=max(0.0, deadline_s - monotonic()))
+        except Empty:
+            return False
+        return not self._over
 
     def close(self, timeout_s: float) -> None:
         """Flush, then report failed what is left; nothing may be put any more."""
         self._closing = True
         complete = self.flush(timeout_s)
         self._over = True
-        self._arrivals.put(None)
-        reason = self._backoff.explain("closed before the gateway took it")
+        with suppress(Empty):  # what the thread, in a request, has not looked at
+            while True:
+                self._accept(self._arrivals.get_nowait())
         for entry in tuple(self._open):
-            self._settle(entry, StoreError(reason))
+            self._settle(entry, self._closed_early())
         self._wake_flushing()
+        self._arrivals.put(None)
         if not self._thread.started:
             self._gateway.close()
         elif complete:  # else it may hang in a request, and ends after it
@@ -147,8 +151,6 @@ class Line:
     def _run(self) -> None:
         while not self._over:
             self._work()
-            if self._idle():
-                self._wake_flushing()
         self._gateway.close()
 
     def _work(self, deadline_s: float = inf) -> None:
@@ -156,6 +158,8 @@ class Line:
         self._expire()
         if not self._over and (batch := self._pick()):
             self._deliver(batch)
+        if not self._open:
+            self._wake_flushing()
 
     def _gather(self, deadline_s: float) -> None:
         """Wait for events, for more of them, and for the end of a backoff."""
@@ -171,11 +175,21 @@ class Line:
                 return
             self._accept(arrival)
 
-    def _accept(self, arrival: Entry | None) -> None:
+    def _accept(self, arrival: "_Arrival") -> None:
+        if isinstance(arrival, tuple):
+            entry, on_delivery = arrival
+            self._open[entry] = on_delivery
+            self._line.setdefault(entry.key, []).append(entry)
+            if self._over:  # `close` may have looked through the open ones before
+                self._settle(entry, self._closed_early())
+            return
         if arrival is not None:
-            self._line.setdefault(arrival.key, []).append(arrival)
-        elif self._closing:
+            self._flushing.add(arrival)
+        if self._closing:
             self._backoff.hurry()
+
+    def _closed_early(self) -> StoreError:
+        return StoreError(self._backoff.explain("closed before the gateway took it"))
 
     def _expire(self) -> None:
         """Give up events whose time is over, as they come to the front."""
@@ -253,9 +267,7 @@ class Line:
             self._settled += 1
             self._settled_bytes += len(entry.item)
 
-    def _idle(self) -> bool:
-        return self._taken == self._settled
-
     def _wake_flushing(self) -> None:
-        for settled in tuple(self._flushing):
-            settled.put(None)
+        while self._flushing:
+            with suppress(KeyError):  # `close` took it, in another thread
+                self._flushing.pop().put(None)

@@ -90,7 +90,7 @@ def test_a_flush_ends_with_the_transport(server: Any, gate: Any, collect: Any) -
     assert line is not None
     flushing = threading.Thread(target=transport.flush, args=(60,))
     flushing.start()
-    while not line._flushing:
+    while line._arrivals.empty():
         pass
     began = time.monotonic()
     transport.close(0.1)
