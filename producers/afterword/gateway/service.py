@@ -8,6 +8,7 @@ return outcome.response()
 """
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -179,8 +180,8 @@ class Gateway:
         items = [one for one in judged if isinstance(one, Item)]
         errors = [one for one in judged if isinstance(one, ItemError)]
         errors += await self._publish(items)
-        for error in errors:
-            self.metrics.events.labels(error.code).inc()
+        for code, count in Counter(error.code for error in errors).items():
+            self.metrics.events.labels(code).inc(count)
         self.metrics.events.labels("accepted").inc(len(judged) - len(errors))
         ids = [one.feedback_id if isinstance(one, Item) else None for one in judged]
         return Outcome(ids, sorted(errors, key=_index))
