@@ -176,10 +176,11 @@ def _look(
         )
     closed = any(told.code() == KafkaError._ALL_BROKERS_DOWN for told in seen)  # noqa: SLF001  # as above
     if closed and not protocol.startswith("SASL"):
-        return AccessError(
-            f"{where} closes the connection: it may want a login.",
-            f'Set "security.protocol" {_IN_KAFKA} to SASL_PLAINTEXT or SASL_SSL, '
-            "with a mechanism, a user and a password.",
+        return UnreachableError(  # a broker that starts does the same
+            "Kafka",
+            f"{where} closes the connection. It is starting, or wants a login: then set "
+            f'"security.protocol" {_IN_KAFKA} to SASL_PLAINTEXT or SASL_SSL, with a mechanism, '
+            "a user and a password",
         )
     return None
 
