@@ -155,9 +155,10 @@ class Inserter:
             if len(positions) == 1:
                 self._reject(batch, positions[0], error)
                 return
-            # One of its events is at fault: only those before it and after it are rows by themselves.
-            for position in positions:
-                self._write_chains(batch, {chain_key: [position]})
+            # One of its events is at fault: written by halves, in their order, it stands alone at last.
+            middle = len(positions) // 2
+            for half in (positions[:middle], positions[middle:]):
+                self._write_chains(batch, {chain_key: half})
 
         self._insert(piece, refuse)
 
