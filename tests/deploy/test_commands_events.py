@@ -207,7 +207,7 @@ def test_a_broker_that_is_away_is_named_before_anything_is_read(
     feed(monkeypatch, numbered(range(3)))
     ran = afterword("publish", "-")
     assert (ran.status, ran.out) == (1, "")
-    assert ran.err.startswith("afterword: Kafka at 127.0.0.1:1 does not answer as it should: ")
+    assert ran.err.startswith("afterword: Kafka at 127.0.0.1:1 does not answer; see `afterword")
 
 
 def test_a_broker_that_goes_away_ends_it_in_time(

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from afterword_schemas import EventError, RejectCode, read_event
 from afterword_schemas import event as event_module
+from afterword_schemas.limits import MAX_JSON_LEVELS
 from afterword_schemas.testing import events
 
+_INNER = MAX_JSON_LEVELS - 2  # below the event and its feedback
 HEAD = '"feedback_id": "019c12e9-8b3d-7000-8000-000000000000", "project": "a", "span_id": "s"'
 
 
@@ -36,7 +38,7 @@ HEAD = '"feedback_id": "019c12e9-8b3d-7000-8000-000000000000", "project": "a", "
         ('"feedback": {"a": {"b": 1, "b": 2}, "a": 1}', "$.feedback.a.b"),
         ('"feedback": {"l": [1, 2], "a": 1, "a": 2}', "$.feedback.a"),
         (r'"feedback": {"a": 1, "a": 2, "p": "\\", "q": "\\"}', "$.feedback.a"),
-        (f'"feedback": {{"a": {"[" * 150}{"]" * 150}, "a": 1}}', "$.feedback.a"),
+        (f'"feedback": {{"a": {"[" * _INNER}{"]" * _INNER}, "a": 1}}', "$.feedback.a"),
         (f'"feedback": {{"a": {"9" * 4300}, "a": 1}}', "$.feedback.a"),
         ('"feedback": {"a": NaN, "a": 1}', "$.feedback.a"),
     ],
