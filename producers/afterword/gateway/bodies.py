@@ -103,7 +103,7 @@ async def read_body(request: Request, limits: BodyLimits, take: Callable[[int], 
                         raise _too_large(limits)
                     take(len(piece))
                     body += piece
-                    if len(piece) == _PIECE_BYTES:  # more may be to come
+                    if not 0 < len(piece) < _PIECE_BYTES:  # one of many, full or empty
                         await asyncio.sleep(0)
                 if wire_bytes > limits.max_bytes:  # empty members expand to nothing, for ever
                     raise _too_large(limits)
@@ -127,7 +127,7 @@ class _Expander(Protocol):
         """Whether what was fed ends where the encoding may end."""
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield what a chunk expands to, piece by bounded piece."""
+        """Yield what a chunk expands to, piece by bounded piece, among them empty ones."""
 
 
 class _Identity:
@@ -160,8 +160,7 @@ class _Gzip:
             piece = self._member.decompress(chunk, _PIECE_BYTES)
             chunk = self._member.unused_data or self._member.unconsumed_tail
             full = len(piece) == _PIECE_BYTES and not self._member.eof  # more may be to come
-            if piece:
-                yield piece
+            yield piece
 
 
 class _Zstd:
@@ -184,8 +183,7 @@ class _Zstd:
                 self._frames = _count_part(self._frames)
             piece = self._frame.decompress(chunk, _PIECE_BYTES)
             chunk = self._frame.unused_data
-            if piece:
-                yield piece
+            yield piece
 
 
 def _frame() -> zstd.ZstdDecompressor:
