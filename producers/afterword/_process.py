@@ -88,7 +88,7 @@ def _watch_forks() -> None:
 @cache
 def _warn_without_threads() -> None:
     uwsgi = sys.modules.get("uwsgi")
-    if uwsgi is not None and not uwsgi.has_threads:
+    if uwsgi is not None and not getattr(uwsgi, "has_threads", 0):
         _log.warning(
             "uWSGI runs no threads between requests, so events wait: start it with --enable-threads."
         )

@@ -127,6 +127,20 @@ def test_uwsgi_forks_workers_that_deliver(place: Place, tmp_path: Path) -> None:
         assert not (tmp_path / "spool" / "refused.db").exists()
 
 
+def test_uwsgi_without_threads_is_warned_of_once() -> None:
+    """The wheel of uWSGI always has threads, so its module is a stand-in here."""
+    program = """
+    import sys, types
+    sys.modules["uwsgi"] = types.SimpleNamespace(has_threads=0, worker_id=lambda: 1)
+    from afterword import Client, MemoryTransport
+    for _ in range(2):
+        Client(project="acme", transport=MemoryTransport())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stderr.count("--enable-threads") == 1
+
+
 @ways
 @pytest.mark.parametrize("worker", ["sync", "gthread", "gevent"])
 def test_gunicorn_forks_workers_that_deliver(place: Place, tmp_path: Path, worker: str) -> None:
