@@ -42,7 +42,7 @@ def _tell(error: Exception) -> int:
     if not isinstance(error, AfterwordError):
         raise error
     told = explain_unreachable(error) if isinstance(error, UnreachableError) else error
-    notice(printable(f"afterword: {told}", keep="\n"))
+    notice(printable(f"afterword: {told}", keep="\n\t"))
     return 2 if isinstance(told, SetupError | AccessError) else 1
 
 
