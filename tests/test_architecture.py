@@ -23,7 +23,10 @@ ONLY_IN = {
     "confluent_kafka.DeserializingConsumer": set[str](),
     "confluent_kafka.Producer": {"producers/afterword/_kafka_line.py"},
     "confluent_kafka.SerializingProducer": set[str](),
-    "clickhouse_connect": {"consumers/afterword_consumers/clickhouse.py"},
+    "clickhouse_connect": {
+        "consumers/afterword_consumers/clickhouse.py",
+        "consumers/afterword_consumers/clickhouse_faults.py",  # its errors, to say what they mean
+    },
     "hypothesis": {"schemas/afterword_schemas/testing.py"},
     "urllib3.connection": {"producers/afterword/_http_post.py"},
 }
@@ -31,6 +34,8 @@ ONLY_IN = {
 
 READS_ENVIRONMENT = {
     "deploy/afterword_stack/settings.py",  # to refuse an AFTERWORD_* name that no setting has
+    "deploy/afterword_stack/editor.py",  # the editor that this person has chosen
+    "deploy/afterword_stack/console.py",  # whether this person wants colours
     "deploy/afterword_stack/local/chdb_server.py",  # its password, which no command line may show
     "deploy/afterword_stack/local/child.py",  # hands its own on to the process it starts
     "deploy/afterword_stack/local/folders.py",  # where this person keeps caches and data
