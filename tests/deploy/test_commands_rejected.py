@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Consumer, Message
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 from tests.topics import recreate_topic
 
 from afterword_consumers.clickhouse import ClickHouse
@@ -392,6 +395,22 @@ def test_a_mended_message_may_come_from_a_file(
     Path("mended.json").write_bytes(GOOD % 1 + b"\n")
     assert afterword("rejected", "edit", place, "--from", "mended.json").status == 0
     assert line.ingest(1) == (1, 0)
+
+
+def test_what_kafka_refuses_for_good_is_not_said_to_be_worth_another_try(
+    afterword: "Afterword", line: "Line", settings: Settings
+) -> None:
+    """The topic takes less than it did: the sentence says so, and how to replay the others."""
+    line.publish(UNKNOWN + os.urandom(30_000).hex().encode())
+    line.ingest(1)
+    limit = ConfigEntry("max.message.bytes", "20000", incremental_operation=AlterConfigOpType.SET)
+    topic = ConfigResource(ResourceType.TOPIC, settings.kafka_topic, incremental_configs=[limit])
+    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
+    for done in admin.incremental_alter_configs([topic]).values():
+        done.result()
+    ran = afterword("rejected", "replay", "--yes")
+    assert (ran.status, ran.out) == (1, "")
+    assert "Kafka refuses one of these messages for good; replay the others by --at" in ran.err
 
 
 def test_what_kafka_did_not_take_is_not_marked(

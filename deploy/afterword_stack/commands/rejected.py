@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 import typer
 
-from afterword import KafkaTransport, QueueFullError, Transport
+from afterword import KafkaTransport, QueueFullError, RefusedError, Transport
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.lag import find_partitions
 from afterword_consumers.rejected import (
@@ -270,6 +270,9 @@ def _publish(transport: Transport, messages: Sequence[RefusedMessage]) -> None:
             send()
     transport.flush(_FLUSH_S)
     failures = [error for error in reports if error is not None]
+    if refused := next((error for error in failures if isinstance(error, RefusedError)), None):
+        detail = "Kafka refuses one of these messages for good; replay the others by --at"
+        raise StoreError(f"{detail}: {refused}")
     if failures or len(reports) < len(messages):
         reason = failures[0] if failures else f"no answer within {_FLUSH_S:.0f} s"
         raise StoreError(f"Kafka did not take all of them, replay again later: {reason}")
