@@ -18,8 +18,6 @@ from afterword_consumers.lag import LagReader, PartitionLag
 from afterword_consumers.query import Freshness
 from afterword_schemas import AccessError, SetupError, StoreError
 
-_TIMEOUT_S: Final = 2.0
-
 _OLD: Final = timedelta(seconds=30)
 """A worker that keeps up is not further behind than this, so a note says why it may be."""
 
@@ -32,6 +30,7 @@ class FreshnessBook:
         topic: What the workers read.
         group: As what.
         settings: librdkafka's own, by their dotted names.
+        timeout_s: For one question to Kafka.
     """
 
     def __init__(
@@ -41,9 +40,10 @@ class FreshnessBook:
         topic: str,
         group: str,
         settings: Mapping[str, Any] | None = None,
+        timeout_s: float = 2.0,
     ) -> None:
         self._bootstrap_servers, self._topic, self._group = bootstrap_servers, topic, group
-        self._settings = settings or {}
+        self._settings, self._timeout_s = settings or {}, timeout_s
         self._reading = threading.Lock()
         self._reader: LagReader | None = None
         self._last = Freshness(None, None)
@@ -72,7 +72,7 @@ class FreshnessBook:
         try:
             if self._reader is None:
                 self._reader = LagReader(self._bootstrap_servers, self._settings)
-            lags = self._reader.read(self._topic, self._group, _TIMEOUT_S)
+            lags = self._reader.read(self._topic, self._group, self._timeout_s)
         except SetupError:  # whose words name brokers, which not everybody should read who asks
             return Freshness(None, None, f"{_WRONG} So {_UNKNOWN}")
         except AccessError:

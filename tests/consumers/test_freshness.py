@@ -12,7 +12,6 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from tests.waiting import wait_until
 
-from afterword_consumers import freshness
 from afterword_consumers.completeness import to_metadata
 from afterword_consumers.freshness import FreshnessBook, judge
 from afterword_consumers.kafka import KafkaSource
@@ -270,13 +269,14 @@ def test_a_topic_made_anew_starts_anew(kafka: KafkaNode, followed: Topic) -> Non
 
 
 def test_without_kafka_it_says_so_soon() -> None:
-    """Nobody listens there: noticed in well under the time for an answer, each time."""
-    book = FreshnessBook(NOBODY, topic="feedback.events", group="afterword")
+    """Nobody listens there: noticed well before the time for an answer is over, each time."""
+    timeout_s = 60.0
+    book = FreshnessBook(NOBODY, topic="feedback.events", group="afterword", timeout_s=timeout_s)
     note = "Kafka does not answer, so how complete this is, is not known."
     for _ in range(2):
         began_s = time.monotonic()
         assert book.read() == Freshness(None, None, note)
-        assert time.monotonic() - began_s < freshness._TIMEOUT_S / 2
+        assert time.monotonic() - began_s < timeout_s / 2
     book.close()
 
 
@@ -308,10 +308,8 @@ def test_it_notices_that_kafka_comes_and_goes() -> None:
         connection = book._reader
         assert connection is not None
         assert connection._readers
-    began_s = time.monotonic()
     assert book.read().waiting is None
     assert not connection._readers  # closed, not only forgotten
-    assert time.monotonic() - began_s < freshness._TIMEOUT_S + 1
     book.close()
 
 
