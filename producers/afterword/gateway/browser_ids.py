@@ -18,7 +18,7 @@ from afterword._identity import derived_id, derived_random_id
 from afterword.gateway.intake import Item
 from afterword.gateway.json_objects import read_object
 from afterword.gateway.json_values import Value
-from afterword.gateway.unicode_text import to_json
+from afterword.gateway.unicode_text import check_text, to_json
 from afterword_schemas.event import uuid7_ms
 
 _SPACE: Final = "browser"
@@ -46,18 +46,24 @@ def take_user(event: Value) -> tuple[str, Value]:
     """Take the user out of a clear, which names one only to say whose event it takes back.
 
     Raises:
-        EventError: The event cannot be read whole.
+        EventError: The event cannot be read whole, or UTF-8 cannot hold the user.
     """
     given = event.given
     if not isinstance(given, Mapping) or given.get("op") != "clear" or "metadata" not in given:
         return "", event
+    try:
+        event.text.encode()
+    except UnicodeEncodeError:
+        return "", event  # the event's own check says where
     clear = read_object(event.text, "$")
     metadata = clear.pop("metadata")
     if not isinstance(metadata, Mapping) or type(metadata.get(_USER)) not in {str, int, NoneType}:
         return "", event  # the event's own check says what is wrong
     if others := {name: metadata[name] for name in metadata if name != _USER}:
         clear["metadata"] = others
-    return _text(metadata.get(_USER)), Value(clear, to_json(clear))
+    user = _text(metadata.get(_USER))
+    check_text(user, f"$.metadata.{_USER}")
+    return user, Value(clear, to_json(clear))
 
 
 def move_to_browser_ids(item: Item, cleared_user: str = "") -> Item:

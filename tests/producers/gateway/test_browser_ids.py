@@ -149,6 +149,29 @@ def test_a_clear_says_whose_it_is_and_no_more(
     assert answer.json()["errors"][0]["path"] == path
 
 
+@pytest.mark.parametrize(
+    ("metadata", "code"),
+    [
+        (rb'{"_user": "\ud83d"}', "invalid_unicode"),
+        (b'{"_user": "caf\xe9"}', "invalid_utf8"),
+        (b'{"_user": "u-19", "model": "caf\xe9"}', "invalid_utf8"),
+    ],
+)
+def test_a_clear_with_a_text_that_utf8_cannot_hold_is_refused_alone(
+    gateway: "Served", metadata: bytes, code: str
+) -> None:
+    """A user's emoji that was cut in two takes no other event with it, and is not sent for ever."""
+    vote = json.dumps(THUMB).encode()
+    clear = b'{"feedback_id": "%s", "op": "clear", "metadata": %s}' % (OWN_ID.encode(), metadata)
+    body = b'{"events": [%s, %s]}' % (vote, clear)
+
+    answer = gateway.http.post("/v1/beacon", content=body, headers={"origin": ORIGIN})
+
+    assert answer.status_code == 207
+    assert [(one["index"], one["code"]) for one in answer.json()["errors"]] == [(1, code)]
+    assert len(gateway.transport.events) == 1
+
+
 def test_what_was_not_delivered_is_named_as_the_page_knows_it(gateway: "Served") -> None:
     """Sent again under that id it is the same row, also where the gateway made the id up."""
     gateway.transport.fail()
