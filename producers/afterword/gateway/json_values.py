@@ -85,7 +85,7 @@ def members(text: str) -> Iterator[tuple[str, Value]]:
 def bulk(text: str, most: int) -> Iterator[Value] | None:
     """Return the elements of an array; None for a text that holds no array.
 
-    An object whose keys are 0, 1, 2 and so on is an array too: Portkey's Node SDK writes it so.
+    An object whose keys are 0, 1, 2 and so on, each once, is an array too: Portkey's Node SDK writes it so.
 
     Args:
         text: Of a body, or of a part of it.
@@ -95,10 +95,13 @@ def bulk(text: str, most: int) -> Iterator[Value] | None:
         return elements(text)
     if not _begins_with_zero(text):
         return None
-    by_key = dict(islice(members(text), most + 1))
-    if by_key.keys() != {str(position) for position in range(len(by_key))}:
-        return None if len(by_key) <= most else iter(by_key.values())
-    return (by_key[str(position)] for position in range(len(by_key)))
+    pairs = list(islice(members(text), most + 1))
+    if len(pairs) > most:
+        return (value for _, value in pairs)
+    by_key = dict(pairs)  # in which the last of two values under one key would stand for both
+    if by_key.keys() != {str(position) for position in range(len(pairs))}:
+        return None
+    return (by_key[str(position)] for position in range(len(pairs)))
 
 
 # Numbers, and NaN, are for `read_event` to judge; here they only must not cost much, as an int of 10,000

@@ -99,8 +99,12 @@ def test_an_object_of_positions_is_an_array(positions: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{}", "3", '"0"', '{"a": 0}', '{"0": 0, "2": 0}', '{"0": 0, "01": 1}', '{"1": 0}']
+    "text",
+    [
+        *("{}", "3", '"0"', '{"a": 0}', '{"0": 0, "2": 0}', '{"0": 0, "01": 1}', '{"1": 0}'),
+        *('{"0": 0, "0": 1}', '{"0": 0, "1": 1, "1": 2}'),
+    ],
 )
 def test_what_is_no_array_is_none(text: str) -> None:
-    """A key of another form, or a gap, makes an object."""
+    """A key of another form, a gap, or a key that stands twice makes an object."""
     assert bulk(text, 12) is None
