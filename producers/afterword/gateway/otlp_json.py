@@ -9,6 +9,7 @@ import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import count
 from json import JSONDecodeError
 from typing import Any, Final, NoReturn, TypeVar
@@ -269,8 +270,9 @@ def _double(number: object, _: int) -> float:
     if isinstance(number, str) and (number in _NOT_FINITE or _NUMBER.fullmatch(number)):
         return float(number)
     if isinstance(number, int | float) and not isinstance(number, bool):
-        return float(number)
-    return _refuse_value("doubleValue takes a number")
+        with suppress(OverflowError):
+            return float(number)
+    return _refuse_value("doubleValue takes a number of 64 bits")
 
 
 def _base64(text: object, _: int) -> str:

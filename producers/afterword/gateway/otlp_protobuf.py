@@ -57,7 +57,11 @@ def read_log_records(body: bytes) -> Iterator[LogRecord | EventError]:
     for record in _messages(body, wire.LogRecord, "ExportLogsServiceRequest", (_EVALUATION,)):
         if isinstance(record, EventError):
             yield record
-        elif _event_name(record) == _EVALUATION:
+            continue
+        name = _attempt(_event_name, record)
+        if isinstance(name, EventError):
+            yield name
+        elif name == _EVALUATION:
             yield _attempt(_read_log_record, record)
 
 

@@ -430,6 +430,17 @@ def test_values_are_read_as_protobufs_json_mapping_has_them(value: object, leaf:
     assert event["feedback"] == {"a": leaf, "b": True}
 
 
+@pytest.mark.parametrize("digits", [400, 4_000, 5_000])
+def test_a_double_of_too_many_digits_is_refused_alone(digits: int) -> None:
+    """An integer of JSON may be larger than any double."""
+    good = span_json({"honeyhive_feedback.a": 1})
+    huge = span_json({"honeyhive_feedback.b": 1.5})
+    body = orjson.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [huge, good]}]}]})
+    refused, event = spans_to_events(body.replace(b"1.5", b"9" * digits), "json", "acme")
+    assert isinstance(refused, EventError)
+    assert isinstance(event, dict)
+
+
 def test_a_value_nested_too_deep_is_refused_from_either_encoding() -> None:
     """What is cut off while reading is never accepted without it."""
     value: Any = 1

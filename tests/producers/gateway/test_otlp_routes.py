@@ -329,6 +329,22 @@ def test_a_damaged_span_is_refused_alone(gateway: Any) -> None:
     assert len(gateway.transport.events) == 2
 
 
+def test_a_damaged_event_name_refuses_its_own_record(gateway: Any) -> None:
+    """The name is looked at before the record is known to be an evaluation."""
+    damaged = KeyValue(key="event.name", value=AnyValue(string_value="?"))
+    with_name = LogRecord(attributes=[damaged], severity_text="gen_ai.evaluation.result")
+    good = ExportLogsServiceRequest.FromString(records("a"))
+    good.resource_logs[0].scope_logs[0].log_records.append(with_name)
+    body = good.SerializeToString().replace(b"\x0a\x01?", b"\xff\xff\xff")
+
+    answer = gateway.http.post("/v1/logs", content=body, headers=PROTOBUF)
+
+    partial = ExportLogsServiceResponse.FromString(answer.content).partial_success
+    assert partial.rejected_log_records == 1
+    assert "[invalid_format at $]" in partial.error_message
+    assert [list(event["metrics"]) for event in gateway.transport.events] == [["a"]]
+
+
 def test_a_bad_text_refuses_its_own_record(gateway: Any) -> None:
     """Log records are read as spans are; a response id that is not used for a path has its place too."""
     body = records("a", "b?", "c").replace(b"?", b"\xe9")
