@@ -24,6 +24,10 @@ from afterword_consumers.tls import (
 )
 from afterword_schemas import AccessError, SetupError, UnreachableError
 
+ASKS_ONLY: Final[Mapping[str, Any]] = {"allow.auto.create.topics": False}
+"""Settings of an admin client. By default its question about a topic that is missing creates the topic,
+where the broker allows that."""
+
 _CONNECT_S: Final = 3.0
 _DEFAULT_PORT: Final = 9092
 _OFFERED: Final = re.compile(r"supported mechanisms: *(?P<offered>[A-Z0-9,\- ]*)")
@@ -48,6 +52,7 @@ def open_admin(bootstrap_servers: str, settings: Mapping[str, Any]) -> Iterator[
     """
     seen: list[KafkaError] = []
     own: dict[str, Any] = {
+        **ASKS_ONLY,
         "bootstrap.servers": bootstrap_servers,
         "error_cb": seen.append,
         "log_level": 0,

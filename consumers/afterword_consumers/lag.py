@@ -21,7 +21,12 @@ from confluent_kafka.admin._listoffsets import ListOffsetsResultInfo  # exported
 
 from afterword_consumers.completeness import read_committed
 from afterword_consumers.kafka import Reader
-from afterword_consumers.kafka_faults import explain_failure, explain_topic, open_admin
+from afterword_consumers.kafka_faults import (
+    ASKS_ONLY,
+    explain_failure,
+    explain_topic,
+    open_admin,
+)
 from afterword_consumers.topics import EARLIEST, LATEST, ask_ends, ask_topic_id, explain
 from afterword_schemas import SetupError
 
@@ -83,7 +88,7 @@ class LagReader:
     def __init__(self, bootstrap_servers: str, settings: Mapping[str, Any]) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._errors: list[KafkaError] = []  # no method of this object: neither keeps the other
-        own = {"error_cb": self._errors.append, "log_level": 0}
+        own = {**ASKS_ONLY, "error_cb": self._errors.append, "log_level": 0}
         self._admin = _connect(bootstrap_servers, {**settings, **own})
         self._settings = {**settings, "bootstrap.servers": bootstrap_servers}
         self._readers: dict[str, Reader] = {}

@@ -14,7 +14,7 @@ from confluent_kafka.admin._listoffsets import (  # the package exports them wit
 )
 from confluent_kafka.admin._topic import TopicDescription  # the package exports it without a type
 
-from afterword_consumers.kafka_faults import explain_failure
+from afterword_consumers.kafka_faults import ASKS_ONLY, explain_failure
 from afterword_schemas import SetupError, StoreError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class TopicIdentity:
         self._settings, self._topic, self._timeout_s = settings, topic, timeout_s
         self._errors: list[KafkaError] = []
         own: dict[str, Any] = {
+            **ASKS_ONLY,
             "client.id": "afterword-worker-topic",
             "error_cb": self._errors.append,
             "log_level": 0,  # what it comes upon is raised, and the consumer tells of the same broker

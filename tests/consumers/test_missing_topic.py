@@ -1,0 +1,43 @@
+"""A topic that is missing, on a broker that creates what it is asked for: Kafka's default."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from afterword_consumers.kafka import KafkaSource
+from afterword_consumers.lag import find_partitions, read_lag
+from afterword_consumers.topic_limits import find_concerns
+from afterword_schemas import AfterwordError
+from afterword_stack.local.kafka import KafkaNode
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Its address."""
+    properties = {"auto.create.topics.enable": "true"}
+    with KafkaNode(tmp_path_factory.mktemp("kafka"), extra_properties=properties) as node:
+        yield node.bootstrap_servers
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda servers, topic: KafkaSource(servers, topic=topic, group="afterword"),
+        lambda servers, topic: read_lag(servers, topic, "afterword", {}),
+        lambda servers, topic: find_partitions(servers, topic, {}),
+        lambda servers, topic: find_concerns(servers, topic, {}),
+    ],
+    ids=["worker", "lag", "partitions", "settings"],
+)
+def test_a_question_creates_no_topic(
+    broker: str, ask: Callable[[str, str], object], request: pytest.FixtureRequest
+) -> None:
+    """Nor does it again what somebody deletes: with one partition, in the way of the one you create."""
+    topic = request.node.callspec.id
+    with pytest.raises(AfterwordError):
+        ask(broker, topic)
+    admin = AdminClient({"bootstrap.servers": broker})
+    assert topic not in admin.list_topics(timeout=20).topics
