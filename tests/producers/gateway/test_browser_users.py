@@ -69,6 +69,19 @@ def test_a_user_changes_and_takes_back_a_vote(open_tab: OpenTab, site: "Site") -
     assert len({event["feedback_id"] for event in site.events}) == 1
 
 
+@pytest.mark.parametrize("user", [1234567890123456789, 2**64 - 1, -7])
+def test_a_user_whose_number_javascript_would_round_is_told_whole(
+    open_tab: OpenTab, site: "Site", user: int
+) -> None:
+    """The attribute is sent as it is, so what takes the vote back names the same digits."""
+    tab = open_tab(answer(user))
+    click(tab, site, "Good")
+    assert rows(site) == [(user, 1)]
+    click(tab, site, "Good")
+
+    assert rows(site) == []
+
+
 def test_another_user_has_a_vote_of_their_own(open_tab: OpenTab, site: "Site") -> None:
     """In the same browser, neither sees or changes the other's vote."""
     tab = open_tab(answer("u-1"))

@@ -156,8 +156,11 @@
   const recallOf = (kind, { trace_id, session_id, span_id, slot }) =>
     recall(PREFIX + JSON.stringify([kind, trace_id || session_id, slot || span_id]));
 
+  // A user's number may have more digits than JSON.parse keeps.
+  const parse = (metadata) => JSON.parse(metadata.replace(/("_user"\s*:\s*)(-?\d+)/g, '$1"$2"'));
+
   const userOf = (metadata) =>
-    attempt(() => `${(metadata.trim ? JSON.parse(metadata) : metadata)._user ?? ""}`) || undefined;
+    attempt(() => `${(metadata.trim ? parse(metadata) : metadata)._user ?? ""}`) || undefined;
 
   const clearOf = (user) => ({ op: "clear", metadata: user && { _user: user } });
 
