@@ -227,8 +227,14 @@ class _Guarded(HttpToolsProtocol):
             super().on_header(name, value)
             if len(self.headers) > _MAX_HEADERS:
                 self._raise(431, "too_large", f"There are more than {_MAX_HEADERS} headers.")
-            if self.headers[-1][0] == b"transfer-encoding" and value.lower() != b"chunked":
-                self._fault = _UNKNOWN_CODING
+            if self.headers[-1][0] == b"transfer-encoding":
+                self._check_coding(value.strip(b" \t").lower())
+
+    def _check_coding(self, coding: bytes) -> None:
+        if self.parser.get_http_version() == "1.0":
+            self._raise(*_NOT_HTTP)
+        if coding != b"chunked":
+            self._fault = _UNKNOWN_CODING
 
     def on_headers_complete(self) -> None:
         if self._fault is _UNKNOWN_CODING:

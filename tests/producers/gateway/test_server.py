@@ -197,7 +197,17 @@ def test_requests_that_can_be_read_two_ways_are_400(running: Running, lines: lis
 def test_chunks_are_not_of_http_1_0(running: Running) -> None:
     """An old proxy passes them on without knowing where they end."""
     request = head("transfer-encoding: chunked").replace(b"HTTP/1.1", b"HTTP/1.0")
-    assert status(running.say(request, b"0\r\n\r\n")) == 400
+    answer = running.say(request + b"%x\r\n%s\r\n0\r\n\r\n" % (len(THUMB), THUMB))
+    assert status(answer) == 400
+    assert told(answer)["errors"][0]["code"] == "invalid_http"
+
+
+@pytest.mark.parametrize("coding", ["chunked ", "\tchunked", " \t Chunked  "])
+def test_white_space_around_a_transfer_coding_is_none_of_it(running: Running, coding: str) -> None:
+    """HTTP says so of every header."""
+    request = head(f"transfer-encoding:{coding}", "connection: close")
+    answer = running.say(request + b"%x\r\n%s\r\n0\r\n\r\n" % (len(THUMB), THUMB))
+    assert status(answer) == 200
 
 
 @pytest.mark.parametrize("coding", ["gzip", "gzip, chunked", "identity", "xchunked", "chunked;a=b"])
