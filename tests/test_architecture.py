@@ -21,7 +21,7 @@ OURS = MAY_IMPORT["deploy"]
 ONLY_IN = {
     "confluent_kafka.Consumer": {"consumers/afterword_consumers/kafka.py"},
     "confluent_kafka.DeserializingConsumer": set[str](),
-    "confluent_kafka.Producer": {"producers/afterword/_kafka_line.py"},
+    "confluent_kafka.Producer": {"producers/afterword/_kafka_producer.py"},
     "confluent_kafka.SerializingProducer": set[str](),
     "clickhouse_connect": {
         "consumers/afterword_consumers/clickhouse.py",

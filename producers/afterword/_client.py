@@ -45,7 +45,7 @@ class Client:
 
     - `EventError` for a field that is wrong: its `path` names the field;
     - `QueueFullError` when Kafka is away for so long that memory, or the spool, is full;
-    - `StoreError` when the spool's disk fails;
+    - `StoreError` when Kafka does not let this client write, or the spool's disk fails;
     - `ClosedError` after `close()`.
 
     Args:

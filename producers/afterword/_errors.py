@@ -10,8 +10,8 @@
     └── SetupError           an argument or setting is wrong: stop and say what
 
 `feedback()` and its siblings raise EventError, QueueFullError and ClosedError, and StoreError itself
-where a spool's disk fails. A `Delivery` says with one why an event did not arrive: a RefusedError never will, any other may if it is
-sent again under its id.
+where a spool's disk fails, or Kafka does not let this client write. A `Delivery` says with one why an event
+did not arrive: a RefusedError never will, any other may if it is sent again under its id.
 """
 
 from afterword_schemas.errors import AfterwordError, StoreError

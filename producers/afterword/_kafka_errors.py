@@ -64,10 +64,26 @@ _ADVICE: Final[Mapping[str, str]] = MappingProxyType(
 
 _PURGED: Final = frozenset({"_PURGE_QUEUE", "_PURGE_INFLIGHT"})
 
+_OUT_OF_STEP: Final = frozenset(
+    {
+        "OUT_OF_ORDER_SEQUENCE_NUMBER",
+        "UNKNOWN_PRODUCER_ID",
+        "INVALID_PRODUCER_EPOCH",
+        "INVALID_PRODUCER_ID_MAPPING",
+        "PRODUCER_FENCED",
+    }
+)
+"""Of a producer whose state the broker does not share any more."""
+
 
 def blames_a_message(error: KafkaError) -> bool:
     """Whether one message of the batch is wrong. Kafka refuses the others of the batch with it."""
     return error.name() in _REFUSALS or error.name() == _BESIDE
+
+
+def ended_with_producer(error: KafkaError) -> bool:
+    """Whether a message failed because of its producer, so that another producer may deliver it."""
+    return error.name() in _PURGED or error.name() in _OUT_OF_STEP
 
 
 def to_store_error(error: KafkaError) -> StoreError:

@@ -1,4 +1,4 @@
-"""The messages on their way to one topic, and the only module that imports the Kafka producer.
+"""The messages on their way to one topic.
 
     line = KafkaLine(settings, "feedback.events", collector=True)
     line.send(Letter(key, headers, None, on_delivery), value)
@@ -9,6 +9,8 @@ collects its delivery reports, unless the caller does so.
 **A batch of which one message is wrong** is refused whole. Each of its messages is then sent again by
 a second producer whose batches hold one message, and only the one that is refused alone is refused.
 
+**A fatal error** ends a producer. Another takes its place, and what was under way is sent again, once.
+
 **Order.** Of one key one message is under way at a time, so none overtakes one that is sent again.
 
 **Waiting.** No call waits inside librdkafka for longer than a blink: in a greenlet, that would stop
@@ -16,7 +18,6 @@ all others. And nobody waits for a lock for long. A signal handler may have inte
 and wait for deliveries.
 """
 
-import ctypes
 import threading
 import time
 from collections import deque
@@ -26,16 +27,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from afterword._bell import Bell
 from afterword._counters import Tally
 from afterword._errors import QueueFullError
-from afterword._kafka_errors import CLOSED, blames_a_message, to_store_error
+from afterword._kafka_errors import CLOSED, blames_a_message, ended_with_producer, to_store_error
 from afterword._kafka_log import KafkaLog
+from afterword._kafka_producer import LastingProducer, ProducerEndedError
 from afterword._threads import Background
 from afterword._transport import DeliveryCallback, Headers
-from afterword_schemas.errors import SetupError, StoreError
+from afterword_schemas.errors import StoreError
 
 _BLINK_S: Final = 0.001
 _PULSE_S: Final = 0.005
@@ -56,6 +58,7 @@ class Letter:
         timestamp_ms: When it was first published; now if None.
         on_delivery: Told of its end.
         alone: Whether it has a batch of its own.
+        again: Whether it was sent again because its producer ended.
     """
 
     key: bytes
@@ -63,6 +66,7 @@ class Letter:
     timestamp_ms: int | None
     on_delivery: DeliveryCallback
     alone: bool = False
+    again: bool = False
 
 
 class KafkaLine:
@@ -80,8 +84,8 @@ class KafkaLine:
     def __init__(self, settings: Mapping[str, Any], topic: str, *, collector: bool) -> None:
         self._settings, self._topic = settings, topic
         self._log = KafkaLog()
-        self.producer = self._new_producer({})
-        self._alone: Producer | None = None
+        self._producer = LastingProducer(settings, self._log)
+        self._alone: LastingProducer | None = None
         self._max_messages = int(settings["queue.buffering.max.messages"])
         self._max_held_bytes = int(settings["queue.buffering.max.kbytes"]) * 1024
         self._lock = threading.RLock()  # re-entrant: a signal handler may send
@@ -111,9 +115,10 @@ class KafkaLine:
                 self._hold(behind, letter, value)
                 return
             try:
-                self._produce(self.producer, letter, value)
+                self._produce(self._producer, letter, value)
             except StoreError:
                 self._release(letter.key)
+                self._bell.ring()  # the producer may have ended: hear why
                 raise
         if self._idle:
             self._bell.ring()
@@ -125,10 +130,7 @@ class KafkaLine:
             wait_s: How long messages that linger are pushed, in a blink.
         """
         for producer in self._producers():
-            if wait_s:
-                producer.flush(wait_s)
-            else:
-                producer.poll(0)
+            producer.serve(wait_s)
         self._run_errands()
 
     def flush(self, timeout_s: float) -> bool:
@@ -148,7 +150,7 @@ class KafkaLine:
         if not self.flush(timeout_s):
             self._closing = True
             for producer in self._producers():
-                producer.purge(blocking=False)
+                producer.purge()
             self.flush(_REPORT_S)
         self._over = True
         self._bell.ring()
@@ -164,7 +166,7 @@ class KafkaLine:
         Their threads did not survive the fork: freeing would wait for them for ever.
         """
         for producer in self._producers():
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(producer))
+            producer.abandon()
 
     def _push(self) -> None:
         if self._collector is None or not self._collector.start():
@@ -180,14 +182,13 @@ class KafkaLine:
         while not self._over:
             self.serve(_BLINK_S if self._flushing else 0.0)
             self._idle = True  # first, so that who sends from here on rings
-            self._idle = True  # first, so that who sends from here on rings
             self._idle = self._is_empty()
             # Now and then it looks all the same, to hear what librdkafka has to say.
             self._bell.wait(_IDLE_S if self._idle else _PULSE_S)
             self._idle = False
 
-    def _producers(self) -> Iterator[Producer]:
-        yield self.producer
+    def _producers(self) -> Iterator[LastingProducer]:
+        yield self._producer
         if self._alone is not None:
             yield self._alone
 
@@ -197,14 +198,14 @@ class KafkaLine:
         under_way = self._sent_on.value < held or any(map(len, self._producers()))
         return not under_way and self._held.value == held
 
-    def _produce(self, producer: Producer, letter: Letter, value: bytes) -> None:
+    def _produce(self, producer: LastingProducer, letter: Letter, value: bytes) -> None:
         try:
             producer.produce(
                 self._topic,
                 value,
                 letter.key,
                 headers=[*letter.headers],
-                on_delivery=partial(self._report, letter),
+                on_delivery=partial(self._report, producer, letter),
                 timestamp=letter.timestamp_ms or 0,  # 0 is now
             )
         except BufferError:
@@ -212,11 +213,21 @@ class KafkaLine:
         except KafkaException as error:
             raise to_store_error(error.args[0]) from None
 
-    def _report(self, letter: Letter, error: KafkaError | None, message: Message) -> None:
+    def _report(
+        self, producer: LastingProducer, letter: Letter, error: KafkaError | None, message: Message
+    ) -> None:
         if error is not None and not letter.alone and blames_a_message(error):
             self._held.add()
             self._errands.append(partial(self._send_alone, letter, message.value() or b""))
             return
+        if error is not None and not self._closing and ended_with_producer(error):
+            if not letter.again:
+                letter.again = True
+                self._held.add()
+                value = message.value() or b""
+                self._errands.append(partial(self._send_on, producer, letter, value))
+                return
+            error = producer.last_end or error
         letter.on_delivery(None if error is None else to_store_error(error))
         self._errands.append(partial(self._release, letter.key))
         if error is None:
@@ -247,7 +258,7 @@ class KafkaLine:
         letter.alone = True
         if self._alone is None:
             more = {"queue.buffering.max.messages": 0, "linger.ms": 0, "batch.num.messages": 1}
-            self._alone = self._new_producer(more)
+            self._alone = LastingProducer({**self._settings, **more}, self._log)
         self._send_on(self._alone, letter, value)
 
     def _release(self, key: bytes) -> None:
@@ -261,16 +272,16 @@ class KafkaLine:
             return
         letter, value = behind.pop(0)
         self._held_bytes -= len(value) + _HELD_BYTES
-        self._send_on(self.producer, letter, value)
+        self._send_on(self._producer, letter, value)
 
-    def _send_on(self, producer: Producer, letter: Letter, value: bytes) -> None:
+    def _send_on(self, producer: LastingProducer, letter: Letter, value: bytes) -> None:
         """Send a message that was taken before; later, while there is no room."""
         if self._closing:
             self._undeliverable.append((letter, StoreError(CLOSED)))
             return
         try:
             self._produce(producer, letter, value)
-        except QueueFullError:
+        except (QueueFullError, ProducerEndedError):
             self._errands.append(partial(self._send_on, producer, letter, value))
         except StoreError as error:
             self._undeliverable.append((letter, error))
@@ -286,16 +297,3 @@ class KafkaLine:
         self._held_bytes += size
         behind.append((letter, value))
         self._held.add()  # last: a signal handler that comes before it does not wait for this one
-
-    def _new_producer(self, more: Mapping[str, Any]) -> Producer:
-        try:
-            settings = {"error_cb": self._log.note_error, **self._settings, **more}
-            return Producer(settings, logger=self._log)
-        except (KafkaException, TypeError, ValueError) as error:
-            raise SetupError(f"The Kafka settings are refused: {_first_line(error)}") from None
-
-
-def _first_line(error: Exception) -> str:
-    cause = error.args[0] if error.args else error
-    text = cause.str() if isinstance(cause, KafkaError) else str(cause)
-    return text.strip().partition("\n")[0]

@@ -39,9 +39,15 @@ class KafkaLog:
         _log.log(level, text, facility, client, said)
 
     def note_error(self, error: KafkaError) -> None:
-        """Hear of an error of a connection, of which `log` has heard, or of one that ends the producer."""
-        level = logging.ERROR if error.fatal() else logging.DEBUG
-        _log.log(level, "%s [%s]", error.str(), error.name())
+        """Hear of an error of a connection, of which `log` has heard."""
+        _log.debug("%s [%s]", error.str(), error.name())
+
+    def note_end(self, error: KafkaError) -> None:
+        """Say that a fatal error ended the producer, and what happens now."""
+        said = f"{error.str()} [{error.name()}]"
+        level = logging.ERROR if self._is_news(f"end {said}") else logging.DEBUG
+        self._complained = True
+        _log.log(level, "Kafka's client ended, and another takes its place: %s", said)
 
     def note_delivery(self) -> None:
         """Say that Kafka takes events again, if a complaint came before."""
