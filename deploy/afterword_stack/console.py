@@ -30,6 +30,8 @@ _LONG: Final = 1e15
 _WRITTEN_NUMBER: Final = re.compile(r".* (%|pp)|(< )?[01]\.[0-9]{3}|[-0-9.,e+]+ … [-0-9.,e+]+|")
 """What stands to the right as a number does: shares, intervals, p-values, and nothing."""
 
+_WRITTEN_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.]+(Z|[-+][0-9:]+)?)?")
+
 
 def out(text: str = "") -> None:
     """Print a result.
@@ -126,7 +128,7 @@ def table_lines(
     Args:
         rows: All with the same columns.
         width: Of a line, at most; None is no limit. Long texts are shortened with an ellipsis. Numbers
-            never are: those that do not fit follow below, beside the first columns again.
+            and times never are: those that do not fit follow below, beside the first columns again.
         head: Styles a header.
 
     >>> table_lines([{"code": "too_deep", "messages": 12}, {"code": "wrong_type", "messages": 3}])
@@ -138,9 +140,14 @@ def table_lines(
     columns = [[row[name] for row in rows] for name in names]
     cells = [[name, *_cells(column)] for name, column in zip(names, columns, strict=True)]
     right = [all(map(_is_number, column)) for column in columns]
-    widths = _fit([max(map(_width, column)) for column in cells], right, width)
+    whole = [
+        is_right or all(map(_is_time, column))
+        for is_right, column in zip(right, columns, strict=True)
+    ]
+    lead = _lead(right, whole)
+    widths = _fit([max(map(_width, column)) for column in cells], whole, lead, width)
     lines: list[str] = []
-    for block in _blocks(widths, right, width):
+    for block in _blocks(widths, lead, width):
         header, *body = [
             _line([(line[at], widths[at], right[at]) for at in block])
             for line in zip(*cells, strict=True)
@@ -149,25 +156,50 @@ def table_lines(
     return lines
 
 
-def _fit(widths: Sequence[int], right: Sequence[bool], width: int | None) -> list[int]:
-    """Return the widths with the widest texts made narrower until a line fits, if it can."""
-    fitted = list(widths)
-    texts = [at for at, is_number in enumerate(right) if not is_number]
-    while width is not None and texts and _together(fitted) > width:
-        widest = max(texts, key=fitted.__getitem__)
-        if fitted[widest] <= _MIN_TEXT:
+def _lead(right: Sequence[bool], whole: Sequence[bool]) -> int:
+    """Return how many columns say what a row is about: its first texts, and a time before them."""
+    begin = 1 if not right[0] else 0
+    return begin + sum(1 for _ in itertools.takewhile(lambda is_whole: not is_whole, whole[begin:]))
+
+
+def _fit(
+    widths: Sequence[int], whole: Sequence[bool], lead: int, width: int | None
+) -> Sequence[int]:
+    """Return the widths with the widest texts made narrower until a line fits, if it can.
+
+    If it cannot, a text is made narrower only until it fits beside the first columns.
+    """
+    if width is None:
+        return widths
+    in_one_line = _narrowed(widths, range(len(widths)), whole, width)
+    if lead == len(widths) or _together(in_one_line) <= width:
+        return in_one_line
+    for at in range(lead, len(widths)):
+        widths = _narrowed(widths, [*range(lead), at], whole, width)
+    return widths
+
+
+def _narrowed(
+    widths: Sequence[int], line: Sequence[int], whole: Sequence[bool], width: int
+) -> list[int]:
+    """Return the widths with the texts of a line made narrower, the widest first."""
+    narrowed = list(widths)
+    texts = [at for at in line if not whole[at]]
+    while texts and _together([narrowed[at] for at in line]) > width:
+        widest = max(texts, key=narrowed.__getitem__)
+        if narrowed[widest] <= _MIN_TEXT:
             break
-        fitted[widest] -= 1
-    return fitted
+        narrowed[widest] -= 1
+    return narrowed
 
 
-def _blocks(widths: Sequence[int], right: Sequence[bool], width: int | None) -> list[list[int]]:
-    """Return which columns stand beside each other; those after the first texts may follow below."""
-    first = list(itertools.takewhile(lambda at: not right[at], range(len(widths))))
-    if width is None or len(first) == len(widths):
+def _blocks(widths: Sequence[int], lead: int, width: int | None) -> list[list[int]]:
+    """Return which columns stand beside each other; those after the first ones may follow below."""
+    first = list(range(lead))
+    if width is None or lead == len(widths):
         return [list(range(len(widths)))]
-    blocks = [[*first, len(first)]]
-    for at in range(len(first) + 1, len(widths)):
+    blocks = [[*first, lead]]
+    for at in range(lead + 1, len(widths)):
         if _together([widths[each] for each in (*blocks[-1], at)]) > width:
             blocks.append(list(first))
         blocks[-1].append(at)
@@ -291,6 +323,10 @@ def _cell(value: object, places: int) -> str:
 
 def _is_number(cell: object) -> bool:
     return not isinstance(cell, str) or _WRITTEN_NUMBER.fullmatch(cell) is not None
+
+
+def _is_time(cell: object) -> bool:
+    return cell is None or (isinstance(cell, str) and _WRITTEN_TIME.fullmatch(cell) is not None)
 
 
 def _width(text: str) -> int:

@@ -87,6 +87,42 @@ def test_numbers_that_do_not_fit_follow_below() -> None:
     ]
 
 
+def test_times_stay_whole_and_leave_their_line_to_the_path() -> None:
+    """A path cut short names nothing; where one line does not do, columns follow below."""
+    rows: list[dict[str, object]] = [
+        {
+            "path": f"feedback.edits.{n}.value",
+            "seen": f"2026-11-30 21:4{n}",
+            "example": "Oslo",
+            "n": n,
+        }
+        for n in range(2)
+    ]
+    assert table_lines(rows, 40) == [
+        "path                    seen",
+        "feedback.edits.0.value  2026-11-30 21:40",
+        "feedback.edits.1.value  2026-11-30 21:41",
+        "",
+        "path                    example  n",
+        "feedback.edits.0.value  Oslo     0",
+        "feedback.edits.1.value  Oslo     1",
+    ]
+
+
+def test_a_time_that_begins_a_row_is_beside_each_part_of_it() -> None:
+    """As where an answer has a row for each day."""
+    rows: list[dict[str, object]] = [
+        {"day": "2026-11-30", "model": "aurora", "n": 123_456, "avg": 123_456},
+    ]
+    assert table_lines(rows, 28) == [
+        "day         model         n",
+        "2026-11-30  aurora  123,456",
+        "",
+        "day         model       avg",
+        "2026-11-30  aurora  123,456",
+    ]
+
+
 def on_a_terminal(tmp_path: Path, **variables: str) -> str:
     """Return what a program prints that prints a wide table on a terminal of 60 columns."""
     code = (

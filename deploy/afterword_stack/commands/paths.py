@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -14,6 +14,8 @@ from afterword_stack.commands.options import Project, Spreadsheet, Timeout
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.database import open_database, patience
 from afterword_stack.settings import load_settings
+
+_TO_THE_MINUTE: Final = len("2026-01-31T12:00")
 
 
 def paths(  # noqa: PLR0917  # one for each option
@@ -90,8 +92,10 @@ def _write_csv(rows: Sequence[dict[str, object]], line: CsvLine, begin: str = ""
 
 
 def _cells(row: dict[str, object]) -> dict[str, object]:
-    """Return a row as a person reads it: percent signs, and the example last."""
+    """Return a row as a person reads it: times to the minute, percent signs, and the example last."""
     cells = {name.replace("_", " "): cell for name, cell in row.items() if name != "example"}
+    for name in ("first seen", "last seen"):
+        cells[name] = str(cells[name])[:_TO_THE_MINUTE].replace("T", " ")
     if "share percent" in cells:
         share = cells.pop("share percent")
         cells["share"] = None if share is None else f"{share:.1f} %"
