@@ -40,6 +40,8 @@ _DENIED: Final = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "the cluster",
 }
 
+_NO_ANSWER: Final = {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN}  # noqa: SLF001  # their public names
+
 
 @contextmanager
 def open_admin(bootstrap_servers: str, settings: Mapping[str, Any]) -> Iterator[AdminClient]:
@@ -86,9 +88,15 @@ def explain_failure(
     for told in seen:
         if (found := _explain_told(told, where, settings)) is not None:
             return found
-    return _look(where, seen, settings) or UnreachableError(
-        "Kafka", f"{where} does not answer as it should: {error.args[0].str()}"
-    )
+    return _look(where, seen, settings) or _explain_silence(error.args[0], where)
+
+
+def _explain_silence(error: KafkaError, where: str) -> UnreachableError:
+    if error.code() in _NO_ANSWER:
+        return UnreachableError(
+            "Kafka", f"{where} takes connections, but does not answer", timed_out=True
+        )
+    return UnreachableError("Kafka", f"{where} does not answer as it should: {error.str()}")
 
 
 def explain_topic(

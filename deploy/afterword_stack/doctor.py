@@ -92,8 +92,15 @@ def _fault(where: str, error: AfterwordError, variable: str) -> Finding:
     told = explain_unreachable(error) if isinstance(error, UnreachableError) else error
     if isinstance(told, SetupError | AccessError):
         return Finding(f"{begin}{told.detail}", told.next_step, must_change=True)
-    step = f"start one with `afterword up`, or set {variable}"
-    return Finding(f"{begin}{error}", step, must_change=True)
+    return Finding(f"{begin}{error}", _next_step(error, variable), must_change=True)
+
+
+def _next_step(error: AfterwordError, variable: str) -> str:
+    if isinstance(error, UnreachableError) and error.timed_out:
+        return f"something listens there: look whether it hangs or is busy, and at {variable}"
+    if running_stack() is not None:
+        return f"look at {variable}, or unset it to use the local stack"
+    return f"start one with `afterword up`, or set {variable}"
 
 
 def _clickhouse(settings: Settings) -> Iterator[Finding]:

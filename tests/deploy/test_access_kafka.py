@@ -220,5 +220,7 @@ def test_a_broker_that_hangs_is_unreachable(
         address = f"{LOOPBACK}:{server.getsockname()[1]}"
         monkeypatch.setenv("AFTERWORD_KAFKA_BOOTSTRAP_SERVERS", address)
         ran = afterword("status")
+        doctor = afterword("doctor")
     assert ran.status == 1
-    assert f"afterword: Kafka at {address} does not answer as it should: " in ran.err
+    assert f"afterword: Kafka at {address} takes connections, but does not answer; see " in ran.err
+    assert "→ something listens there: look whether it hangs or is busy, " in doctor.out

@@ -52,6 +52,17 @@ def test_a_clickhouse_that_hangs_does_not_hang_a_command(
     assert f"ClickHouse at {hanging} did not answer in time" in ran.out + ran.err
 
 
+def test_the_doctor_does_not_start_another_where_one_hangs(
+    afterword: "Afterword", hanging: str
+) -> None:
+    """What hangs has to be looked at; what is not there has to be started."""
+    lines = afterword("doctor", "--timeout", "1").out.splitlines()
+    (at,) = [n for n, line in enumerate(lines) if f"ClickHouse at {hanging} did not" in line]
+    assert lines[at + 1].strip() == (
+        "→ something listens there: look whether it hangs or is busy, and at AFTERWORD_CLICKHOUSE_URL"
+    )
+
+
 @pytest.mark.services
 def test_status_does_not_hang(
     afterword: "Afterword",
