@@ -25,8 +25,10 @@ def is_too_deep(raw: bytes) -> bool:
     """Return whether more than `MAX_JSON_LEVELS` brackets are open anywhere in a text, valid or not."""
     if raw.count(b"[") + raw.count(b"{") <= MAX_JSON_LEVELS:
         return False
-    unescaped = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
-    marks = unescaped.translate(_STEPS, _OTHERS)
+    if b"\\" in raw:
+        raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # A string without brackets leaves two quotes, and most are such strings.
+    marks = raw.translate(_STEPS, _OTHERS).replace(b'""', b"")
     depths, in_string = [0], False
     for start in range(0, len(marks), _PIECE_BYTES):
         parts = marks[start : start + _PIECE_BYTES].split(b'"')
