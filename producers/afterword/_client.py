@@ -36,6 +36,7 @@ from afterword_schemas.times import capped_ms
 DEFAULT_TOPIC: Final = "feedback.events"
 
 _TARGETS: Final = ("trace_id", "session_id", "span_id")
+_TIMES: Final = ("created_at", "updated_at")
 
 
 class Client:
@@ -292,12 +293,13 @@ class Client:
         identity = str(feedback_id).lower()
         given = {name: entry for name, entry in fields.items() if entry is not None}
         headers = _headers(given.pop("traceparent", current_traceparent()))
+        timed = not given.keys().isdisjoint(_TIMES)  # by the caller, whose clock may be wrong
         given.setdefault("updated_at", now())
         # dict() rather than a literal: a second `op` or `project` is a TypeError, not an override.
         event = dict(feedback_id=identity, project=self._project, op=op, **given)
         raw, judged = encode(event)
         hint(judged)
-        if ahead := _times_ahead(judged):
+        if timed and (ahead := _times_ahead(judged)):
             raw, _ = encode(event | ahead)
         self._sender.send(identity, raw, headers)
         return identity
