@@ -84,7 +84,7 @@ def list_(
     notice(
         "`afterword rejected show PARTITION:OFFSET` prints one whole"
         if found
-        else "none of them fits"
+        else f"no refused message {_asked(selection)}"
     )
 
 
@@ -133,6 +133,9 @@ def replay_(  # noqa: PLR0917  # one for each option
         if dry_run:
             print_table(_counted(found))
             out(f"{total:,} messages would be published again")
+        if not total:
+            _tell_of_once_more(clickhouse, selection)
+        if dry_run:
             return
         if total and not yes and not place:
             _ask(found, total, chosen=code is not None)
@@ -175,8 +178,27 @@ def edit(
     out(f"{feedback_id} published in place of {place}")
 
 
+def _asked(selection: Selection) -> str:
+    """Return the end of the sentence that no message is so."""
+    waits = "waits for a replay"
+    if selection.code is None:
+        return waits
+    return (
+        f"with the code {selection.code} {waits}"
+        if selection.waiting
+        else f"has the code {selection.code}"
+    )
+
+
 def _counted(found: Sequence[tuple[str, int]]) -> list[dict[str, object]]:
     return [{"code": code, "messages": count} for code, count in found]
+
+
+def _tell_of_once_more(clickhouse: ClickHouse, selection: Selection) -> None:
+    """Name --again where it would find what a replay without it leaves out."""
+    left = sum(count for _, count in count_replayable(clickhouse, replace(selection, again=True)))
+    if left:
+        notice(f"{left:,} were refused once more after a replay; --again publishes them, too")
 
 
 def _ask(found: Sequence[tuple[str, int]], total: int, *, chosen: bool) -> None:
