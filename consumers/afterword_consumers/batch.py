@@ -155,11 +155,12 @@ class Batch:
             for sighting in catalogue.observe(event.project, leaves, now_ms, event.value):
                 self.sightings.append(sighting)
                 self._sighting_bytes += sighting.size
-            row = to_row(event, leaves, message, self.topic_id, now_ms)
-            kind = _kind(event, row)
+            published_ms = published(message, now_ms)
+            row = to_row(event, leaves, message, self.topic_id, published_ms)
+            kind = _kind(event, row, published_ms)
             if kind == Kind.PATCH:
                 _check_key(message, event)
-                line = Patch.of(event, row, max(now_ms, published(message, now_ms))).encode()
+                line = Patch.of(event, row, max(now_ms, published_ms)).encode()
             else:
                 line = encode(row)
         except EventError as error:
@@ -195,13 +196,13 @@ def _size_beside(message: Message) -> int:
     return size
 
 
-def _kind(event: Event, row: Row) -> Kind:
+def _kind(event: Event, row: Row, published_ms: int) -> Kind:
     if event.op != "set":
         return Kind.PATCH
-    if event.created_at is None:
-        is_of_id = round(row[CREATED_AT] * 1000) == uuid7_ms(event.feedback_id)
-        return Kind.WHOLE if is_of_id else Kind.REPEATABLE
-    return Kind.WHOLE
+    if event.created_at is not None or row[CREATED_AT] != published_ms / 1000:
+        return Kind.WHOLE
+    # The time of publishing, unless the id says the very same one.
+    return Kind.WHOLE if uuid7_ms(event.feedback_id) == published_ms else Kind.REPEATABLE
 
 
 def _check_key(message: Message, event: Event) -> None:

@@ -1,6 +1,6 @@
 """From an event to its row in the table `feedback`, and back to the state that a patch merges into.
 
-    line = encode(to_row(event, leaves, message, topic_id, now_ms))
+    line = encode(to_row(event, leaves, message, topic_id, published(message, now_ms)))
 
 A row is a list in the order of `COLUMNS`; on the wire it is one line of JSONCompactEachRow. It is a
 function of the message alone, so that a message delivered twice makes the same row twice. What is stored
@@ -13,6 +13,7 @@ import orjson
 
 from afterword_consumers.messages import Message
 from afterword_schemas import Event, Leaves, to_ms, uuid7_ms
+from afterword_schemas.limits import MAX_AHEAD_MS, MIN_TIME_MS
 from afterword_schemas.times import capped_ms, is_in_range
 
 Row = list[Any]
@@ -57,23 +58,21 @@ CREATED_AT, UPDATED_AT, IS_DELETED = range(15, 18)
 KAFKA_TOPIC, TOPIC_ID, KAFKA_PARTITION, KAFKA_OFFSET = range(18, 22)
 
 
-def to_row(event: Event, leaves: Leaves, message: Message, topic_id: str, now_ms: int) -> Row:
+def to_row(event: Event, leaves: Leaves, message: Message, topic_id: str, published_ms: int) -> Row:
     """Make the row of an event as if nothing were stored under its id.
 
     Args:
         event: Of any `op`; a `clear` makes a tombstone.
         leaves: The event's; the reserved metadata are moved out of it into columns.
-        message: Where the event came from. Its timestamp is the default of the event's times.
+        message: Where the event came from.
         topic_id: Kafka's id of the message's topic.
-        now_ms: Milliseconds since 1970, for a message without a timestamp.
+        published_ms: When the message was published: the default of the event's times.
     """
-    published_ms = published(message, now_ms)
-    feedback_id = event.feedback_id
-    updated_ms = published_ms if event.updated_at is None else to_ms(event.updated_at)
+    updated_at = event.updated_at
     strings = leaves.strings
     return [
         event.project,
-        feedback_id,
+        event.feedback_id,
         event.trace_id or "",
         event.session_id or "",
         event.span_id or "",
@@ -87,8 +86,8 @@ def to_row(event: Event, leaves: Leaves, message: Message, topic_id: str, now_ms
         leaves.numbers,
         leaves.booleans,
         strings,
-        capped_ms(_created_ms(event, published_ms), published_ms) / 1000,
-        capped_ms(updated_ms, published_ms) / 1000,
+        _created_ms(event, published_ms) / 1000,
+        (published_ms if updated_at is None else capped_ms(to_ms(updated_at), published_ms)) / 1000,
         1 if event.op == "clear" else 0,
         message.topic(),
         topic_id,
@@ -141,9 +140,11 @@ def decode(line: bytes) -> Row:
 def _created_ms(event: Event, published_ms: int) -> int:
     """Return when feedback was first given; the time of an odd version 7 id says nothing of it."""
     if event.created_at is not None:
-        return to_ms(event.created_at)
+        return capped_ms(to_ms(event.created_at), published_ms)
     id_ms = uuid7_ms(event.feedback_id)
-    return id_ms if id_ms is not None and is_in_range(id_ms) else published_ms
+    if id_ms is None or not MIN_TIME_MS <= id_ms <= published_ms + MAX_AHEAD_MS:
+        return published_ms
+    return id_ms
 
 
 def _integer(leaves: Leaves, path: str) -> str:

@@ -39,7 +39,7 @@ def make(published_ms: int = PUBLISHED_MS, **fields: Any) -> Row:
     event = {"feedback_id": V4, "project": "acme", "trace_id": "t", "value": 4} | fields
     raw = orjson.dumps({name: value for name, value in event.items() if value is not None})
     message = MemoryMessage("feedback.events", 3, 41, None, raw, (), published_ms)
-    return to_row(*read_event(raw), message, "topic-id", NOW_MS)
+    return to_row(*read_event(raw), message, "topic-id", published(message, NOW_MS))
 
 
 def test_a_whole_event_fills_every_column() -> None:
