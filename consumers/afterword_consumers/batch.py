@@ -133,14 +133,15 @@ class Batch:
 
         The rows among them are no part of `body` from now on.
         """
+        if max(self.kinds, default=Kind.WHOLE) < Kind.REPEATABLE:
+            return {}
         needing = [position for position, kind in enumerate(self.kinds) if kind >= Kind.REPEATABLE]
         chains: dict[Key, list[int]] = {self._key(position): [] for position in needing}
-        if chains:
-            for position in range(len(self)):
-                chain = chains.get(self._key(position))
-                if chain is not None:
-                    chain.append(position)
-                    self.kinds[position] = max(self.kinds[position], Kind.CHAINED)
+        for position in range(len(self)):
+            chain = chains.get(self._key(position))
+            if chain is not None:
+                chain.append(position)
+                self.kinds[position] = max(self.kinds[position], Kind.CHAINED)
         return chains
 
     def reject(self, message: Message, error: EventError, now_ms: int) -> None:
