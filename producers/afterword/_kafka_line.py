@@ -69,6 +69,10 @@ class Letter:
     again: bool = False
 
 
+_Behind = deque[tuple[Letter, bytes]]
+"""What waits until the message of its key that is under way has arrived."""
+
+
 class KafkaLine:
     """Producers for one topic, and the thread that collects their reports, where there is one.
 
@@ -89,7 +93,7 @@ class KafkaLine:
         self._max_messages = int(settings["queue.buffering.max.messages"])
         self._max_held_bytes = int(settings["queue.buffering.max.kbytes"]) * 1024
         self._lock = threading.RLock()  # re-entrant: a signal handler may send
-        self._behind: dict[bytes, list[tuple[Letter, bytes]]] = {}  # by each key that is under way
+        self._behind: dict[bytes, _Behind] = {}  # by each key that is under way
         self._held_bytes = 0
         self._held, self._sent_on = Tally(), Tally()
         self._errands: deque[Callable[[], None]] = deque()  # what needs the lock
@@ -109,7 +113,7 @@ class KafkaLine:
         with self._lock:
             if self._alone is not None and len(self._alone) >= self._max_messages:
                 raise QueueFullError(_FULL)
-            ahead: list[tuple[Letter, bytes]] = []
+            ahead: _Behind = deque()
             behind = self._behind.setdefault(letter.key, ahead)
             if behind is not ahead:
                 self._hold(behind, letter, value)
@@ -235,17 +239,21 @@ class KafkaLine:
 
     def _run_errands(self) -> None:
         """Do what needs the lock, if it is free soon; else whoever calls next does."""
-        if not self._errands:
-            return
-        self._stuck = not self._lock.acquire(timeout=_TURN_S)
-        if self._stuck:
-            return
-        try:
-            for _ in range(len(self._errands)):
-                with suppress(IndexError):  # a signal handler did it
-                    self._errands.popleft()()
-        finally:
-            self._lock.release()
+        while self._errands:
+            self._stuck = not self._lock.acquire(timeout=_TURN_S)
+            if self._stuck:
+                return
+            try:
+                for _ in range(len(self._errands)):
+                    with suppress(IndexError):  # a signal handler did it
+                        self._errands.popleft()()
+            finally:
+                self._lock.release()
+            if not self._undeliverable:
+                return
+            self._tell_undeliverable()  # the next of the same key may be so, too
+
+    def _tell_undeliverable(self) -> None:
         with suppress(IndexError):
             while True:
                 letter, error = self._undeliverable.popleft()
@@ -270,7 +278,7 @@ class KafkaLine:
         if ahead is not behind:  # a signal handler sent under this key just now
             ahead.extend(behind)
             return
-        letter, value = behind.pop(0)
+        letter, value = behind.popleft()
         self._held_bytes -= len(value) + _HELD_BYTES
         self._send_on(self._producer, letter, value)
 
@@ -288,7 +296,7 @@ class KafkaLine:
         else:
             self._sent_on.add()
 
-    def _hold(self, behind: list[tuple[Letter, bytes]], letter: Letter, value: bytes) -> None:
+    def _hold(self, behind: _Behind, letter: Letter, value: bytes) -> None:
         """Keep a message back until the one of its key that is under way has arrived."""
         size = len(value) + _HELD_BYTES
         count = len(self._behind) + self._held.value - self._sent_on.value

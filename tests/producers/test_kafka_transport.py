@@ -5,6 +5,7 @@ import re
 import sys
 import threading
 import time
+from functools import partial
 
 import psutil
 import pytest
@@ -36,6 +37,20 @@ def test_closing_reports_what_could_not_be_delivered() -> None:
     transport.close(0.05)
     assert time.monotonic() - began < 5
     assert [str(report) for report in reports] == ["closed before Kafka took it"] * 3
+
+
+def test_closing_reports_all_that_waits_behind_one_key() -> None:
+    """However many changes of one event wait for each other, each is reported, in their order."""
+    reports: list[int] = []
+
+    def note(number: int, _: StoreError | None) -> None:
+        reports.append(number)
+
+    transport = KafkaTransport(NOBODY, topic="t", kafka={"log_level": 0})
+    for number in range(20_000):
+        transport.send(b"k", b"v", (), partial(note, number))
+    transport.close(0)
+    assert reports == list(range(20_000))
 
 
 def test_a_message_that_expires_is_reported() -> None:
