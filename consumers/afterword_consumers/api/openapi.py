@@ -44,7 +44,7 @@ _PERIOD: Final = [
         "The earliest created_at: 7d, 24h, 2026-01-31, 2026-01-31T09:30:00Z.",
         example="7d",
     ),
-    parameter("until", _TEXT, "The end of created_at, itself excluded; likewise."),
+    parameter("until", _TEXT, "The end of created_at, itself excluded; written as since."),
 ]
 _ZONE: Final = parameter("timezone", _TEXT, "Where days begin.", example="Europe/Berlin")
 _CURSOR: Final = parameter("cursor", _TEXT, "`next` of the page before.")

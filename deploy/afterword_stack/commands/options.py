@@ -10,7 +10,7 @@ Where = Annotated[
     typer.Option("--where", "-w", metavar="EXPR", help="'metadata.model = gpt-5'; repeat for and."),
 ]
 Since = Annotated[str | None, typer.Option("--since", help="7d, 24h, a date, or a time.")]
-Until = Annotated[str | None, typer.Option("--until", help="Likewise; not included.")]
+Until = Annotated[str | None, typer.Option("--until", help="As --since; itself not included.")]
 Timeout = Annotated[
     int | None,
     typer.Option(
