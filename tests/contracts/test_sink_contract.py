@@ -48,7 +48,7 @@ REJECTION = Rejection(
     detail="byte 0 is no UTF-8",
     key=b"\xff\x00key",
     headers=((b"schema", b"feedback/v1"), (b"x", b"\xfe\x00"), (b"x", b"")),
-    payload=b"\xff\xfe\x00{'",
+    payload=bytes(range(256)) + b"\\n\\\\t\\0\r\n'",  # each byte, and what looks escaped already
 )
 
 
@@ -286,8 +286,8 @@ def test_a_rejection_is_kept_byte_for_byte_and_once(shelf: Shelf) -> None:
     told = ("invalid_utf8", "$", "byte 0 is no UTF-8")
     headers = [(b"schema", b"feedback/v1"), (b"x", b"\xfe\x00"), (b"x", b"")]
     assert shelf.rejections() == [
-        ("topic-id", 2, 9, *told, b"\xff\x00key", headers, b"\xff\xfe\x00{'"),
-        ("topic-id", 2, 10, *told, b"", [], b"\xff\xfe\x00{'"),
+        ("topic-id", 2, 9, *told, b"\xff\x00key", headers, REJECTION.payload),
+        ("topic-id", 2, 10, *told, b"", [], REJECTION.payload),
     ]
 
 
