@@ -203,7 +203,7 @@ class Up:
             env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
         )
         assert self.process.stdout is not None
-        self.addresses = [self.process.stdout.readline().split() for _ in range(5)]
+        self.addresses = [self.process.stdout.readline().split() for _ in range(6)]
 
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal, and return status and stderr once it and its parts have ended."""
@@ -231,6 +231,7 @@ def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword"
         assert up.addresses[1][:2] == ["ClickHouse", f"{found.clickhouse_url}/?database=afterword"]
         gateway, dashboard = up.addresses[2][1], up.addresses[3][1]
         assert up.addresses[4] == ["data", found.data_dir]
+        assert up.addresses[5][:2] == ["keys", "none,"]
         ran = afterword("up")
         assert (ran.status, ran.out) == (2, "")
         assert ran.err.startswith("afterword: A local stack is already running on ")
@@ -250,7 +251,7 @@ def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword"
         assert (status, err.splitlines()[-1]) == (0, "stopping: the worker writes what it has")
     assert running_stack() is None
     with Up() as again:
-        assert [line[:2] for line in again.addresses] == [line[:2] for line in up.addresses]
+        assert [line[:2] for line in again.addresses[:5]] == [line[:2] for line in up.addresses[:5]]
         with pytest.raises(urllib.error.HTTPError, match="401"):  # the key is kept with the data
             urllib.request.urlopen(request)
         while not re.search(r"^3 feedbacks stored, .*; 0 m", afterword("status").out, re.MULTILINE):

@@ -76,10 +76,16 @@ def _print_addresses(pipeline: Pipeline) -> None:
     kafka = f"{settings.kafka_bootstrap_servers}  topic {settings.kafka_topic}"
     out(f"Kafka       {kafka}  (Kafka {addresses.kafka})")
     out(f"ClickHouse  {settings.clickhouse}  ({addresses.clickhouse})")
-    whom = "with keys" if settings.gateway_keys_file.exists() else "this machine alone, as no keys"
-    out(f"gateway     {pipeline.gateway_url}  ({whom} in {settings.gateway_keys_file})")
-    out(f"dashboard   {pipeline.dashboard_url}/api  (likewise)")
+    out(f"gateway     {pipeline.gateway_url}")
+    out(f"dashboard   {pipeline.dashboard_url}/api")
     out(f"data        {addresses.data_dir}")
+    keys_file = settings.gateway_keys_file
+    whom = (
+        "needed, see `afterword keys list`"
+        if keys_file.exists()
+        else "none, so only this machine is served"
+    )
+    out(f"keys        {whom}  ({keys_file})")
     sys.stdout.flush()  # a pipe gets them now, not when `up` ends
     name = invocation()
     notice(f"\nIn another terminal: {name} publish FILE, {name} query PATH. Ctrl-C stops.")
