@@ -1,7 +1,7 @@
 r"""What is wrong with bytes that should be JSON: one verdict, for the gateway and the worker.
 
 >>> print(text_error(b'{"a": "\\ud83d"}'))
-half of a surrogate pair at line 1 column 13 [invalid_unicode at $]
+half of a surrogate pair at line 1 column 14 [invalid_unicode at $]
 
 The limit of nesting is ours, and is looked for before anything is parsed: how deep the parsers of Python go
 depends on its version. https://docs.python.org/3/library/json.html#implementation-limitations

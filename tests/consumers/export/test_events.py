@@ -32,7 +32,8 @@ def export(stored: ClickHouse, now: datetime, **selected: Any) -> list[bytes]:
 
 def rows(stored: ClickHouse) -> list[tuple[object, ...]]:
     """Return the current rows without where and when they came from."""
-    told = [name for name in COLUMNS if not name.startswith("kafka_") and name != "is_deleted"]
+    unread = {"topic_id", "is_deleted"}
+    told = [name for name in COLUMNS if not name.startswith("kafka_") and name not in unread]
     maps = {"numbers", "booleans", "strings"}
     columns = ", ".join(f"mapSort({name})" if name in maps else name for name in told)
     found = stored.query(
