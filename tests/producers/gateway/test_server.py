@@ -420,8 +420,8 @@ def test_damaged_encodings_are_400(running: Running, encoding: str, body: bytes)
 @pytest.mark.parametrize(
     ("encoding", "part"),
     [
-        ("gzip", gzip.compress(b"")),
-        ("gzip", gzip.compress(b" ")),
+        ("gzip", gzip.compress(b"", mtime=0)),
+        ("gzip", gzip.compress(b" ", mtime=0)),
         ("zstd", zstd.compress(b"")),
         ("zstd", zstd.compress(b" ")),
         ("zstd", b"\x50\x2a\x4d\x18\0\0\0\0"),  # a frame to be skipped
