@@ -12,6 +12,7 @@ at a time, and an entry is reported by whoever takes it out of `_open`.
 """
 
 import queue  # by its full name: gunicorn lets gevent patch it after this was imported
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -31,6 +32,8 @@ _BATCH_EVENTS: Final = 500
 _BATCH_BYTES: Final = 1_000_000  # below the 1 MiB that nginx lets through
 _LINGER_S: Final = 0.005
 _SURE: Final = 2
+_BLINK_S: Final = 0.001
+_IN_HAND_S: Final = 0.1
 _END_S: Final = 5.0
 
 
@@ -137,6 +140,10 @@ class Line:
                 self._accept(self._arrivals.get_nowait())
         for entry in tuple(self._open):
             self._settle(entry, self._closed_early())
+        # The thread may be about to settle one more, which it had just taken out of the queue.
+        until_s = monotonic() + _IN_HAND_S
+        while self._settled < self._taken and monotonic() < until_s:
+            time.sleep(_BLINK_S)
         self._wake_flushing()
         self._arrivals.put(None)
         if not self._thread.started:
