@@ -1,14 +1,21 @@
 """The `afterword` command: says what is missing where the SDK alone is installed."""
 
-import io
-import logging
 import sys
+
+from afterword_stack.interrupts import INTERRUPTED, end_at_once
 
 
 def main() -> int:
-    """Run the command line; the exit status is 0 done, 1 failed, 2 you must change something."""
+    """Run the command line.
+
+    Returns:
+        The exit status: 0 done, 1 failed, 2 you must change something, 130 interrupted by Ctrl-C.
+    """
+    end_at_once()
     try:
         return _run()
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0].startswith("afterword"):
             raise
@@ -21,6 +28,10 @@ def main() -> int:
 
 
 def _run() -> int:
+    # Nothing of this at the top: it would be imported before Ctrl-C is looked after.
+    import io  # noqa: PLC0415
+    import logging  # noqa: PLC0415
+
     from afterword_stack.commands import run  # noqa: PLC0415  # its imports are the extra's
 
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -7,6 +7,7 @@ import typer
 
 from afterword_stack.commands.lazy import PLAIN, LazyCommand, LazyGroup
 from afterword_stack.console import out
+from afterword_stack.interrupts import raise_from_now_on
 
 
 class Root(LazyGroup):
@@ -91,4 +92,4 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    pass
+    raise_from_now_on()  # Typer calls this once the command is imported, and before it begins
