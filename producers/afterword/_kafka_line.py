@@ -93,7 +93,9 @@ class KafkaLine:
         self._max_messages = int(settings["queue.buffering.max.messages"])
         self._max_held_bytes = int(settings["queue.buffering.max.kbytes"]) * 1024
         self._lock = threading.RLock()  # re-entrant: a signal handler may send
-        self._behind: dict[bytes, _Behind] = {}  # by each key that is under way
+        self._under_way: dict[bytes, Letter] = {}  # by key
+        self._behind: dict[bytes, _Behind] = {}  # by those keys of which more than one was sent
+        self._holding = 0  # calls that are about to append to what is behind
         self._held_bytes = 0
         self._held, self._sent_on = Tally(), Tally()
         self._errands: deque[Callable[[], None]] = deque()  # what needs the lock
@@ -113,10 +115,11 @@ class KafkaLine:
         with self._lock:
             if self._alone is not None and len(self._alone) >= self._max_messages:
                 raise QueueFullError(_FULL)
-            ahead: _Behind = deque()
-            behind = self._behind.setdefault(letter.key, ahead)
-            if behind is not ahead:
-                self._hold(behind, letter, value)
+            if (
+                letter.key in self._behind
+                or self._under_way.setdefault(letter.key, letter) is not letter
+            ):
+                self._hold(letter, value)
                 return
             try:
                 self._produce(self._producer, letter, value)
@@ -233,7 +236,7 @@ class KafkaLine:
                 return
             error = producer.last_end or error
         letter.on_delivery(None if error is None else to_store_error(error))
-        self._errands.append(partial(self._release, letter.key))
+        self._release(letter.key)
         if error is None:
             self._log.note_delivery()
 
@@ -259,7 +262,7 @@ class KafkaLine:
                 letter, error = self._undeliverable.popleft()
                 letter.on_delivery(error)
                 self._sent_on.add()
-                self._errands.append(partial(self._release, letter.key))
+                self._release(letter.key)
 
     def _send_alone(self, letter: Letter, value: bytes) -> None:
         """Send a message by itself that was refused together with others."""
@@ -270,17 +273,28 @@ class KafkaLine:
         self._send_on(self._alone, letter, value)
 
     def _release(self, key: bytes) -> None:
-        """Send the next message of a key, if there is one."""
-        behind = self._behind.pop(key)
-        if not behind:
+        """Let the next message of a key go, if there is one. Needs no lock, as each report comes here.
+
+        `_hold` writes what is behind and then reads what is under way, and this the other way round:
+        at least one of them sees that there is something to send.
+        """
+        self._under_way.pop(key, None)
+        if key in self._behind:
+            self._errands.append(partial(self._send_next, key))
+
+    def _send_next(self, key: bytes) -> None:
+        """Send the first message that is held back under a key, unless one is under way again."""
+        if key in self._under_way:
             return
-        ahead = self._behind.setdefault(key, behind)
-        if ahead is not behind:  # a signal handler sent under this key just now
-            ahead.extend(behind)
-            return
-        letter, value = behind.popleft()
-        self._held_bytes -= len(value) + _HELD_BYTES
-        self._send_on(self._producer, letter, value)
+        behind = self._behind.get(key)
+        following = behind.popleft() if behind else None
+        if not behind and not self._holding:
+            self._behind.pop(key, None)
+        if following is not None:
+            letter, value = following
+            self._under_way[key] = letter
+            self._held_bytes -= len(value) + _HELD_BYTES
+            self._send_on(self._producer, letter, value)
 
     def _send_on(self, producer: LastingProducer, letter: Letter, value: bytes) -> None:
         """Send a message that was taken before; later, while there is no room."""
@@ -296,12 +310,17 @@ class KafkaLine:
         else:
             self._sent_on.add()
 
-    def _hold(self, behind: _Behind, letter: Letter, value: bytes) -> None:
+    def _hold(self, letter: Letter, value: bytes) -> None:
         """Keep a message back until the one of its key that is under way has arrived."""
         size = len(value) + _HELD_BYTES
-        count = len(self._behind) + self._held.value - self._sent_on.value
+        count = len(self._under_way) + self._held.value - self._sent_on.value
         if count >= self._max_messages or self._held_bytes + size > self._max_held_bytes:
             raise QueueFullError(_FULL)
         self._held_bytes += size
-        behind.append((letter, value))
-        self._held.add()  # last: a signal handler that comes before it does not wait for this one
+        self._holding += 1  # a signal handler may send what is behind, and must not drop the deque
+        self._behind.setdefault(letter.key, deque()).append((letter, value))
+        self._holding -= 1
+        self._held.add()  # late: a signal handler that comes before it does not wait for this one
+        if letter.key not in self._under_way:
+            self._errands.append(partial(self._send_next, letter.key))
+            self._bell.ring()

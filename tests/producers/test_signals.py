@@ -62,3 +62,47 @@ def test_a_handler_may_send_and_flush_at_every_line(
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert int(ended.stdout) > 50
+
+
+SAME_KEY = """
+import os, sys
+from afterword import KafkaTransport
+transport = KafkaTransport(sys.argv[1], topic="feedback.events")
+sent, places, reports = 0, set(), []
+
+def send():
+    global sent
+    sent += 1
+    transport.send(b"k", b"v", (), reports.append)
+
+def trace(frame, event, _):
+    if os.path.basename(frame.f_code.co_filename) != "_kafka_line.py":
+        return None
+    frame.f_trace_opcodes = True
+    place = (frame.f_code.co_name, frame.f_lasti)
+    if event == "opcode" and place not in places:
+        places.add(place)
+        send()
+        transport.flush(0.2)  # not for long: its message may wait for the interrupted one
+    return trace
+
+sys.settrace(trace)
+for _ in range(3):  # the second and third wait for the one before
+    send()
+transport.flush(30)
+sys.settrace(None)
+transport.close(30)
+assert reports == [None] * sent, (len(reports), sent)
+"""
+
+
+def test_a_handler_may_send_under_the_key_that_it_interrupts(mock_broker: str) -> None:
+    """At whichever instruction it comes, its message and those of the interrupted call all arrive, once."""
+    run = subprocess.run(
+        [sys.executable, "-c", SAME_KEY, mock_broker],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, "")

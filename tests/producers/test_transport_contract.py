@@ -158,6 +158,27 @@ def test_threads_share_a_transport(place: Place) -> None:
     assert set(arrived) == sent
 
 
+def test_threads_share_a_key(place: Place) -> None:
+    """However 4 threads' messages under one key mix, each arrives once, and each thread's in its order."""
+    reports: list[StoreError | None] = []
+
+    def send(thread: int) -> None:
+        for number in range(25):
+            place.transport.send(KEY, make_event(KEY, 25 * thread + number), (), reports.append)
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    place.transport.close(20)
+    assert reports == [None] * 100
+    arrived = [number_of(message) for message in place.read()]
+    for first in range(0, 100, 25):
+        theirs = range(first, first + 25)
+        assert [number for number in arrived if number in theirs] == list(theirs)
+
+
 def test_the_largest_event_gets_through(place: Place) -> None:
     """An event at the limit, of text that hardly shrinks, fits with its key and headers."""
     reports: list[StoreError | None] = []
