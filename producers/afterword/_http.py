@@ -28,7 +28,7 @@ class HttpTransport:
         url: The gateway's address: `http` or `https`, a host, and a path if it has one.
         api_key: A key that may write.
         ssl_context: For a certificate authority, or a client certificate, of one's own.
-        timeout_s: For each of connecting, sending, and waiting for an answer.
+        timeout_s: For each of connecting, sending, and having the whole answer.
         message_timeout_s: How long an event is sent again and again before it is given up.
         max_events: How many may wait.
         max_bytes: How much they may hold together.

@@ -164,7 +164,7 @@ class Line:
         self._gather(deadline_s)
         self._expire()
         if not self._over and (batch := self._pick()):
-            self._deliver(batch)
+            self._deliver(batch, deadline_s)
         if not self._open:
             self._wake_flushing()
 
@@ -218,8 +218,9 @@ class Line:
             batch.append(entries[0])
         return batch
 
-    def _deliver(self, batch: list[Entry]) -> None:
-        answer = self._gateway.post([each.item for each in batch], [each.key for each in batch])
+    def _deliver(self, batch: list[Entry], deadline_s: float) -> None:
+        items, keys = [each.item for each in batch], [each.key for each in batch]
+        answer = self._gateway.post(items, keys, until_s=deadline_s)
         complete = True
         for entry, verdict in zip(batch, answer.verdicts, strict=True):
             if verdict is None or isinstance(verdict, RefusedError):

@@ -13,7 +13,9 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from ssl import SSLContext
+from time import monotonic
 from typing import Final
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -22,7 +24,9 @@ from urllib3.response import HTTPResponse
 from urllib3.util import Retry
 
 from afterword._errors import RefusedError
+from afterword._http_errors import explain
 from afterword._http_items import read_message, read_verdicts
+from afterword._http_response import TimelyResponse
 from afterword._http_target import Target
 from afterword_schemas.errors import RejectCode, StoreError
 
@@ -36,6 +40,7 @@ _REDIRECTS: Final = range(300, 400)
 _LATER: Final = frozenset({408, 425, 429})
 _DISLIKED: Final = frozenset({400, 403, 406})  # what firewalls that read bodies answer
 _SERVER_ERROR: Final = 500
+_LEAST_S: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,34 +67,39 @@ class GatewayConnection:
     Args:
         target: Where it is, and the key for it.
         ssl_context: For a certificate authority or client certificate of one's own.
-        timeout_s: For each of connecting, sending, and waiting for the answer.
+        timeout_s: For each of connecting, sending, and having the whole answer.
     """
 
     # A connection and no pool: a pool has locks, and a fork would copy them while they are held.
     def __init__(self, target: Target, *, ssl_context: SSLContext | None, timeout_s: float) -> None:
         self._target = target
+        self._timeout_s = timeout_s
         self._connection = (
             HTTPSConnection(target.host, target.port, timeout=timeout_s, ssl_context=ssl_context)
             if target.encrypted
             else HTTPConnection(target.host, target.port, timeout=timeout_s)
         )
+        self._connection.response_class = TimelyResponse
 
-    def post(self, items: Sequence[bytes], keys: Sequence[bytes]) -> Answer:
+    def post(
+        self, items: Sequence[bytes], keys: Sequence[bytes], *, until_s: float = inf
+    ) -> Answer:
         """Send events, and return what became of them; raises nothing for what a network may do.
 
         Args:
             items: As of `to_item`.
             keys: Their ids.
+            until_s: When the answer is waited for no more, on the monotonic clock.
         """
         body, headers = b"[" + b",".join(items) + b"]", self._target.headers
         if len(body) > _PACKET_BYTES:
             body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
             headers = {**headers, "content-encoding": "gzip"}
         try:
-            response, text = self._exchange(body, headers)
+            response, text = self._exchange(body, headers, until_s)
         except Exception as error:  # noqa: BLE001  # of three libraries; without the thread, all would wait
             self.close()  # or a late answer would be taken for the next request's
-            reason = str(error) or type(error).__name__
+            reason = explain(error, self._target, timeout_s=self._timeout_s)
             return Answer([StoreError(f"the gateway is not reached: {reason}")] * len(keys))
         return _judge(keys, response, self._target.redact(text))
 
@@ -106,11 +116,15 @@ class GatewayConnection:
             with suppress(OSError):
                 os.close(self._connection.sock.detach())
 
-    def _exchange(self, body: bytes, headers: Mapping[str, str]) -> tuple[HTTPResponse, bytes]:
+    def _exchange(
+        self, body: bytes, headers: Mapping[str, str], until_s: float
+    ) -> tuple[HTTPResponse, bytes]:
         connection = self._connection
+        self._set_timeout(until_s)
         if not connection.is_connected:  # never was, or the gateway ended it meanwhile
             connection.close()
             connection.connect()
+        self._set_timeout(until_s)
         with suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before the end
             connection.request(
                 "POST",
@@ -120,8 +134,14 @@ class GatewayConnection:
                 preload_content=False,
                 decode_content=False,
             )
+        self._set_timeout(until_s)
         response = connection.getresponse()
         return response, response.read(_MAX_ANSWER_BYTES)
+
+    def _set_timeout(self, until_s: float) -> None:
+        self._connection.timeout = max(_LEAST_S, min(self._timeout_s, until_s - monotonic()))
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(self._connection.timeout)
 
 
 def _judge(keys: Sequence[bytes], response: HTTPResponse, text: bytes) -> Answer:

@@ -61,6 +61,12 @@ class Target:
         return cls(parts.scheme == "https", host, parts.port, path, api_key or "")
 
     @property
+    def place(self) -> str:
+        """Host and port, as a person would look for them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port or (443 if self.encrypted else 80)}"
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """The headers of every request."""
         headers = {"content-type": "application/json", "user-agent": "afterword"}

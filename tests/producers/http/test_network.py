@@ -4,10 +4,14 @@ import random
 import socket
 import ssl
 import threading
+import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.deploy.tls_proxy import TlsProxy, make_certificate
+from tests.waiting import wait_until
 
 from afterword import (
     HttpTransport,
@@ -129,3 +133,73 @@ def test_the_thread_survives_what_it_calls(server: Any, collect: Any) -> None:
         "not taken within 0.2 s; the gateway is not reached: 'its own'"
     ]
     transport.close(20)
+
+
+@pytest.mark.parametrize("sent", [b"HTTP/1.1 200 OK\r\ncontent-length: 99999\r\n\r\n", b""])
+def test_an_answer_that_comes_in_drops_is_given_up(server: Any, collect: Any, sent: bytes) -> None:
+    """`timeout_s` bounds the whole answer, head and body, not each of its bytes."""
+
+    def drip(exchange: Any) -> None:
+        exchange.wfile.write(sent)
+        while True:
+            exchange.wfile.write(b" ")
+            time.sleep(0.01)
+
+    server.script.append(drip)
+    transport = HttpTransport(server.url, timeout_s=0.3)
+    reports = collect(transport)
+    reports.send()
+    transport.flush(20)
+    transport.close(0)
+    assert reports == [None]
+    assert len(server.received) == 2
+
+
+def test_interim_answers_are_skipped(server: Any, reports: Any, reply: Any) -> None:
+    """What a proxy says before the answer, as 100 or 103, is not the answer."""
+
+    def hint(exchange: Any) -> None:
+        for status in (b"100 Continue", b"103 Early Hints\r\nlink: </x>", b"102 Processing"):
+            exchange.wfile.write(b"HTTP/1.1 " + status + b"\r\n\r\n")
+        reply.accept(exchange)
+
+    server.script.append(hint)
+    for _ in range(2):
+        reports.send()
+        reports._transport.flush(20)
+    assert reports == [None] * 2
+    assert len(server.received) == 2
+
+
+def test_the_reason_says_what_to_look_at(server: Any, collect: Any, tmp_path: Path) -> None:
+    """A wrong name, port, scheme or certificate each have their sentence, with host and port."""
+
+    def reason(url: str) -> str:
+        transport = HttpTransport(url, timeout_s=0.2)
+        reports = collect(transport)
+        reports.send()
+        wait_until(lambda: transport._line is not None and transport._line._backoff.reason)
+        transport.close(0)
+        return str(reports[0]).removeprefix(
+            "closed before the gateway took it; the gateway is not reached: "
+        )
+
+    port = server.server_address[1]
+    assert reason("http://nowhere.invalid") == "the host name nowhere.invalid is not known"
+    assert reason("http://127.0.0.1:1") == (
+        "127.0.0.1:1 refuses the connection: does the gateway run there?"
+    )
+    assert reason(f"https://127.0.0.1:{port}") == (
+        f"127.0.0.1:{port} does not speak TLS: is the url http://?"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        assert reason(f"http://127.0.0.1:{port}") == (
+            f"127.0.0.1:{port} gave no answer within 0.2 s"
+        )
+    certificate = make_certificate(tmp_path, "here", "IP:127.0.0.1")
+    with TlsProxy(certificate, server.server_address[1]) as proxy:
+        assert reason(f"https://127.0.0.1:{proxy.port}") == (
+            f"the certificate of 127.0.0.1:{proxy.port} is not trusted: self-signed certificate; "
+            "HttpTransport(ssl_context=…) takes your own authority"
+        )

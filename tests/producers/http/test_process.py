@@ -16,7 +16,7 @@ Run = Callable[[str], subprocess.CompletedProcess[str]]
 
 PREAMBLE = """
 import atexit, logging, multiprocessing, os, signal, sys, threading, time, warnings
-from afterword import Client
+from afterword import Client, HttpTransport
 warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 and later warn of forks beside threads
 client = Client(url=sys.argv[1], project="acme")
 
@@ -80,6 +80,31 @@ def test_a_client_that_is_first_made_at_exit_delivers(run: Run, memory: MemoryTr
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert arrived(memory) == {"parent": 1, "late": 1}
+
+
+def test_a_client_that_is_first_made_at_exit_ends_in_time(run: Run) -> None:
+    """A gateway that takes the request and never answers does not hold the call or `close`."""
+    ended = run(
+        """
+        import socket
+        silent = socket.create_server(("127.0.0.1", 0))
+
+        def late():
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            client = Client(
+                transport=HttpTransport(url, timeout_s=3600), project="acme", close_timeout_s=0.2
+            )
+            client.feedback(trace_id="t", value=1)
+            try:
+                client.close()
+            except Exception as error:
+                print(error)
+
+        atexit.register(late)
+        """
+    )
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("1 events were not delivered; the last because: closed before")
 
 
 def test_a_forked_child_delivers_its_own(run: Run, memory: MemoryTransport) -> None:
