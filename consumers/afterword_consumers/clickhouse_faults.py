@@ -27,6 +27,14 @@ _NO_ENTRY: Final = frozenset({192, 193, 194, 516})
 _ACCESS_DENIED: Final = 497
 _GRANT: Final = re.compile(r"the grant (?P<grant>[^.(]*(\([^)]*\))?[^.]* ON [^ .]+(\.[^ .]+)?)")
 
+_PORT: Final = "its HTTP interface, 8123 by default"
+_ANOTHER_SERVER: Final = re.compile(
+    r"Unexpected response to server version query"  # of the client library, where it is not a version
+    r"|HTTP status (404|405|501)\b"
+    r"|Port \d+ is for clickhouse-client"  # of ClickHouse's native port
+)
+"""In an error that has no code of ClickHouse's."""
+
 _PLAIN_HTTP_TO_TLS: Final = "plain HTTP request was sent to HTTPS port"
 
 
@@ -39,6 +47,8 @@ def explain_failure(error: Exception, address: "ClickHouseAddress") -> StoreErro
     found = next(filter(None, known), None)
     if found is None and _PLAIN_HTTP_TO_TLS in str(error):
         found = _use_https(address)
+    if found is None and _ANOTHER_SERVER.search(str(error)):
+        found = _another_server(address)
     return found or StoreError(first_line(error))
 
 
@@ -79,11 +89,26 @@ def _explain_cause(
             return UnreachableError("ClickHouse", f"{where} did not answer in time", timed_out=True)
         case gaierror():
             return UnreachableError("ClickHouse", f"{where}: there is no host of this name")
-        case ConnectionResetError() | BadStatusLine() if _wants_tls(address):
-            return _use_https(address)
-        case ConnectionError() | BadStatusLine():
+        case ConnectionResetError() | BrokenPipeError() | BadStatusLine():
+            return _explain_end(cause, address)
+        case ConnectionError():
             return UnreachableError("ClickHouse", f"{where} does not answer")
     return None
+
+
+def _explain_end(
+    cause: ConnectionError | BadStatusLine, address: "ClickHouseAddress"
+) -> UnreachableError | AccessError:
+    """Return what it means that something took the connection, but gave no answer in HTTP."""
+    if _wants_tls(address):
+        return _use_https(address)
+    if not isinstance(cause, ConnectionError):  # a BadStatusLine that is one, too, is of no answer
+        return _another_server(address)
+    return UnreachableError(
+        "ClickHouse",
+        f"ClickHouse at {address.server} closes the connection without an answer. It starts or "
+        f"stops, or this is not the port of {_PORT}",
+    )
 
 
 def _explain_tls(error: ssl.SSLError, where: str) -> AccessError:
@@ -118,6 +143,13 @@ def _use_https(address: "ClickHouseAddress") -> AccessError:
     return AccessError(
         f"ClickHouse at {address.server} speaks TLS at this port.",
         "Write https:// in AFTERWORD_CLICKHOUSE_URL, or give the port of HTTP, 8123 by default.",
+    )
+
+
+def _another_server(address: "ClickHouseAddress") -> AccessError:
+    return AccessError(
+        f"What answers at {address.server} is not the HTTP interface of ClickHouse.",
+        f"Give the port of {_PORT}, in AFTERWORD_CLICKHOUSE_URL.",
     )
 
 

@@ -29,6 +29,7 @@ ASKS_ONLY: Final[Mapping[str, Any]] = {"allow.auto.create.topics": False}
 where the broker allows that."""
 
 _CONNECT_S: Final = 3.0
+_HTTP_S: Final = 1.0
 _DEFAULT_PORT: Final = 9092
 _OFFERED: Final = re.compile(r"supported mechanisms: *(?P<offered>[A-Z0-9,\- ]*)")
 _IN_KAFKA: Final = "in the setting kafka (AFTERWORD_KAFKA)"
@@ -187,6 +188,11 @@ def _look(
             f'Set "security.protocol" {_IN_KAFKA} to SSL or SASL_SSL, '
             "or give the port of a listener without TLS.",
         )
+    if _speaks_http(host, port):
+        return AccessError(
+            f"{where}: an HTTP server answers at this port, not Kafka.",
+            f"Give the port of a broker, {_DEFAULT_PORT} by default.",
+        )
     closed = any(told.code() == KafkaError._ALL_BROKERS_DOWN for told in seen)  # noqa: SLF001  # as above
     if closed and not protocol.startswith("SASL"):
         return UnreachableError(  # a broker that starts does the same
@@ -196,6 +202,15 @@ def _look(
             "a user and a password",
         )
     return None
+
+
+def _speaks_http(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=_HTTP_S) as connection:
+            connection.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+            return connection.recv(5) == b"HTTP/"
+    except OSError:
+        return False
 
 
 def _first_server(settings: Mapping[str, Any]) -> tuple[str, int]:

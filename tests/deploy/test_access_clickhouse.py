@@ -1,8 +1,10 @@
 """ClickHouse behind TLS and logins: each fault has its own sentence, with the setting that mends it."""
 
+import socketserver
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
@@ -12,6 +14,7 @@ from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
 from afterword_consumers.clickhouse_faults import explain_failure
 from afterword_schemas import AccessError
 from afterword_stack.local.clickhouse import ClickHouseNode
+from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -20,6 +23,27 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.services
 
 SetUp = Callable[..., str]
+
+
+class AnsweringServer(socketserver.ThreadingTCPServer):
+    """A server that says the same to whoever asks."""
+
+    def __init__(self, answer: bytes) -> None:
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                self.request.recv(65536)
+                self.request.sendall(answer)
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, args=(0.05,)).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
 
 
 @pytest.fixture
@@ -115,6 +139,52 @@ def test_a_port_of_tls_is_named_to_who_speaks_none(
     assert ran.err == (
         f"afterword: ClickHouse at {url} speaks TLS at this port. Write https:// in "
         "AFTERWORD_CLICKHOUSE_URL, or give the port of HTTP, 8123 by default.\n"
+    )
+
+
+def test_the_port_of_kafka_is_named(
+    afterword: "Afterword", kafka: KafkaNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It closes the connection. So does a server that starts behind a proxy: another try may help."""
+    url = f"http://{kafka.bootstrap_servers}"
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_URL", url)
+    ran = afterword("paths")
+    assert ran.status == 1
+    assert ran.err == (
+        f"afterword: ClickHouse at {url} closes the connection without an answer. It starts or "
+        "stops, or this is not the port of its HTTP interface, 8123 by default; see `afterword "
+        "doctor`\n"
+    )
+    assert f"✗ ClickHouse at {url} closes the connection without" in afterword("doctor").out
+
+
+NATIVE_PORT = (
+    "HTTP/1.0 400 Bad Request\r\n\r\nPort 9000 is for clickhouse-client program\r\n"
+    "You must use port 8123 for HTTP.\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "SSH-2.0-OpenSSH_9.2\r\n",
+        NATIVE_PORT,
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n<!doctype html>",
+    ],
+    ids=["ssh", "native", "not-found", "page"],
+)
+def test_a_port_of_another_server_is_named(
+    afterword: "Afterword", monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """Whatever answers there: a person must change the address."""
+    with AnsweringServer(answer.encode()) as server:
+        monkeypatch.setenv("AFTERWORD_CLICKHOUSE_URL", server.url)
+        ran = afterword("paths")
+    assert ran.status == 2
+    assert ran.err == (
+        f"afterword: What answers at {server.url} is not the HTTP interface of ClickHouse. Give the "
+        "port of its HTTP interface, 8123 by default, in AFTERWORD_CLICKHOUSE_URL.\n"
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.deploy.tls_proxy import make_certificate
 
 from afterword_consumers import lag
+from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.local.ports import LOOPBACK, persisted_ports
 
@@ -224,3 +225,18 @@ def test_a_broker_that_hangs_is_unreachable(
     assert ran.status == 1
     assert f"afterword: Kafka at {address} takes connections, but does not answer; see " in ran.err
     assert "→ something listens there: look whether it hangs or is busy, " in doctor.out
+
+
+def test_an_http_port_is_named(
+    afterword: "Afterword", clickhouse: ClickHouseNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ClickHouse's is where two addresses were mixed up; with a scheme before it, too."""
+    monkeypatch.setattr(lag, "_TIMEOUT_S", 1.0)
+    for address in (f"{LOOPBACK}:{clickhouse.port}", clickhouse.url):
+        monkeypatch.setenv("AFTERWORD_KAFKA_BOOTSTRAP_SERVERS", address)
+        ran = afterword("status")
+        assert ran.status == 2
+        assert ran.err.endswith(
+            f"afterword: Kafka at {address}: an HTTP server answers at this port, not Kafka. "
+            "Give the port of a broker, 9092 by default.\n"
+        )

@@ -35,8 +35,9 @@ sys.meta_path.insert(0, Wrapping())
 
 
 def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end."""
-    command = [sys.executable, "-c", program, *arguments]
+    """Run a program to its end, with Python's handler also where whoever runs the tests ignores Ctrl-C."""
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    command = [sys.executable, "-c", listening + program, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
