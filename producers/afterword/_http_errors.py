@@ -19,7 +19,9 @@ from afterword._http_target import Target
 _PLAIN: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 
 
-def explain(error: Exception, target: Target, *, timeout_s: float) -> str:
+def explain(  # noqa: PLR0911  # a sentence for each case
+    error: Exception, target: Target, *, timeout_s: float
+) -> str:
     """Return the reason, with host and port, and never the path or the key."""
     place = target.place
     match error:
