@@ -25,7 +25,7 @@ from afterword._errors import QueueFullError, RefusedError
 from afterword._http_backoff import Backoff
 from afterword._http_post import GatewayConnection
 from afterword._threads import Background
-from afterword._transport import DeliveryCallback
+from afterword._transport import DeliveryCallback, report
 from afterword_schemas.errors import StoreError
 
 _BATCH_EVENTS: Final = 500
@@ -127,6 +127,8 @@ class Line:
         try:
             settled.get(timeout=max(0.0, deadline_s - monotonic()))
         except Empty:
+            settled.put(None)  # nobody waits any more: see `_accept`
+            self._flushing.discard(settled)
             return False
         return not self._over
 
@@ -190,7 +192,7 @@ class Line:
             if self._over:  # `close` may have looked through the open ones before
                 self._settle(entry, self._closed_early())
             return
-        if arrival is not None:
+        if arrival is not None and arrival.empty():
             self._flushing.add(arrival)
         if self._closing:
             self._backoff.hurry()
@@ -271,7 +273,7 @@ class Line:
     def _settle(self, entry: Entry, error: StoreError | None) -> None:
         on_delivery = self._open.pop(entry, None)
         if on_delivery is not None:
-            on_delivery(error)
+            report(on_delivery, error)
             self._settled += 1
             self._settled_bytes += len(entry.item)
 

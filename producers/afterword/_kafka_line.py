@@ -36,7 +36,7 @@ from afterword._kafka_errors import CLOSED, blames_a_message, ended_with_produce
 from afterword._kafka_log import KafkaLog
 from afterword._kafka_producer import LastingProducer, ProducerEndedError
 from afterword._threads import Background
-from afterword._transport import DeliveryCallback, Headers
+from afterword._transport import DeliveryCallback, Headers, report
 from afterword_schemas.errors import StoreError
 
 _BLINK_S: Final = 0.001
@@ -235,7 +235,7 @@ class KafkaLine:
                 self._errands.append(partial(self._send_on, producer, letter, value))
                 return
             error = producer.last_end or error
-        letter.on_delivery(None if error is None else to_store_error(error))
+        report(letter.on_delivery, None if error is None else to_store_error(error))
         self._release(letter.key)
         if error is None:
             self._log.note_delivery()
@@ -260,7 +260,7 @@ class KafkaLine:
         with suppress(IndexError):
             while True:
                 letter, error = self._undeliverable.popleft()
-                letter.on_delivery(error)
+                report(letter.on_delivery, error)
                 self._sent_on.add()
                 self._release(letter.key)
 

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from afterword._errors import ClosedError, QueueFullError
-from afterword._transport import DeliveryCallback, Headers
+from afterword._transport import DeliveryCallback, Headers, report
 from afterword_schemas.errors import StoreError
 
 
@@ -122,4 +122,4 @@ class MemoryTransport:
                 error = StoreError(self._failure) if self._failure is not None else None
                 if error is None:
                     self._delivered.append(message)
-            on_delivery(error)
+            report(on_delivery, error)

@@ -106,3 +106,5 @@ def _close_all(*_: object, **__: object) -> None:
             member.close()
         except AfterwordError as error:
             _log.error("At exit: %s", error)
+        except Exception:  # noqa: BLE001  # or the others would not be closed
+            _log.exception("At exit a client could not be closed")

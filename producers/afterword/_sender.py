@@ -12,7 +12,7 @@ from afterword._errors import ClosedError, DeliveryError
 from afterword._spool import SpoolTransport
 from afterword._threads import may_start_threads
 from afterword._transport import Headers, Transport
-from afterword_schemas.errors import AfterwordError, SetupError, StoreError
+from afterword_schemas.errors import SetupError, StoreError
 
 _log = logging.getLogger("afterword")
 
@@ -74,7 +74,7 @@ class Sender:
                 self._spool.send(key, event, headers, None)
             else:
                 self._transport.send(key, event, headers, partial(self._settle, feedback_id))
-        except AfterwordError:
+        except Exception:
             self._counters.count_refused()
             raise
         if self._by_itself:

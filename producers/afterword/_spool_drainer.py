@@ -24,7 +24,7 @@ from afterword._spool_row import Row, parse_headers
 from afterword._spool_shelf import Shelf
 from afterword._spool_window import Window
 from afterword._threads import Background
-from afterword._transport import Transport
+from afterword._transport import Transport, report
 from afterword_schemas.errors import StoreError
 
 Listener = Callable[[bytes, StoreError | None], None]
@@ -231,7 +231,7 @@ class Drainer:
         file.settled += 1
         self._settled += 1
         if on_delivery := file.reports.pop(row_id, None):
-            on_delivery(error)
+            report(on_delivery, error)
         else:
             self._listener(key, error)
 

@@ -39,10 +39,18 @@ class Background:
 
     def start(self) -> bool:
         """Start it if need be; False where no thread can do the work."""
-        if self._unstarted and may_start_threads():
+        if not may_start_threads():
+            return self.started
+        if self._unstarted:
             with suppress(IndexError):
-                self._unstarted.pop().start()
-        return self.started
+                self._start(self._unstarted.pop())
+        return True
+
+    def _start(self, thread: threading.Thread) -> None:
+        try:
+            thread.start()
+        except RuntimeError:  # the system grants no more threads now: the next call tries again
+            self._unstarted.append(thread)
 
     def join(self, timeout_s: float) -> None:
         """Wait for its end, but not for ever."""

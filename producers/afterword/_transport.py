@@ -5,16 +5,27 @@ disk to either, and `MemoryTransport` keeps them for a test. One contract suite,
 `tests/producers/test_transport_contract.py`, holds all of them to what is written here.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from afterword_schemas.errors import StoreError
 
+_log = logging.getLogger("afterword")
+
 Headers = Sequence[tuple[str, bytes]]
 """Names and values, in the order in which they are sent."""
 
 DeliveryCallback = Callable[[StoreError | None], None]
-"""Told once per message: None when it arrived, else why not. It must not raise."""
+"""Told once per message: None when it arrived, else why not. What it raises is only logged."""
+
+
+def report(on_delivery: DeliveryCallback, error: StoreError | None) -> None:
+    """Tell a callback of the end of its message, and let nothing that it raises end the caller's thread."""
+    try:
+        on_delivery(error)
+    except (Exception, SystemExit):  # noqa: BLE001  # the caller's own code, and logged in full
+        _log.exception("A delivery callback raised")
 
 
 class Transport(Protocol):

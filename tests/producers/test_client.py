@@ -332,6 +332,20 @@ def test_a_full_queue_counts_as_failed() -> None:
     assert client.stats == Stats(sent=2, delivered=1, failed=1, waiting=0)
 
 
+def test_an_error_that_no_transport_should_raise_counts_as_failed() -> None:
+    """The event of a call that raised was not taken, whatever it raised."""
+
+    class Broken(MemoryTransport):
+        def send(self, *_: object, **__: object) -> None:
+            raise LookupError("its own")
+
+    client = Client(project="acme", transport=Broken())
+    with pytest.raises(LookupError):
+        client.feedback(trace_id="tr-1", value=1)
+    assert client.stats == Stats(sent=1, delivered=0, failed=1, waiting=0)
+    client.close()
+
+
 def test_closing_says_how_many_were_lost(memory: MemoryTransport) -> None:
     """What was taken and did not arrive is an error at the end, with the reason; once."""
     client = Client(project="acme", transport=memory, on_delivery=lambda _: None)

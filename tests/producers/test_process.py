@@ -141,6 +141,25 @@ def test_an_exit_without_a_broker_is_bounded_and_loud(run: Run) -> None:
     assert "At exit: 3 events were not delivered; the last because: closed" in ended.stderr
 
 
+def test_a_client_that_cannot_be_closed_does_not_keep_the_others_from_it(run: Run) -> None:
+    """At the end of a program each client is closed, whatever the transport of another raises."""
+    ended = run(
+        """
+        from afterword import MemoryTransport
+
+        class Broken(MemoryTransport):
+            def close(self, timeout_s):
+                print("closed", flush=True)
+                raise OSError("its own")
+
+        clients = [Client(project="acme", transport=Broken()) for _ in range(3)]
+        """,
+        ("", ""),
+    )
+    assert (ended.returncode, ended.stdout) == (0, "closed\n" * 3)
+    assert ended.stderr.count("At exit a client could not be closed\n") == 3
+
+
 @pytest.mark.parametrize("ending", ["sys.exit(0)", "client.close(); os._exit(0)"])
 def test_a_forked_child_delivers_its_own(
     run: Run, target: Target, read_topic: ReadTopic, ending: str

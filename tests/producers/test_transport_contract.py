@@ -127,6 +127,27 @@ def test_closing_delivers_what_waits(place: Place) -> None:
     assert len(place.read()) == 100
 
 
+def test_a_callback_that_raises_harms_no_other(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it raises is logged, and messages sent at its time and later arrive and are reported."""
+    reports: list[StoreError | None] = []
+
+    def fail(_: StoreError | None) -> None:
+        raise LookupError("a fault of the caller's")
+
+    for number in range(3):
+        key = make_key(number)
+        place.transport.send(key, make_event(key, number), (), [fail, reports.append][number % 2])
+    place.transport.flush(20)
+    place.transport.send(KEY, make_event(KEY, 7), (), reports.append)
+    place.transport.close(20)
+    assert reports == [None] * 2
+    assert sorted(map(number_of, place.read())) == [0, 1, 2, 7]
+    raised = [record.exc_info for record in caplog.records if record.exc_info]
+    assert [info[0] for info in raised] == [LookupError] * 2
+
+
 def test_after_closing_nothing_is_taken(place: Place) -> None:
     """A message after the end is refused loudly, and a second end is none."""
     place.transport.close(10)

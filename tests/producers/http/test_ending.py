@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+from tests.waiting import wait_until
 
 from afterword import (
     ClosedError,
@@ -97,6 +98,19 @@ def test_a_flush_ends_with_the_transport(server: Any, gate: Any, collect: Any) -
     flushing.join()
     assert time.monotonic() - began < 10
     assert len(reports) == 1
+
+
+def test_a_flush_that_gave_up_leaves_nothing_behind(collect: Any) -> None:
+    """Who flushes again and again during an outage does not fill the memory."""
+    transport = HttpTransport(NOBODY)
+    collect(transport).send()
+    line = transport._line
+    assert line is not None
+    for _ in range(50):
+        transport.flush(0)
+    transport.flush(0.01)
+    wait_until(lambda: line._arrivals.empty() and not line._flushing)
+    transport.close(0)
 
 
 def test_closing_tries_at_once_whatever_was_agreed(server: Any, reports: Any, reply: Any) -> None:

@@ -227,6 +227,22 @@ def test_a_child_that_emits_nothing_ends(run: Run, memory: MemoryTransport) -> N
     assert arrived(memory) == {"parent": 1}
 
 
+def test_a_system_without_a_thread_to_spare_is_got_over(run: Run, memory: MemoryTransport) -> None:
+    """The call takes the event, and it is delivered once there can be a thread."""
+    ended = run(
+        """
+        threading.stack_size(1 << 46)  # more than any system has
+        emit(2)
+        assert client.flush(0.01) == 2
+        threading.stack_size(0)
+        assert client.flush(20) == 0
+        emit(1)
+        """
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert arrived(memory) == {"parent": 3}
+
+
 def test_a_child_of_multiprocessing_delivers(run: Run, memory: MemoryTransport) -> None:
     """Such a child ends without `atexit` before Python 3.14, and delivers all the same."""
     ended = run(
