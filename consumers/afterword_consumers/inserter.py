@@ -81,7 +81,7 @@ class Inserter:
         self._abandoned = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="afterword-insert", daemon=True)
-        self._trying_since_s: float | None = None
+        self._writing_since_s: float | None = None
         self.retries = 0
         self._thread.start()
 
@@ -92,8 +92,11 @@ class Inserter:
 
     @property
     def waited_s(self) -> float:
-        """How long the store has been asked for the same thing, 0 while it is not asked for any."""
-        since_s = self._trying_since_s
+        """How long the batch in flight has taken so far, 0 while there is none.
+
+        Of the batch, not of each request for it: one that goes in slowly is waited for once.
+        """
+        since_s = self._writing_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
     def wait(self, timeout_s: float) -> bool:
@@ -117,6 +120,7 @@ class Inserter:
 
     def _run(self) -> None:
         while (batch := self._todo.get()) is not None:
+            self._writing_since_s = time.monotonic()
             try:
                 self._write(batch)
             except AbandonedError:
@@ -125,6 +129,7 @@ class Inserter:
                 self._failure = failure
                 return
             finally:
+                self._writing_since_s = None
                 self._idle.set()
 
     def _write(self, batch: Batch) -> None:
@@ -198,21 +203,17 @@ class Inserter:
     def _insist(self, action: Callable[[], _Result], *, refusable: bool = False) -> _Result:
         """Do something until it succeeds or, if that may be, is refused for good."""
         failures = 0
-        self._trying_since_s = time.monotonic()
-        try:
-            while True:
-                if self._abandoned.is_set():
-                    raise AbandonedError
-                try:
-                    return action()
-                except StoreError as error:
-                    if refusable and isinstance(error, BatchRefusedError):
-                        raise
-                    failures += 1
-                    self.retries += 1
-                    self._pause(failures, error)
-        finally:
-            self._trying_since_s = None
+        while True:
+            if self._abandoned.is_set():
+                raise AbandonedError
+            try:
+                return action()
+            except StoreError as error:
+                if refusable and isinstance(error, BatchRefusedError):
+                    raise
+                failures += 1
+                self.retries += 1
+                self._pause(failures, error)
 
     def _pause(self, failures: int, error: StoreError) -> None:
         pause_s = self._backoff.pause_s(failures)

@@ -28,6 +28,18 @@ ASKS_ONLY: Final[Mapping[str, Any]] = {"allow.auto.create.topics": False}
 """Settings of an admin client. By default its question about a topic that is missing creates the topic,
 where the broker allows that."""
 
+PASSING: Final = {
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+}
+"""Leaders and coordinators move: the client leaves it to its caller to ask again."""
+
 _CONNECT_S: Final = 3.0
 _HTTP_S: Final = 1.0
 _DEFAULT_PORT: Final = 9092
@@ -100,12 +112,22 @@ def _explain_silence(error: KafkaError, where: str) -> UnreachableError:
     return UnreachableError("Kafka", f"{where} does not answer as it should: {error.str()}")
 
 
-def explain_topic(
-    error: KafkaError, topic: str, servers: str, next_step: str
-) -> AccessError | SetupError:
-    """Return the error to raise where a broker names a fault of a topic that it was asked about."""
-    denied = explain_denial(error, f"Kafka at {servers}", f"topic {topic}")
-    return denied or SetupError(f"Topic {topic} does not exist on {servers}.", next_step)
+def check_topic(error: KafkaError | None, topic: str, servers: str) -> None:
+    """Raise what it means that a broker names a fault of a topic that it was asked about.
+
+    Raises:
+        SetupError: It has no such topic.
+        AccessError: It does not let this client see it.
+        KafkaException: The fault passes, as while the leaders of a new topic are being chosen.
+    """
+    if error is None:
+        return
+    if error.code() in PASSING:
+        raise KafkaException(error)
+    raise explain_denial(error, f"Kafka at {servers}", f"topic {topic}") or SetupError(
+        f"Topic {topic} does not exist on {servers}.",
+        "Create it, or set AFTERWORD_KAFKA_TOPIC to another.",
+    )
 
 
 def explain_denial(error: KafkaError, where: str, what: str = "") -> AccessError | None:

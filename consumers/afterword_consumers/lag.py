@@ -23,8 +23,9 @@ from afterword_consumers.completeness import read_committed
 from afterword_consumers.kafka import Reader
 from afterword_consumers.kafka_faults import (
     ASKS_ONLY,
+    PASSING,
+    check_topic,
     explain_failure,
-    explain_topic,
     open_admin,
 )
 from afterword_consumers.topics import EARLIEST, LATEST, ask_ends, ask_topic_id, explain
@@ -37,17 +38,6 @@ _CONNECT_S: Final = 0.25
 """After so long a broker that refuses to be connected to has done so, at every address of it."""
 
 _RETRY_S: Final = 0.05
-_PASSING: Final = {
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.FENCED_LEADER_EPOCH,
-    KafkaError.UNKNOWN_LEADER_EPOCH,
-    KafkaError.OFFSET_NOT_AVAILABLE,
-}
-"""Leaders and coordinators move: the client leaves it to its caller to ask again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +99,7 @@ class LagReader:
                 return self._read(topic, group, deadline_s)
             except KafkaException as error:
                 code = error.args[0].code()
-                if code not in _PASSING or time.monotonic() + _RETRY_S > deadline_s:
+                if code not in PASSING or time.monotonic() + _RETRY_S > deadline_s:
                     self._admin.poll(0)
                     raise explain_failure(error, self._errors, self._settings) from error
                 time.sleep(_RETRY_S)
@@ -140,7 +130,7 @@ class LagReader:
             if any(one.code() == KafkaError._ALL_BROKERS_DOWN for one in self._errors):  # noqa: SLF001  # its public name
                 raise
             found = self._admin.list_topics(topic, timeout=_left_s(deadline_s))
-        _check(found.topics[topic].error, topic, self._bootstrap_servers)
+        check_topic(found.topics[topic].error, topic, self._bootstrap_servers)
         # librdkafka's mock has no controller; the client would wait for one to ask.
         return sorted(found.topics[topic].partitions), found.controller_id in found.brokers
 
@@ -188,7 +178,7 @@ def find_partitions(
     """
     with open_admin(bootstrap_servers, settings) as admin:
         found = admin.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
-    _check(found.error, topic, bootstrap_servers)
+    check_topic(found.error, topic, bootstrap_servers)
     return [TopicPartition(topic, number) for number in sorted(found.partitions)]
 
 
@@ -197,16 +187,6 @@ def _connect(bootstrap_servers: str, settings: Mapping[str, Any]) -> AdminClient
         return AdminClient({**settings, "bootstrap.servers": bootstrap_servers}, logger=_log)
     except (KafkaException, TypeError, ValueError) as error:
         raise SetupError(f"The Kafka settings are refused: {explain(error)}.") from error
-
-
-def _check(error: KafkaError | None, topic: str, bootstrap_servers: str) -> None:
-    if error is None:
-        return
-    if error.code() in _PASSING:  # just made: its leaders are still being chosen
-        raise KafkaException(error)
-    raise explain_topic(
-        error, topic, bootstrap_servers, "Create it, or set AFTERWORD_KAFKA_TOPIC to another."
-    )
 
 
 def _lag(

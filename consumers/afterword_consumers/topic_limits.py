@@ -14,7 +14,7 @@ from typing import Any, Final
 from confluent_kafka.admin._config import ConfigResource  # the package exports it without a type
 from confluent_kafka.admin._resource import ResourceType  # likewise
 
-from afterword_consumers.kafka_faults import open_admin
+from afterword_consumers.kafka_faults import check_topic, open_admin
 from afterword_schemas.limits import MAX_EVENT_BYTES
 
 _TIMEOUT_S: Final = 5.0
@@ -74,7 +74,7 @@ def find_concerns(bootstrap_servers: str, topic: str, settings: Mapping[str, Any
     """Ask the broker for a topic's settings, and return those that do not fit.
 
     Raises:
-        SetupError: The client refuses a setting.
+        SetupError: There is no such topic, or the client refuses a setting.
         UnreachableError: It did not answer.
         AccessError: It does not let this user see the topic's settings.
     """
@@ -178,6 +178,7 @@ def _read(bootstrap_servers: str, topic: str, settings: Mapping[str, Any]) -> To
     """Return what a topic is set to; None where the broker has no such settings."""
     with open_admin(bootstrap_servers, settings) as admin:
         cluster = admin.list_topics(topic, timeout=_TIMEOUT_S)
+        check_topic(cluster.topics[topic].error, topic, bootstrap_servers)
         if cluster.controller_id not in cluster.brokers:
             return None  # librdkafka's mock: the client would wait for a controller to ask
         replicas = [len(at.replicas) for at in cluster.topics[topic].partitions.values()]

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -73,6 +74,11 @@ def notice(text: str) -> None:
     """Print what is no result: to stderr, so that a pipe gets results only."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def once() -> Callable[[str], None]:
+    """Return a `notice` that prints a text the first time only."""
+    return cache(notice)
 
 
 def printable(text: str, *, keep: str = "") -> str:

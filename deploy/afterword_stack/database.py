@@ -1,7 +1,7 @@
 """Open the database of the settings, or make it first."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -10,7 +10,7 @@ from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Budget, Table
 from afterword_schemas import AccessError, SetupError, StoreError
 from afterword_schemas.migrate import Migration, migrate, migrations, pending
-from afterword_stack.console import notice, waiting
+from afterword_stack.console import once, waiting
 
 _CHEAPER: Final = (
     "A shorter period (--since, --until) or --approximate is cheaper, and so are paths with a column of "
@@ -26,8 +26,15 @@ def patience(address: ClickHouseAddress) -> Budget:
 
 
 @contextmanager
-def open_database(address: ClickHouseAddress) -> Iterator[ClickHouse]:
+def open_database(
+    address: ClickHouseAddress, tell: Callable[[str], None] | None = None
+) -> Iterator[ClickHouse]:
     """Give a connection, and close it; what ClickHouse refuses says what to do.
+
+    Args:
+        address: Of the database.
+        tell: Told what is waited for, when that takes long. By default stderr gets it once. Several
+            connections for one purpose share it, so that it is not said for each.
 
     Raises:
         SetupError: There is no such database, or it has no tables.
@@ -35,7 +42,7 @@ def open_database(address: ClickHouseAddress) -> Iterator[ClickHouse]:
         AccessError: There is no way in.
         StoreError: It cannot now.
     """
-    clickhouse = _WatchedClickHouse(address)
+    clickhouse = _WatchedClickHouse(address, tell or once())
     try:
         yield clickhouse
     except StoreError as error:
@@ -44,17 +51,27 @@ def open_database(address: ClickHouseAddress) -> Iterator[ClickHouse]:
         clickhouse.close()
 
 
-def prepare_database(address: ClickHouseAddress, cluster: str | None = None) -> list[str]:
+def prepare_database(
+    address: ClickHouseAddress,
+    cluster: str | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> list[str]:
     """Create the database if need be, run the migrations it lacks, and return their names."""
-    with open_database(replace(address, database="default")) as clickhouse:
+    tell = tell or once()
+    with open_database(replace(address, database="default"), tell) as clickhouse:
         clickhouse.command(create_statement(address, cluster))
-    with open_database(address) as clickhouse:
+    with open_database(address, tell) as clickhouse:
         return migrate(clickhouse, cluster)
 
 
-def missing_migrations(address: ClickHouseAddress, cluster: str | None = None) -> list[Migration]:
+def missing_migrations(
+    address: ClickHouseAddress,
+    cluster: str | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> list[Migration]:
     """Return the migrations that the database lacks, all if it does not exist; changes nothing."""
-    with open_database(replace(address, database="default")) as clickhouse:
+    tell = tell or once()
+    with open_database(replace(address, database="default"), tell) as clickhouse:
         ((recorded,),) = clickhouse.query(
             "SELECT count() FROM system.tables "
             "WHERE database = {database:String} AND name = 'schema_migrations'",
@@ -62,7 +79,7 @@ def missing_migrations(address: ClickHouseAddress, cluster: str | None = None) -
         ).rows
     if not recorded:
         return migrations(cluster)
-    with open_database(address) as clickhouse:
+    with open_database(address, tell) as clickhouse:
         return pending(clickhouse, cluster)
 
 
@@ -73,11 +90,11 @@ def create_statement(address: ClickHouseAddress, cluster: str | None = None) -> 
 
 
 class _WatchedClickHouse(ClickHouse):
-    """A connection that says once what is waited for, when that takes long."""
+    """A connection that says what is waited for, when that takes long."""
 
-    def __init__(self, address: ClickHouseAddress) -> None:
+    def __init__(self, address: ClickHouseAddress, tell: Callable[[str], None]) -> None:
         super().__init__(address)
-        self._told = False
+        self._tell = tell
 
     def command(self, sql: str) -> None:
         with self._waiting():
@@ -93,14 +110,7 @@ class _WatchedClickHouse(ClickHouse):
             return super().query(sql, parameters, settings)
 
     def _waiting(self) -> AbstractContextManager[None]:
-        return waiting(
-            f"ClickHouse at {self.address.server}", self.address.timeout_s, self._tell_once
-        )
-
-    def _tell_once(self, text: str) -> None:
-        if not self._told:
-            self._told = True
-            notice(text)
+        return waiting(f"ClickHouse at {self.address.server}", self.address.timeout_s, self._tell)
 
 
 def _explain(error: StoreError, address: ClickHouseAddress) -> StoreError | SetupError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
 from afterword_schemas import AccessError, AfterwordError, SetupError, UnreachableError
+from afterword_stack.console import once
 from afterword_stack.database import missing_migrations, open_database
 from afterword_stack.freshness import read_lags
 from afterword_stack.local.jars import KAFKA_VERSION
@@ -105,11 +106,12 @@ def _next_step(error: AfterwordError, variable: str) -> str:
 
 def _clickhouse(settings: Settings) -> Iterator[Finding]:
     where, address = f"ClickHouse {settings.clickhouse}", settings.clickhouse_look
+    tell = once()
     try:
-        with open_database(replace(address, database="default")) as clickhouse:
+        with open_database(replace(address, database="default"), tell) as clickhouse:
             version_there = clickhouse.query("SELECT version()").rows[0][0]
         yield Finding(f"{where}: version {version_there}")
-        missing = missing_migrations(address)
+        missing = missing_migrations(address, tell=tell)
     except AfterwordError as error:
         yield _fault(where, error, "AFTERWORD_CLICKHOUSE_URL")
         return

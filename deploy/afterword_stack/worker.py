@@ -21,7 +21,7 @@ from afterword_consumers.sink import ClickHouseSink
 from afterword_consumers.worker import Worker
 from afterword_schemas import AccessError, AfterwordError, StoreError
 from afterword_schemas.migrate import Migration
-from afterword_stack.console import notice
+from afterword_stack.console import notice, once
 from afterword_stack.database import missing_migrations, prepare_database
 from afterword_stack.settings import Settings
 from afterword_stack.topic_warnings import warning_of_topic
@@ -50,7 +50,8 @@ def run_worker(settings: Settings, *, migrate_first: bool = False) -> None:
     """
     stop = _Stop()
     if migrate_first:
-        stop.wait_for(lambda: prepare_database(settings.clickhouse))
+        tell = once()
+        stop.wait_for(lambda: prepare_database(settings.clickhouse, tell=tell))
     else:
         _wait_for_tables(settings.clickhouse, stop)
     source = stop.wait_for(lambda: _open_source(settings))
@@ -126,9 +127,9 @@ def _wait_for_tables(address: ClickHouseAddress, stop: _Stop) -> None:
 
     Before it joins the group, as partitions of a worker that cannot write are read by nobody.
     """
-    reminder, began_s = Reminder(first_s=0.0), time.monotonic()
+    reminder, began_s, tell = Reminder(first_s=0.0), time.monotonic(), once()
     while not stop.asked.is_set():
-        looking = _look_for_tables(address)
+        looking = _look_for_tables(address, tell)
         try:
             missing = looking.result(_LOOK_S)
         except TimeoutError:
@@ -146,13 +147,15 @@ def _wait_for_tables(address: ClickHouseAddress, stop: _Stop) -> None:
         stop.asked.wait(_TRY_EVERY_S)
 
 
-def _look_for_tables(address: ClickHouseAddress) -> Future[list[Migration]]:
+def _look_for_tables(
+    address: ClickHouseAddress, tell: Callable[[str], None]
+) -> Future[list[Migration]]:
     """Look for the migrations that the database lacks, beside all else: ClickHouse may hang."""
     answer: Future[list[Migration]] = Future()
 
     def look() -> None:
         try:
-            answer.set_result(missing_migrations(address))
+            answer.set_result(missing_migrations(address, tell=tell))
         except Exception as error:  # noqa: BLE001  # raised again where the answer is awaited
             answer.set_exception(error)
 

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.lag import find_partitions, read_lag
 from afterword_consumers.topic_limits import find_concerns
-from afterword_schemas import AfterwordError
+from afterword_schemas import SetupError
 from afterword_stack.local.kafka import KafkaNode
 
 pytestmark = pytest.mark.services
@@ -32,12 +32,13 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ],
     ids=["worker", "lag", "partitions", "settings"],
 )
-def test_a_question_creates_no_topic(
+def test_a_question_names_the_missing_topic_and_creates_none(
     broker: str, ask: Callable[[str, str], object], request: pytest.FixtureRequest
 ) -> None:
-    """Nor does it again what somebody deletes: with one partition, in the way of the one you create."""
+    """Nor does one create again what somebody deletes: with one partition, in the way of the one you create."""
     topic = request.node.callspec.id
-    with pytest.raises(AfterwordError):
+    with pytest.raises(SetupError, match=f"Topic {topic} does not exist on {broker}") as raised:
         ask(broker, topic)
+    assert raised.value.next_step.startswith("Create it, ")
     admin = AdminClient({"bootstrap.servers": broker})
     assert topic not in admin.list_topics(timeout=20).topics

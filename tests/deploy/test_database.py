@@ -1,9 +1,18 @@
 """Opening the database: what ClickHouse refuses is said in words that help, on the real engine."""
 
+from collections.abc import Callable
+
 import pytest
 
+from afterword_consumers.clickhouse import ClickHouseAddress
 from afterword_schemas import StoreError
-from afterword_stack.database import open_database, patience
+from afterword_stack import console
+from afterword_stack.database import (
+    missing_migrations,
+    open_database,
+    patience,
+    prepare_database,
+)
 from afterword_stack.settings import Settings
 
 pytestmark = pytest.mark.services
@@ -46,3 +55,16 @@ def test_a_command_may_read_any_number_of_rows(settings: Settings) -> None:
         )
     assert table.rows == ((1_100_000_000,),)
     assert 0 < budget.time_s < settings.clickhouse.timeout_s
+
+
+@pytest.mark.parametrize("look", [missing_migrations, prepare_database])
+def test_what_is_waited_for_is_said_once(
+    settings: Settings,
+    look: Callable[[ClickHouseAddress], object],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Although it takes two connections: one to the server, one to the database."""
+    monkeypatch.setattr(console, "_MOMENT_S", 0.0)
+    assert look(settings.clickhouse) == []
+    assert capsys.readouterr().err.count("waiting for ClickHouse at ") == 1
