@@ -25,7 +25,7 @@ from afterword._spool_shelf import Shelf
 from afterword._spool_window import Window
 from afterword._threads import Background
 from afterword._transport import Transport, report
-from afterword_schemas.errors import StoreError
+from afterword_schemas.errors import RejectCode, StoreError
 
 Listener = Callable[[bytes, StoreError | None], None]
 """Told of a message's key, empty if it is lost with its file, and of its end as a callback is."""
@@ -78,7 +78,8 @@ class Drainer:
         )
         self.intake.use(self._shelf.own)
         self._direct = False  # whether all that is on disk was read, so that rows come by mail
-        self._halted = self._over = self._full = self._troubled = self._refused = False
+        self._halted = self._over = self._full = self._troubled = False
+        self._refused = self._unkept = False
         self._retries = 0
         self._scan_at, self._retry_at, self._forget_at = 0.0, inf, inf
         self._thread = Background(self._run, "afterword-spool")
@@ -149,6 +150,8 @@ class Drainer:
         if now >= self._forget_at:
             self._forget_at = inf
             self._shelf.forget()
+            if self._shelf.crowded and self._shelf.has_room:
+                self._scan_at = now
         due = min(self._scan_at, self._retry_at, self._forget_at)
         wait_s = _FULL_S if self._full else max(0.0, due - time.monotonic())
         self._read_mail(min(wait_s, timeout_s))
@@ -196,21 +199,27 @@ class Drainer:
     def _hand_over(self) -> None:
         while (row := self._window.next_row()) is not None:
             try:
-                self._inner.send(
-                    row.key,
-                    row.value,
-                    parse_headers(row.headers),
-                    partial(self._report, row),
-                    timestamp_ms=row.timestamp_ms,
-                )
+                self._send(row)
             except (QueueFullError, ClosedError):
                 self._full = True
                 return
             except StoreError as error:
                 self._window.pass_on()
                 self._settle(row, error)
+            except Exception as error:  # noqa: BLE001  # whatever it is: the others need not wait for it
+                self._window.pass_on()
+                self._settle(row, StoreError(f"{type(error).__name__}: {error}"))
             else:
                 self._window.pass_on()
+
+    def _send(self, row: Row) -> None:
+        try:
+            headers = parse_headers(row.headers)
+        except (ValueError, TypeError, AttributeError):
+            detail = "what stands in the spool is not what was written"
+            raise RefusedError(RejectCode.INVALID_JSON, "$", detail) from None
+        report = partial(self._report, row)
+        self._inner.send(row.key, row.value, headers, report, timestamp_ms=row.timestamp_ms)
 
     def _report(self, row: Row, error: StoreError | None) -> None:
         self._mail.put(partial(self._settle, row, error))
@@ -241,8 +250,14 @@ class Drainer:
         try:
             keep_refused(self._root, row, error, limit_bytes=self._max_bytes)
         except (sqlite3.Error, OSError) as trouble:
-            _log.error("%s cannot be written: %s", self._root / REFUSED, trouble)
+            if not self._unkept:
+                message = (
+                    "%s cannot be written, so refused events wait: %s. Make room, or move it away."
+                )
+                _log.error(message, self._root / REFUSED, trouble)
+            self._unkept = True
             return False
+        self._unkept = False
         if not self._refused:
             message = "%s was refused: %s. It is kept in %s; the next are only kept."
             _log.warning(message, row.key.decode(errors="replace"), error, self._root / REFUSED)
@@ -272,8 +287,12 @@ class Drainer:
     def _replace(self, file: SpoolFile, aside: Path) -> None:
         if not file.mine:
             return
-        self.intake.use(self._shelf.renew())  # first, so that nothing more is written to it
-        error = StoreError(f"its file was damaged, see {aside}")
+        try:
+            self.intake.use(self._shelf.renew())  # first, so that nothing more is written to it
+        finally:
+            self._tell_lost(file, StoreError(f"its file was damaged, see {aside}"))
+
+    def _tell_lost(self, file: SpoolFile, error: StoreError) -> None:
         under_way = len(file.held) - len(file.done)
         lost, known = file.written - file.settled - under_way, file.reports.keys() - file.held
         for row_id in known:

@@ -11,8 +11,10 @@ gets it, and nobody opens what another is deleting.
 
 import ctypes
 import os
+import shutil
 import sqlite3
 import sys
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -41,7 +43,9 @@ _NEXT: Final = "SELECT id, key, value, headers, timestamp_ms FROM queue WHERE id
 _MOST_ROWS: Final = 500
 _MOST_BYTES: Final = 1 << 20
 _WAL_BYTES: Final = 8 << 20
-_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+# The statements here are right, so an error in one says that the table is not the one that was made.
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+_UNFINISHED_S: Final = 60.0
 
 
 class SpoolFile:
@@ -52,6 +56,7 @@ class SpoolFile:
         held: Ids that are in memory or delivered; they are not to be loaded again.
         done: Ids that may be deleted.
         rows: How many are in there, once `count` was called.
+        read: Whether all that is in there was read, where nobody writes to it any more.
         gone: Whether it was closed, set aside or removed.
         mine: Whether this process wrote it; if so, the rest is known too.
         written: How many rows were written.
@@ -66,6 +71,7 @@ class SpoolFile:
         self.held: set[int] = set()
         self.done: list[int] = []
         self.rows = 0
+        self.read = False
         self.gone = False
         self.written = self.settled = 0
         self.reports: dict[int, DeliveryCallback] = {}
@@ -84,6 +90,7 @@ class SpoolFile:
         """
         name = new_id()
         making, folder = root / f"new-{name}", root / f"spool-{name}"
+        lock: int | None = None
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             making.mkdir(mode=0o700)
@@ -95,6 +102,9 @@ class SpoolFile:
             making.rename(folder)
             _sync(root)
         except (OSError, sqlite3.Error) as error:
+            if lock is not None:
+                os.close(lock)
+            shutil.rmtree(making, ignore_errors=True)
             detail = f"The spool {root} cannot be used: {error}."
             raise SetupError(detail, "It takes a folder on a local disk.") from None
         if lock is None:
@@ -145,7 +155,12 @@ class SpoolFile:
                     break
         if rows:
             self.cursor = rows[-1].id
+        self.read = not rows and not self.mine
         return rows
+
+    def rewind(self) -> None:
+        """Read from the beginning again."""
+        self.cursor, self.read = 0, False
 
     def forget(self) -> None:
         """Delete what is done."""
@@ -169,7 +184,7 @@ class SpoolFile:
 
     def is_damaged_by(self, error: Exception) -> bool:
         """Whether an error says that the file is broken, rather than the disk full or away."""
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE or not self.exists()
+        return is_damage(error) or not self.exists()
 
     def exists(self) -> bool:
         """Whether it still has its place on the disk."""
@@ -187,6 +202,13 @@ class SpoolFile:
         """Return what its disk has left."""
         disk = os.fstatvfs(self._lock)
         return disk.f_bavail * disk.f_frsize
+
+    def rest(self) -> None:
+        """Keep its lock and nothing else open until it is needed again."""
+        with fork_gate.draining:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
 
     def close(self) -> None:
         """Let go of it; what is in there is for whoever adopts it."""
@@ -236,6 +258,33 @@ class SpoolFile:
         with fork_gate.draining, suppress(sqlite3.Error):
             if self._db is not None:
                 self._db.close()
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error says that a database is broken, or is not the one that was made."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+
+
+def orphan_bytes(folder: Path) -> int:
+    """Return what the queue in a folder takes on the disk, 0 if its process lives."""
+    with suppress(OSError):
+        if (lock := _lock(folder)) is not None:
+            try:
+                return (folder / _QUEUE).stat().st_size
+            finally:
+                os.close(lock)
+    return 0
+
+
+def remove_unfinished(root: Path) -> None:
+    """Delete the folders of processes that were killed while they made them."""
+    for folder in root.glob("new-*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime < _UNFINISHED_S:
+                continue  # its process may be about to lock it
+            if (lock := _lock(folder)) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
 
 
 def never_free(connection: sqlite3.Connection) -> None:

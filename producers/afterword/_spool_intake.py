@@ -117,7 +117,11 @@ class Intake:
         if file is None or db is None:
             return lambda: StoreError("the spool has no file to write to, see the log")
         if (free_bytes := file.free_bytes()) < _RESERVE_BYTES:
-            detail = f"the spool's disk has only {free_bytes} bytes left, this event was not taken"
+            kept_mib = _RESERVE_BYTES >> 20
+            detail = (
+                f"the spool leaves the last {kept_mib} MiB of its disk free, and it has only"
+                f" {free_bytes} bytes left, this event was not taken"
+            )
             return lambda: QueueFullError(detail)
         rows = [Row(file, next(self._ids), *call.message) for call in calls]
         for row, call in zip(rows, calls, strict=True):

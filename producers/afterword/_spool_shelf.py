@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from afterword._fork_gate import fork_gate
-from afterword._spool_file import SpoolFile
+from afterword._spool_file import SpoolFile, orphan_bytes, remove_unfinished
 from afterword._spool_row import Row
 from afterword_schemas.errors import SetupError
 
 _log = logging.getLogger("afterword")
 
 _SHRINK_BYTES: Final = 1 << 20
+_MOST_ADOPTED: Final = 100
+"""Each holds a descriptor open, of which a process may have as few as 256."""
 
 
 class Shelf:
@@ -29,6 +31,7 @@ class Shelf:
 
     Attributes:
         own: The file that this process writes; None while none can be made.
+        crowded: Whether more was left behind than can be adopted at once.
 
     Raises:
         SetupError: The folder cannot be used.
@@ -39,6 +42,8 @@ class Shelf:
         self._on_damage = on_damage
         self._adopted: list[SpoolFile] = []
         self._complained: set[Path] = set()
+        self._beyond_bytes = 0
+        self.crowded = False
         self.own: SpoolFile | None = None
         self._begin()
 
@@ -49,12 +54,18 @@ class Shelf:
 
     @property
     def adopted_bytes(self) -> int:
-        """What they take on the disk."""
+        """What they take on the disk, and those that are still to be adopted."""
         sizes = []
         for file in list(self._adopted):
             with self._guard(file):
                 sizes.append(file.used_bytes())
-        return sum(sizes)
+                file.rest()
+        return sum(sizes) + self._beyond_bytes
+
+    @property
+    def has_room(self) -> bool:
+        """Whether half of the places for adopted files are free."""
+        return len(self._adopted) <= _MOST_ADOPTED // 2
 
     def renew(self) -> SpoolFile | None:
         """Begin another file to write, if there is none, or somebody removed it, or it would shrink.
@@ -72,40 +83,60 @@ class Shelf:
         return self.own
 
     def adopt(self) -> bool:
-        """Take over what other processes left behind; False if there is nothing."""
+        """Take over what other processes left behind, as far as there is room; False if there is nothing."""
+        remove_unfinished(self._root)
         held = {file.folder for file in self._files()}
         claimed = []
+        self._beyond_bytes = 0
         for folder in sorted(self._root.glob("spool-*")):  # the oldest first
-            if folder not in held and not folder.suffix and (file := self._claim(folder)):
+            if folder in held or folder.suffix:
+                continue
+            if len(self._adopted) >= _MOST_ADOPTED:
+                self._beyond_bytes += orphan_bytes(folder)
+            elif file := self._claim(folder):
                 claimed.append(file)
                 with self._guard(file):
                     file.count()
+                    file.rest()
                 if file.rows:
                     _log.info("Adopted %d events of %s, whose process is gone", file.rows, file)
+        self.crowded = self._beyond_bytes > 0
         self.forget()
         return bool(claimed)
 
     def rewind(self) -> None:
         """Read all files from their beginning again."""
         for file in self._files():
-            file.cursor = 0
+            file.rewind()
 
     def page(self) -> list[Row]:
         """Return the next rows, oldest file first; none when all are read."""
         for file in self._files():
+            if file.read:
+                continue
             with self._guard(file):
                 if rows := file.page():
                     return rows
+                if file is not self.own:
+                    file.rest()
         return []
 
     def forget(self) -> None:
         """Delete what is done, and the files of others that are empty."""
         for file in self._files():
+            if not file.mine and file.rows and not file.done:
+                continue  # it is not empty, and stays as it is
             with self._guard(file):
                 file.forget()
-                if file is not self.own and file.is_empty():
-                    self._adopted.remove(file)
-                    file.remove()
+                if file is not self.own:
+                    self._remove_if_empty(file)
+
+    def _remove_if_empty(self, file: SpoolFile) -> None:
+        if file.is_empty():
+            self._adopted.remove(file)
+            file.remove()
+        else:
+            file.rest()
 
     def set_aside(self, file: SpoolFile, error: Exception) -> None:
         """Move a damaged file out of the way, for a person to look at."""

@@ -1,6 +1,7 @@
 """The durable mode: what a call returned for is on disk, and stays there until it is delivered."""
 
 import fcntl
+import os
 import shutil
 import signal
 import socket
@@ -33,6 +34,7 @@ from afterword import (
     Transport,
     _spool_drainer,
     _spool_intake,
+    _spool_shelf,
     _spool_window,
 )
 from afterword._fork_gate import fork_gate
@@ -657,6 +659,177 @@ def test_a_signal_handler_may_close_in_the_middle_of_a_call(
     signal.signal(signal.SIGUSR1, before)
     assert values(memory) == [b"before"]
     assert list(root.iterdir()) == []
+
+
+def leave_folders(root: Path, count: int) -> None:
+    """Leave as many folders in the spool as processes were killed, each with one message."""
+    killed = root.parent / "killed"
+    killed.mkdir()
+    for number in range(count):
+        leave_behind(root, (b"%d" % number, b"%d" % number))
+        [folder] = queues(root)
+        folder.rename(killed / folder.name)
+    for folder in killed.iterdir():
+        folder.rename(root / folder.name)
+
+
+def test_many_folders_are_adopted_a_few_at_a_time(
+    root: Path, memory: MemoryTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that was killed often has descriptors left; the bound counts all, and all arrive."""
+    monkeypatch.setattr(_spool_shelf, "_MOST_ADOPTED", 5)
+    leave_folders(root, 12)
+    memory.hold()
+    spool = SpoolTransport(memory, root)
+    wait_until(lambda: drainer_of(spool).intake.limit_bytes <= (1 << 30) - 12 * 4096)
+    wait_until(lambda: len(memory._waiting) == 5)
+    own = drainer_of(spool)._shelf.own
+    assert own is not None
+
+    def held_open() -> list[Path]:
+        paths = [
+            each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()
+        ]
+        return [
+            path
+            for path in paths
+            if root in path.parents and own.folder not in [path, *path.parents]
+        ]
+
+    wait_until(lambda: len(held_open()) == 5)  # the lock of each, and no database
+    memory.release()
+    wait_until(lambda: len(memory.messages) == 12)
+    assert values(memory) == [b"%d" % number for number in range(12)]
+    spool.close(20)
+    assert list(root.iterdir()) == []
+
+
+def test_what_a_killed_process_did_not_finish_is_removed(
+    root: Path, memory: MemoryTransport
+) -> None:
+    """A folder that was never complete goes, once it is clear that nobody is making it."""
+    names = ["new-old", "new-locked", "new-young"]
+    for name in names:
+        (root / name).mkdir(parents=True)
+    for name in names[:2]:
+        os.utime(root / name, (0, 0))
+    lock = os.open(root / "new-locked", os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    spool = SpoolTransport(memory, root)
+    wait_until(lambda: not (root / "new-old").exists())
+    spool.close(20)
+    os.close(lock)
+    assert sorted(path.name for path in root.iterdir()) == ["new-locked", "new-young"]
+
+
+def test_a_file_without_its_table_is_damaged(
+    root: Path, memory: MemoryTransport, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What somebody emptied is moved out of the way, an orphan's as one's own, and the service goes on."""
+    leave_behind(root, (b"a", b"1"))
+    [orphan] = queues(root)
+    (orphan / "queue.db").write_bytes(b"")
+    memory.hold()
+    client = Client(project="acme", transport=memory, spool=root)
+    wait_until(lambda: orphan.with_suffix(".damaged").exists())
+    own = drainer_of(client)._shelf.own
+    assert own is not None
+    db = sqlite3.connect(own.folder / "queue.db")
+    db.execute("DROP TABLE queue")
+    db.close()
+    with pytest.raises(StoreError, match="no such table: queue"):
+        client.feedback(trace_id="t", value=1)
+    wait_until(lambda: own.folder.with_suffix(".damaged").exists())
+    wait_until(lambda: drainer_of(client).intake._file not in {None, own})
+    client.feedback(trace_id="t", value=2)
+    memory.release()
+    client.close()
+    assert [event["value"] for event in memory.events] == [2]
+    assert sum("is damaged (no such table: queue)" in line for line in caplog.messages) == 2
+
+
+def test_a_row_that_is_damaged_holds_up_no_other(root: Path, memory: MemoryTransport) -> None:
+    """It is kept in `refused.db`, and what is around it is delivered."""
+    leave_behind(root, (b"a", b"1"), (b"b", b"2"), (b"c", b"3"))
+    [orphan] = queues(root)
+    db = sqlite3.connect(orphan / "queue.db")
+    db.execute("UPDATE queue SET headers = '[[' WHERE id = 2")
+    db.commit()
+    db.close()
+    spool = SpoolTransport(memory, root)
+    wait_until(lambda: values(memory) == [b"1", b"3"])
+    wait_until(lambda: not orphan.exists())
+    spool.close(20)
+    assert refused_codes(root) == [(b"b", "invalid_json")]
+
+
+def test_a_fault_of_the_transport_below_holds_up_no_other(root: Path) -> None:
+    """A message that it raises for waits and is tried again; the others go on."""
+
+    class Faulty(Picky):
+        def send(self, key: bytes, *rest: Any, **more: Any) -> None:
+            if key in self.bad:
+                raise LookupError("its own")
+            super().send(key, *rest, **more)
+
+    faulty = Faulty()
+    faulty.bad = {b"a"}
+    spool = SpoolTransport(faulty, root)
+    for key in (b"a", b"b"):
+        spool.send(key, key, (), lambda _: None)
+    wait_until(lambda: values(faulty) == [b"b"])
+    faulty.bad = set()
+    spool.close(20)
+    assert values(faulty) == [b"b", b"a"]
+
+
+class Refusing(MemoryTransport):
+    """Refuses every message for good."""
+
+    def send(self, *args: Any, **_: object) -> None:
+        """See `Transport.send`."""
+        args[3](RefusedError("out_of_range", "$.value", "too much"))
+
+
+def refused_codes(root: Path) -> list[tuple[bytes, str]]:
+    """Return the keys and codes in `refused.db`."""
+    with sqlite3.connect(root / "refused.db") as db:
+        kept = db.execute("SELECT key, code FROM refused ORDER BY id").fetchall()
+    db.close()
+    return kept
+
+
+def test_a_damaged_file_of_refused_events_is_set_aside(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Refused events do not wait for a person to mend it: they are kept in a new one."""
+    root.mkdir()
+    (root / "refused.db").write_bytes(b"no database" * 100)
+    spool = SpoolTransport(Refusing(), root)
+    spool.send(b"a", b"1", (), lambda _: None)
+    spool.close(20)
+    assert refused_codes(root) == [(b"a", "out_of_range")]
+    [aside] = root.glob("refused-*.damaged")
+    assert aside.read_bytes() == b"no database" * 100
+    assert f"was moved to {aside}" in caplog.messages[0]
+
+
+def test_refused_events_that_cannot_be_kept_are_said_once(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They wait, and the log does not fill with a line for each try of each."""
+    (root / "refused.db").mkdir(parents=True)
+    spool = SpoolTransport(Refusing(), root)
+    for number in range(20):
+        spool.send(b"%d" % number, b"1", (), lambda _: None)
+    wait_until(lambda: drainer_of(spool)._retries >= 3)
+    [line] = [line for line in caplog.messages if "refused.db" in line]
+    assert line.endswith(
+        "so refused events wait: unable to open database file. Make room, or move it away."
+    )
+    (root / "refused.db").rmdir()
+    spool.close(20)
+    assert len(refused_codes(root)) == 20
 
 
 def test_a_folder_that_cannot_be_used_is_a_setup_error(tmp_path: Path) -> None:

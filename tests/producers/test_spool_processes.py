@@ -194,6 +194,28 @@ def test_forks_amid_calls_leave_no_lock_behind(run: Run) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def test_a_file_that_cannot_be_made_leaves_nothing(run: Run) -> None:
+    """A disk that is full for hours fills with no folders, and the process with no descriptors."""
+    ended = run(
+        """
+        from pathlib import Path
+        from afterword._spool_file import SpoolFile
+        os.mkdir(root)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+        before = os.listdir("/proc/self/fd")
+        for _ in range(5):
+            try:
+                SpoolFile.create(Path(root))
+            except SetupError as error:
+                os.write(1, b".")
+        assert os.listdir("/proc/self/fd") == before
+        assert os.listdir(root) == []
+        """
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, ".....", "")
+
+
 def test_a_disk_without_room_is_told_and_got_over(run: Run) -> None:
     """A call that could not be written raises, leaves nothing behind, and the next one works."""
     ended = run(
