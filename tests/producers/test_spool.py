@@ -687,9 +687,7 @@ def test_many_folders_are_adopted_a_few_at_a_time(
     assert own is not None
 
     def held_open() -> list[Path]:
-        paths = [
-            each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()
-        ]
+        paths = [each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
         return [
             path
             for path in paths

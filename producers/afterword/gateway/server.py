@@ -33,6 +33,8 @@ _MAX_HEADER_BYTES: Final = 64 * 1024
 _MAX_FRAMING_BYTES: Final = 1024 * 1024
 _HEADER_TIMEOUT_S: Final = 15.0
 _BACKLOG: Final = 2048
+_ONCE: Final = frozenset({b"host", b"authorization", b"origin"})
+"""What a proxy in front may decide by: of two it may take the one, and the app the other."""
 
 
 _NOT_HTTP: Final = 400, "invalid_http", "The request is not valid HTTP."
@@ -227,7 +229,10 @@ class _Guarded(HttpToolsProtocol):
             super().on_header(name, value)
             if len(self.headers) > _MAX_HEADERS:
                 self._raise(431, "too_large", f"There are more than {_MAX_HEADERS} headers.")
-            if self.headers[-1][0] == b"transfer-encoding":
+            name = self.headers[-1][0]
+            if name in _ONCE and any(name == before for before, _ in self.headers[:-1]):
+                self._raise(400, "invalid_http", f"The header {name.decode()} came twice.")
+            if name == b"transfer-encoding":
                 self._check_coding(value.strip(b" \t").lower())
 
     def _check_coding(self, coding: bytes) -> None:

@@ -183,6 +183,9 @@ def test_what_is_no_http_is_400(running: Running, request_line: bytes) -> None:
         ["x: a\rcontent-length: 5"],
         ["x: a\0b"],
         ["bad header: x"],
+        ["host: elsewhere", "content-length: 5"],
+        ["authorization: Bearer a", "authorization: Bearer b", "content-length: 5"],
+        ["origin: https://a.example", "origin: https://a.example", "content-length: 5"],
     ],
 )
 def test_requests_that_can_be_read_two_ways_are_400(running: Running, lines: list[str]) -> None:
