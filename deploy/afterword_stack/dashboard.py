@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from afterword.gateway import (
-    Edge,
     GatewayServer,
     KeyFile,
     Readiness,
     RequestError,
     RequestMetrics,
+    RequestMiddleware,
     Scope,
     ServerOptions,
     admit,
@@ -76,7 +76,7 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
     app = create_api(api, operation_routes(readiness, metrics, dashboard_openapi))
     try:
         yield GatewayServer(
-            Edge(app, metrics),
+            RequestMiddleware(app, metrics),
             ServerOptions(
                 host=settings.dashboard_host,
                 port=settings.dashboard_port,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from afterword.gateway.keys import KeyFile, Scope
+from afterword.gateway.auth.key_file import KeyFile, Scope
 
 if TYPE_CHECKING:
     from tests.deploy.conftest import Afterword

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from afterword.gateway.keys import Key, KeyFile, Scope
+from afterword.gateway.auth.key_file import Key, KeyFile, Scope
 from afterword_stack.commands.lazy import PLAIN
 from afterword_stack.console import notice, out, print_table
 from afterword_stack.settings import load_settings

@@ -166,7 +166,7 @@ class Document(StrEnum):
 _MAKERS: Final = {
     Document.JSON: ("afterword_schemas.documents", "json_schema"),
     Document.ASYNCAPI: ("afterword_schemas.documents", "asyncapi"),
-    Document.OPENAPI: ("afterword.gateway.openapi", "openapi"),
+    Document.OPENAPI: ("afterword.gateway.openapi.document", "openapi"),
     Document.OPENAPI_DASHBOARD: ("afterword_stack.dashboard_openapi", "dashboard_openapi"),
 }
 """Where each is made; imported when it is asked for."""

@@ -6,22 +6,21 @@
 `afterword gateway` is this, with settings; see producers/GATEWAY.md for the routes.
 """
 
-from afterword.gateway.access import admit
-from afterword.gateway.answers import RequestError
 from afterword.gateway.app import create_app
-from afterword.gateway.bodies import BodyLimits
-from afterword.gateway.edge import Edge
-from afterword.gateway.keys import Key, KeyFile, Scope
-from afterword.gateway.metrics import RequestMetrics
-from afterword.gateway.operations import operation_routes
-from afterword.gateway.readiness import Readiness
+from afterword.gateway.auth.access import admit
+from afterword.gateway.auth.key_file import Key, KeyFile, Scope
+from afterword.gateway.http.bodies import BodyLimits
+from afterword.gateway.http.health_routes import operation_routes
+from afterword.gateway.http.metrics import RequestMetrics
+from afterword.gateway.http.middleware import RequestMiddleware
+from afterword.gateway.http.readiness import Readiness
+from afterword.gateway.http.responses import RequestError
+from afterword.gateway.http.server import GatewayServer, ServerOptions, check_reach
 from afterword.gateway.receipts import Receipts
-from afterword.gateway.server import GatewayServer, ServerOptions, check_reach
 from afterword.gateway.service import GatewayOptions
 
 __all__ = [
     "BodyLimits",
-    "Edge",
     "GatewayOptions",
     "GatewayServer",
     "Key",
@@ -30,6 +29,7 @@ __all__ = [
     "Receipts",
     "RequestError",
     "RequestMetrics",
+    "RequestMiddleware",
     "Scope",
     "ServerOptions",
     "admit",

@@ -2,7 +2,7 @@
 
     app = create_app(transport, keys=KeyFile(path), receipts=…, ready=…)
 
-Whatever serves it decides on sockets; `afterword.gateway.server` does so with uvicorn.
+Whatever serves it decides on sockets; `afterword.gateway.http.server` does so with uvicorn.
 """
 
 import asyncio
@@ -16,14 +16,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from afterword._transport import Transport
-from afterword.gateway import beacon, feedback, honeyhive_routes, otlp_routes, snippet
-from afterword.gateway.answers import RequestError
-from afterword.gateway.edge import Edge
-from afterword.gateway.keys import KeyFile
-from afterword.gateway.openapi import openapi
-from afterword.gateway.operations import operation_routes
+from afterword.gateway import feedback
+from afterword.gateway.auth.key_file import KeyFile
+from afterword.gateway.browser import beacon, script
+from afterword.gateway.http.health_routes import operation_routes
+from afterword.gateway.http.middleware import RequestMiddleware
+from afterword.gateway.http.responses import RequestError
+from afterword.gateway.openapi.document import openapi
 from afterword.gateway.receipts import Receipts
 from afterword.gateway.service import Gateway, GatewayOptions
+from afterword.gateway.vendors import honeyhive_routes, otlp_routes
 
 
 def create_app(
@@ -34,7 +36,7 @@ def create_app(
     ready: Callable[[], None],
     options: GatewayOptions | None = None,
     collect: Callable[[], None] | None = None,
-) -> Edge:
+) -> RequestMiddleware:
     """Return the application; when it shuts down it flushes the transport and closes it.
 
     Args:
@@ -63,7 +65,7 @@ def create_app(
             *honeyhive_routes.ROUTES,
             *otlp_routes.ROUTES,
             *beacon.ROUTES,
-            *snippet.ROUTES,
+            *script.ROUTES,
             *operation_routes(gateway.readiness, gateway.metrics, openapi),
         ],
         exception_handlers={
@@ -75,7 +77,7 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.gateway = gateway
-    return Edge(app, gateway.metrics)
+    return RequestMiddleware(app, gateway.metrics)
 
 
 def _answer_request_error(_: Request, error: Exception) -> Response:

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from afterword.gateway.answers import RETRY_AFTER_S, RequestError, json_response
+from afterword.gateway.auth.key_file import Scope
+from afterword.gateway.http.responses import RETRY_AFTER_S, RequestError, json_response
 from afterword.gateway.intake import judge, judge_one, judge_update
 from afterword.gateway.json_values import Value
-from afterword.gateway.keys import Scope
 from afterword.gateway.portkey import refused_id
 from afterword.gateway.receipts import receipt_answer
 from afterword.gateway.service import gateway_of, require_json

@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 
 from afterword._identity import new_id
-from afterword.gateway.answers import ItemError, RequestError, refused
+from afterword.gateway.http.responses import ItemError, RequestError, refused
 from afterword.gateway.json_objects import read_object
 from afterword.gateway.json_values import Value, bulk, check_containers, read_value
 from afterword.gateway.portkey import to_event

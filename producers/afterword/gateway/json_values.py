@@ -14,7 +14,7 @@ from itertools import islice
 from json import JSONDecodeError
 from typing import Any, Final, NamedTuple
 
-from afterword.gateway.answers import RequestError
+from afterword.gateway.http.responses import RequestError
 from afterword_schemas.errors import EventError, RejectCode
 from afterword_schemas.json_text import is_text_too_deep, too_deep
 

@@ -18,17 +18,17 @@ from starlette.requests import Request
 
 from afterword._identity import now
 from afterword._transport import Transport
-from afterword.gateway.access import Access, admit
-from afterword.gateway.answers import ItemError, Outcome, RequestError, undelivered
-from afterword.gateway.bodies import BodyLimits, BodyMemory, read_body
-from afterword.gateway.headers import headers_of
+from afterword.gateway.auth.access import Access, admit
+from afterword.gateway.auth.key_file import KeyFile, Scope
+from afterword.gateway.auth.rate_limit import RateLimiter
+from afterword.gateway.http.bodies import BodyLimits, BodyMemory, read_body
+from afterword.gateway.http.executor import BoundedExecutor
+from afterword.gateway.http.headers import headers_of
+from afterword.gateway.http.metrics import Metrics
+from afterword.gateway.http.readiness import Readiness
+from afterword.gateway.http.responses import ItemError, Outcome, RequestError, undelivered
 from afterword.gateway.intake import Item, Rules
-from afterword.gateway.keys import KeyFile, Scope
-from afterword.gateway.lanes import Lane
-from afterword.gateway.metrics import Metrics
 from afterword.gateway.publisher import Publisher
-from afterword.gateway.rates import RateLimiter
-from afterword.gateway.readiness import Readiness
 from afterword.gateway.receipts import Receipts
 from afterword_schemas.patterns import is_project, read_traceparent
 
@@ -86,13 +86,13 @@ class Gateway:
         self.options = options
         self.metrics = Metrics()
         self.rates = RateLimiter()
-        self.lookups = Lane("receipts", threads=4, most=32)
+        self.lookups = BoundedExecutor("receipts", threads=4, max_jobs=32)
         # What may wait is bounded by the memory of bodies.
-        self._judging = Lane("judge", threads=1, most=2_000)
+        self._judging = BoundedExecutor("judge", threads=1, max_jobs=2_000)
         self._memory = BodyMemory(options.memory_bytes)
         # Apart, for whoever holds it up needs no key.
         self._public_memory = BodyMemory(options.memory_bytes // 8)
-        self._public_judging = Lane("beacon", threads=1, most=2_000)
+        self._public_judging = BoundedExecutor("beacon", threads=1, max_jobs=2_000)
         self._publisher = Publisher(transport, options.delivery_timeout_s, collect)
 
     def admit(self, request: Request, scope: Scope) -> Access:

@@ -28,7 +28,7 @@ from afterword.gateway import (
     ServerOptions,
     create_app,
 )
-from afterword.gateway.browser_ids import browser_id
+from afterword.gateway.browser.ids import browser_id
 from afterword_schemas.errors import StoreError
 from afterword_schemas.receipt import Receipt, ReceiptStatus
 

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from afterword import MemoryTransport
 from afterword.gateway import GatewayServer, KeyFile, ServerOptions, create_app
-from afterword.gateway.openapi import openapi
+from afterword.gateway.openapi.document import openapi
 from afterword_schemas.receipt import Receipt, ReceiptStatus
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What web pages load, and what they send."""

@@ -1,0 +1,1 @@
+"""What every route needs of HTTP: sockets, bodies, answers, counters. Knows no event."""

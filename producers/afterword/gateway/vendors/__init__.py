@@ -1,0 +1,1 @@
+"""HoneyHive's and OpenTelemetry's feedback, as events of ours."""
