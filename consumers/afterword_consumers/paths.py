@@ -88,7 +88,7 @@ def find_paths(
     """
     check_project(project)
     if not is_utf8(prefix):
-        raise QuestionError("The prefix is no UTF-8.", "Write what a path begins with.")
+        raise QuestionError("The prefix is not valid UTF-8.", "Write what a path begins with.")
     budget = budget or Budget()
     known = _catalogue(database, project, prefix, limit, budget)
     if not measured or not known:

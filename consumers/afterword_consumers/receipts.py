@@ -19,6 +19,7 @@ from afterword_consumers.backlog import Backlog, Place
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
 from afterword_consumers.rfc3339 import rfc3339
 from afterword_schemas import Receipt, ReceiptStatus, StoreError
+from afterword_schemas.counted import counted
 
 _log = logging.getLogger(__name__)
 
@@ -206,6 +207,6 @@ def _doubt(unread: int) -> str | None:
     if not unread:
         return None
     return (
-        f"The workers are behind: {unread:,} messages wait that were not looked through, and one of "
-        "them may be of this event."
+        f"The workers are behind: {counted(unread, 'waiting message was', 'waiting messages were')} "
+        "not looked through, and one may be of this event."
     )

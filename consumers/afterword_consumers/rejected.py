@@ -34,7 +34,11 @@ _CONTENT: Final = (
     "arrayStringConcat(arrayMap(h -> concat(hex(h.name), ':', hex(h.value)), headers), ','), "
     "hex(payload)"
 )
-_NO_CONTENT: Final = "'', '', ''"
+_NO_CONTENT: Final = (
+    f"'', if(has(headers.name, '{REPLAY_HEADER}'), concat(hex('{REPLAY_HEADER}'), ':'), ''), ''"
+)
+"""Without keys and payloads, and of the headers only whether there is the one that marks a replay."""
+
 _NEVER: Final = "replayed_at = toDateTime64(0, 3, 'UTC')"
 
 
@@ -54,6 +58,11 @@ class RefusedMessage:
     def payload(self) -> bytes:
         """The bytes as they came."""
         return self.refusal.payload or b""
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether it is the copy of a refused message that was published again, and refused once more."""
+        return any(name == REPLAY_HEADER for name, _ in self.headers)
 
     @property
     def replay_headers(self) -> tuple[tuple[str, bytes], ...]:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from afterword_consumers.reminder import Reminder
+from afterword_schemas.counted import counted
 
 STALLED_S: Final = 8.0
 """After so long without a message the log tells of those that wait; a new leader takes less."""
@@ -55,7 +56,7 @@ class StallWatch:
         if not self._reminder.is_due(lasted_s):
             return None
         return (
-            f"{sum(waiting.values()):,} messages wait in partitions {sorted(waiting)}, but Kafka has handed "
-            f"out none for {lasted_s:.0f} s: look for an open transaction of a producer, and at the "
+            f"{counted(sum(waiting.values()), 'message waits', 'messages wait')} in partitions "
+            f"{sorted(waiting)}, but Kafka has handed out none for {lasted_s:.0f} s: look for an open transaction of a producer, and at the "
             "broker's log"
         )

@@ -15,6 +15,7 @@ from confluent_kafka.admin._config import ConfigResource  # the package exports 
 from confluent_kafka.admin._resource import ResourceType  # likewise
 
 from afterword_consumers.kafka_faults import check_topic, open_admin
+from afterword_schemas.counted import counted
 from afterword_schemas.limits import MAX_EVENT_BYTES
 
 _TIMEOUT_S: Final = 5.0
@@ -100,8 +101,8 @@ def _judge_loss(topic: str, found: TopicSettings) -> Iterator[Concern]:
     in_sync = found.number("min.insync.replicas", 1)
     if in_sync > found.replicas:
         yield Concern(
-            f"min.insync.replicas of topic {topic} is {in_sync}, but it has {found.replicas} "
-            "replicas: Kafka takes no message.",
+            f"min.insync.replicas of topic {topic} is {in_sync}, but it has "
+            f"{counted(found.replicas, 'replica')}: Kafka takes no message.",
             _alter(topic, f"min.insync.replicas={found.replicas}"),
             must_change=True,
         )

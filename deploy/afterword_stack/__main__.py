@@ -35,7 +35,7 @@ def _run() -> int:
     from afterword_stack.commands import run  # noqa: PLC0415  # its imports are the extra's
 
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that is no UTF-8 shows ✓ as an escape, which beats no answer at all.
+        # A terminal that is not UTF-8 shows ✓ as an escape, which beats no answer at all.
         sys.stdout.reconfigure(errors="backslashreplace")
     # What the Kafka client has to say of a broker that comes and goes; failures are reported.
     logging.getLogger("afterword.kafka").setLevel(logging.CRITICAL)

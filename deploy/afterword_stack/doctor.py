@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
 from afterword_schemas import AccessError, AfterwordError, SetupError, UnreachableError
+from afterword_schemas.counted import counted
 from afterword_stack.console import once
 from afterword_stack.database import missing_migrations, open_database
 from afterword_stack.freshness import read_lags
@@ -43,7 +44,7 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
     yield Finding(f"Python {platform.python_version()}, afterword {version('afterword')}")
     for name, meant in unknown_variables().items():
         step = f"is it {meant}?" if meant else "unset it; see deploy/README.md"
-        yield Finding(f"{name} is no setting", step)
+        yield Finding(f"{name} is not a setting", step)
     yield _local_parts()
     stack = running_stack()
     if stack is not None:
@@ -77,7 +78,8 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
         yield _fault(where, error, "AFTERWORD_KAFKA_BOOTSTRAP_SERVERS")
         return
     waiting = sum(at.lag for at in lags)
-    yield Finding(f"{where}: {len(lags)} partitions, {waiting:,} messages wait for a worker")
+    waits = counted(waiting, "message waits", "messages wait")
+    yield Finding(f"{where}: {counted(len(lags), 'partition')}, {waits} for a worker")
     try:
         concerns = read_concerns(settings)
     except AfterwordError:

@@ -13,6 +13,7 @@ from afterword_consumers.freshness import FreshnessBook
 from afterword_consumers.lag import PartitionLag, read_lag
 from afterword_consumers.query import Freshness
 from afterword_consumers.rfc3339 import rfc3339
+from afterword_schemas.counted import counted
 from afterword_stack.console import waiting
 from afterword_stack.settings import Settings
 
@@ -57,4 +58,6 @@ def freshness_line(fresh: Freshness) -> str:
     line = f"complete until {rfc3339(fresh.complete_until)}"
     if fresh.note:
         return f"{line}: {fresh.note}"
-    return f"{line}; {fresh.waiting:,} more messages wait" if fresh.waiting else line
+    if not fresh.waiting:
+        return line
+    return f"{line}; {counted(fresh.waiting, 'more message waits', 'more messages wait')}"

@@ -321,7 +321,7 @@ def read_settings() -> Settings:
         raise SetupError(_explain(error), "See deploy/README.md for the settings.") from None
     except SettingsError:  # the one variable that is more than text
         raise SetupError(
-            f"{_PREFIX}KAFKA is no JSON object.", 'Write it as {"security.protocol": "SSL"}.'
+            f"{_PREFIX}KAFKA is not a JSON object.", 'Write it as {"security.protocol": "SSL"}.'
         ) from None
     except (OSError, ValueError) as error:  # a file that is no TOML
         raise SetupError(f"{SETTINGS_FILE} cannot be read: {error}.") from None
@@ -383,7 +383,7 @@ def _explain_one(fault: ErrorDetails) -> str:
     name, *inner = map(str, fault["loc"])
     if fault["type"] == "extra_forbidden":
         meant = _closest(name, list(Settings.model_fields))
-        return f"{SETTINGS_FILE}: there is no setting {name}." + (meant and f" Is it {meant}?")
+        return f"{SETTINGS_FILE}: there is not a setting {name}." + (meant and f" Is it {meant}?")
     if inner:
         return f"Setting {name}: {inner[0]} takes text, a number, true or false."
     reason = fault["msg"].removeprefix("Value error, ")

@@ -19,7 +19,7 @@ from afterword_schemas.event import Event, read_event
 from afterword_schemas.flatten import flatten, json_path
 
 _ROOTS: Final = ("feedback", "metadata", "metrics")
-_NO_TYPE: Final = "is no JSON type; send text, a number, a boolean, a list or a dict"
+_NO_TYPE: Final = "is not a JSON type; send text, a number, a boolean, a list or a dict"
 _MAX_STEPS: Final = 16
 
 
@@ -89,5 +89,5 @@ def _locate_in(children: Iterable[tuple[object, object]], steps: list[str | int]
             orjson.dumps(child)
         except TypeError:
             return _locate(child, [*steps, step])
-    detail = "a key that is no text, or a change by another thread meanwhile"
+    detail = "a key that is not text, or a change by another thread meanwhile"
     return EventError(RejectCode.WRONG_TYPE, json_path(steps), detail)

@@ -14,6 +14,7 @@ where a spool's disk fails, or Kafka does not let this client write. A `Delivery
 did not arrive: a RefusedError never will, any other may if it is sent again under its id.
 """
 
+from afterword_schemas.counted import counted
 from afterword_schemas.errors import AfterwordError, StoreError
 
 
@@ -47,7 +48,8 @@ class DeliveryError(StoreError):
     """
 
     def __init__(self, undelivered: int, reason: str) -> None:
-        super().__init__(f"{undelivered} events were not delivered; the last because: {reason}")
+        lost = counted(undelivered, "event was", "events were")
+        super().__init__(f"{lost} not delivered; the last because: {reason}")
         self.args = (undelivered, reason)  # what unpickling calls the class with
         self.undelivered, self.reason = undelivered, reason
 

@@ -12,7 +12,7 @@ _log = logging.getLogger("afterword")
 _given: set[str] = set()
 
 _RATING: Final = (
-    "feedback.rating is text. It is stored, but it is no vote: `afterword query thumbs` counts a value"
+    "feedback.rating is text. It is stored, but it is not a vote: `afterword query thumbs` counts a value"
     " other than 0, or a rating of true or false. Call client.rate(up=True) or client.rate(up=False)."
     " This is said once."
 )

@@ -122,7 +122,7 @@ def _settings(servers: str | Sequence[str], kafka: Mapping[str, object]) -> dict
     if not listed.strip():
         raise SetupError("No Kafka server is named.", 'Pass bootstrap_servers="host:port".')
     if listed.lower().startswith(("http://", "https://")):
-        raise SetupError(f"{listed} is no Kafka server but an HTTP address.", "Pass it as url=….")
+        raise SetupError(f"{listed} is an HTTP address, not a Kafka server.", "Pass it as url=….")
     if taken := sorted(_OURS & kafka.keys()):
         raise SetupError(f"The Kafka setting {taken[0]} is not open: delivery counts rest on it.")
     return {**KAFKA_DEFAULTS, "bootstrap.servers": listed, **kafka}

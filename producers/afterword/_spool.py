@@ -19,6 +19,7 @@ from afterword._fork_gate import fork_gate
 from afterword._spool_drainer import Drainer, Listener
 from afterword._spool_row import Message, dump_headers
 from afterword._transport import DeliveryCallback, Headers, Transport
+from afterword_schemas.counted import counted
 from afterword_schemas.errors import SetupError, StoreError
 
 _log = logging.getLogger("afterword")
@@ -117,7 +118,8 @@ class SpoolTransport:
         if self._drainer is not None:
             self._drainer.end()
             if waiting := self._drainer.waiting:
-                _log.warning("%d events wait in %s for the next start", waiting, self._root)
+                waits = counted(waiting, "event waits", "events wait")
+                _log.warning("%s in %s for the next start", waits, self._root)
             self._drainer = None
 
     def after_fork(self) -> None:

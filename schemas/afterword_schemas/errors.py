@@ -28,7 +28,7 @@ class RejectCode(StrEnum):
     """The bytes are no UTF-8 text."""
 
     INVALID_JSON = "invalid_json"
-    """The text is no JSON."""
+    """The text is not valid JSON."""
 
     INVALID_UNICODE = "invalid_unicode"
     """A string holds half of a surrogate pair, which no UTF-8 text can hold."""

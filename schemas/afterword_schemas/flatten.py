@@ -69,7 +69,7 @@ def flatten(roots: Mapping[str, object]) -> Leaves:
 
     Raises:
         EventError: `TOO_DEEP`, `TOO_MANY_LEAVES`, `PATH_TOO_LONG`, `NOT_FINITE`, `OUT_OF_RANGE`
-            for an integer beyond 64 bits, `WRONG_TYPE` for what is no JSON.
+            for an integer beyond 64 bits, `WRONG_TYPE` for what is not JSON.
     """
     leaves = Leaves()
     for name, root in roots.items():
@@ -154,7 +154,7 @@ class _Place(dict[str | int, str]):
     def step(self, key: str | int) -> str:
         """Write a key as one step of a path."""
         if not isinstance(key, str):
-            detail = "a key that is no text; JSON objects have text keys only"
+            detail = "a key that is not text; JSON objects have text keys only"
             raise EventError(RejectCode.WRONG_TYPE, self.json_path(), detail)
         return escape_key(key)
 
@@ -302,7 +302,7 @@ def _open_other(  # noqa: PLR0912, PLR0917  # a branch a type; positional: calle
                 for position, item in enumerate(leaf):
                     _open_other(item, inner, position, objects, arrays - 1, into)
         case _:
-            detail = f"{type(leaf).__name__} is no JSON type; send text, a number or a boolean"
+            detail = f"{type(leaf).__name__} is not a JSON type; send text, a number or a boolean"
             raise EventError(RejectCode.WRONG_TYPE, place.json_path(key), detail)
 
 

@@ -60,7 +60,7 @@ def text_error(raw: bytes) -> EventError | None:
     try:
         raw.decode()
     except UnicodeDecodeError as error:
-        return EventError(RejectCode.INVALID_UTF8, "$", f"byte {error.start} is no UTF-8")
+        return EventError(RejectCode.INVALID_UTF8, "$", f"byte {error.start} is not valid UTF-8")
     if is_too_deep(raw):
         return too_deep()
     try:

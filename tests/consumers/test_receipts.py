@@ -359,7 +359,7 @@ def test_doubt_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.publish(orjson.dumps(EVENT))
     desk.publish(other, count=12)
     doubt = (
-        "The workers are behind: 10 messages wait that were not looked through, and one of them may "
+        "The workers are behind: 10 waiting messages were not looked through, and one may "
         "be of this event."
     )
     assert desk.find() == replace(UNKNOWN, unread=10, detail=doubt)

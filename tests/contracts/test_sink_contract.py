@@ -45,7 +45,7 @@ REJECTION = Rejection(
     rejected_ms=1_769_851_800_500,
     code=RejectCode.INVALID_UTF8,
     path="$",
-    detail="byte 0 is no UTF-8",
+    detail="byte 0 is not valid UTF-8",
     key=b"\xff\x00key",
     headers=((b"schema", b"feedback/v1"), (b"x", b"\xfe\x00"), (b"x", b"")),
     payload=bytes(range(256)) + b"\\n\\\\t\\0\r\n'",  # each byte, and what looks escaped already
@@ -283,7 +283,7 @@ def test_a_rejection_is_kept_byte_for_byte_and_once(shelf: Shelf) -> None:
     """Bytes that are no UTF-8 survive in key, headers and payload; sent again they count once."""
     shelf.sink.insert_rejections([REJECTION, replace(REJECTION, offset=10, key=b"", headers=())])
     shelf.sink.insert_rejections([REJECTION])
-    told = ("invalid_utf8", "$", "byte 0 is no UTF-8")
+    told = ("invalid_utf8", "$", "byte 0 is not valid UTF-8")
     headers = [(b"schema", b"feedback/v1"), (b"x", b"\xfe\x00"), (b"x", b"")]
     assert shelf.rejections() == [
         ("topic-id", 2, 9, *told, b"\xff\x00key", headers, REJECTION.payload),

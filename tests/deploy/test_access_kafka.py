@@ -209,7 +209,7 @@ def test_the_right_way_in_is_taken(
     monkeypatch.setenv("AFTERWORD_KAFKA_BOOTSTRAP_SERVERS", server)
     trusted = {"ssl.ca.location": str(broker.authority)} if settings else {}
     monkeypatch.setenv("AFTERWORD_KAFKA", json.dumps(settings | trusted))
-    assert f"✓ Kafka {server}, topic {TOPIC}: 1 partitions" in afterword("doctor").out
+    assert f"✓ Kafka {server}, topic {TOPIC}: 1 partition, " in afterword("doctor").out
 
 
 def test_a_broker_that_hangs_is_unreachable(

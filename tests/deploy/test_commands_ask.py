@@ -211,7 +211,7 @@ def test_a_misspelt_path_suggests_the_right_one(ask: "Afterword") -> None:
         (["rating"], "Write feedback.rating"),
         (["feedback.rating", "-w", "metadata.model ~ x"], "metadata.model ~ x"),
         (["feedback.rating", "-g", "a", "-g", "b", "-g", "c"], "3 groups"),
-        (["feedback.rating", "--since", "soon"], "'soon' is no moment in time."),
+        (["feedback.rating", "--since", "soon"], "'soon' is not a moment in time."),
         (["feedback.rating", "--timezone", "Mars/Base"], "Mars/Base"),
         (["feedback.rating", "--bucket", "decade"], "'decade' is not one of"),
         (["feedback.rating", "--top", "0"], "top is 0."),

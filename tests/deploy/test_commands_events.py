@@ -36,7 +36,7 @@ MIXED = b"".join(
 REFUSALS = [
     "line 4: no such field; did you mean value? [unknown_field at $.vlaue]",
     "line 5: 1,000,019 bytes; at most 1,000,000 make an event [too_large at $]",
-    "line 6: byte 0 is no UTF-8 [invalid_utf8 at $]",
+    "line 6: byte 0 is not valid UTF-8 [invalid_utf8 at $]",
     "line 7: value must be at most 10 [out_of_range at $.value]",
 ]
 

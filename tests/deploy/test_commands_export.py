@@ -131,10 +131,10 @@ def test_an_export_of_nothing_writes_nothing_and_says_why(
     ("arguments", "said"),
     [
         (["out.csv", "-w", "rating"], "is neither a path nor a column"),
-        (["out.csv", "--since", "soon"], "'soon' is no moment in time."),
+        (["out.csv", "--since", "soon"], "'soon' is not a moment in time."),
         (["out.csv", "--pairs"], "Pairs are JSONL."),
         (["missing/out.csv"], "missing/out.csv cannot be written"),
-        (["out.xlsx"], "out.xlsx ends in no format. Say --format jsonl, csv, parquet."),
+        (["out.xlsx"], "out.xlsx does not end in a format. Say --format jsonl, csv, parquet."),
         (["out.csv", "--pairs", "-f", "jsonl", "--prompt-path", "input"], "Write feedback.input"),
     ],
 )

@@ -163,5 +163,5 @@ def test_a_broken_file_is_the_users_to_mend(afterword: "Afterword", own_folders:
     for arguments in (SERVICE, ("keys", "list"), ("keys", "revoke", "zzz")):
         ran = afterword(*arguments)
         assert (ran.status, ran.out) == (2, "")
-        assert "afterword.keys.json is no file of keys: Invalid JSON" in ran.err
+        assert "afterword.keys.json is not a file of keys: Invalid JSON" in ran.err
     assert (own_folders / "afterword.keys.json").read_text() == "{"

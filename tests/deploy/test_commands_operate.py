@@ -128,7 +128,7 @@ def test_status_says_how_far_everything_is(afterword: "Afterword", line: "Line")
     said = afterword("status").out.splitlines()
     assert said[0].split() == ["partition", "end", "committed", "lag"]
     assert max(row.split()[1:] for row in said[1:5]) == ["3", "3", "0"]
-    assert said[6].startswith("1 feedbacks stored, the last at 20")
+    assert said[6].startswith("1 feedback stored, the last at 20")
     assert said[6].endswith(" UTC; 0 messages wait")
     assert re.fullmatch(r"complete until 20\S+Z", said[7])
     assert said[9:] == [
@@ -202,7 +202,7 @@ def test_the_doctor_names_a_missing_topic(
     where = settings.kafka_bootstrap_servers
     assert ran.status == 2
     assert ran.out.splitlines()[1:3] == [
-        "! AFTERWORD_KAFKA_TOPCI is no setting",
+        "! AFTERWORD_KAFKA_TOPCI is not a setting",
         "    → is it AFTERWORD_KAFKA_TOPIC?",
     ]
     assert (

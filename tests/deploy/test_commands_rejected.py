@@ -149,7 +149,7 @@ def test_a_replay_puts_messages_back_as_they_were(afterword: "Afterword", line: 
     assert line.ingest(2) == (0, 2)
     ran = afterword("rejected", "replay", "--yes")
     assert ran.out == "0 messages published again\n"
-    hint = "2 were refused once more after a replay; --again publishes them, too\n"
+    hint = "2 messages were refused once more after a replay; --again includes such messages\n"
     assert ran.err == hint
     assert afterword("rejected", "replay", "--dry-run").err == hint
     counted = afterword("rejected", "list", "--waiting").out.splitlines()
@@ -157,6 +157,11 @@ def test_a_replay_puts_messages_back_as_they_were(afterword: "Afterword", line: 
         ["invalid_json", "2", "0"],
         ["invalid_utf8", "2", "0"],
     ]
+    shown = afterword("rejected", "list").out.splitlines()[5:]
+    said = sorted(re.findall(r"  (yes|no|refused again)  ", "\n".join(shown)))
+    assert said == ["refused again", "refused again", "yes", "yes"]
+    place = shown[0].split()[0]
+    assert "\nreplayed  refused again\n" in afterword("rejected", "show", place).out
     assert afterword("rejected", "replay", "--again", "--yes").out == "2 messages published again\n"
     ran = afterword("rejected", "replay", "--again", "--yes")
     assert (ran.out, ran.err) == ("0 messages published again\n", "")
@@ -175,7 +180,7 @@ def test_a_replay_keeps_the_time_of_the_first_publishing(
     line.publish(new)
     assert line.ingest(1) == (1, 0)
 
-    assert afterword("rejected", "replay", "--yes").out == "1 messages published again\n"
+    assert afterword("rejected", "replay", "--yes").out == "1 message published again\n"
     assert line.ingest(1) == (1, 0)
 
     assert database_of.select("SELECT value FROM feedback_current") == ((-5,),)
@@ -191,7 +196,7 @@ def test_what_became_valid_is_stored_by_a_replay(
         line.publish(GOOD % 1)
         assert line.ingest(1) == (0, 1)
     assert afterword("rejected", "replay", "--code", "unknown_field").out.startswith("0 messages")
-    assert afterword("rejected", "replay", "--code", "too_large").out.startswith("1 messages")
+    assert afterword("rejected", "replay", "--code", "too_large").out.startswith("1 message")
     assert line.ingest(1) == (1, 0)
 
 
@@ -200,7 +205,7 @@ def test_a_replay_may_be_of_one_place(afterword: "Afterword", line: "Line") -> N
     line.publish(UNKNOWN, TWICE)
     line.ingest(2)
     place = place_of(afterword, "duplicate_key")
-    assert afterword("rejected", "replay", "--at", place).out == "1 messages published again\n"
+    assert afterword("rejected", "replay", "--at", place).out == "1 message published again\n"
     ran = afterword("rejected", "replay", "--at", place)
     assert (ran.status, ran.out) == (0, "0 messages published again\n")
     ran = afterword("rejected", "replay", "--at", "3:99")
@@ -233,7 +238,7 @@ def test_a_place_in_two_topics_of_one_name_is_asked_about(
     ]
     assert afterword("rejected", "show", place).out.count("topic ") == 2
     ran = afterword("rejected", "replay", "--at", choices[1])
-    assert (ran.status, ran.out) == (0, "1 messages published again\n")
+    assert (ran.status, ran.out) == (0, "1 message published again\n")
     assert messages(settings, 2)[-1][2] == UNKNOWN
 
 
@@ -262,11 +267,11 @@ def test_a_replay_is_counted_before_it_is_done(afterword: "Afterword", line: "Li
         ],
     )
     ran = afterword("rejected", "replay", "--dry-run", "--code", "duplicate_key")
-    assert ran.out.endswith("\n1 messages would be published again\n")
+    assert ran.out.endswith("\n1 message would be published again\n")
     ran = afterword("rejected", "replay")
     assert (ran.status, ran.out) == (2, "")
     assert ran.err == (
-        "afterword: This would publish all 3 refused messages again. "
+        "afterword: This would publish all refused messages again, 3 of them. "
         "Add --yes, or choose with --code or --at; --dry-run counts them.\n"
     )
     assert len(messages(line.settings, 3)) == 3
@@ -398,6 +403,14 @@ def test_a_mended_message_may_come_from_a_file(
     ran = afterword("rejected", "edit", place)
     assert ran.status == 2
     assert "There is no editor. Set EDITOR, or give the payload with --from FILE." in ran.err
+    monkeypatch.setattr(tempfile, "tempdir", str(Path.cwd()))
+    Path("mended.json").write_bytes(TWICE)
+    ran = afterword("rejected", "edit", place, "--from", "mended.json")
+    assert ran.status == 1
+    wrong, why = ran.err.splitlines()[-2:]
+    assert wrong == "mended.json would be refused again, so nothing was published; correct it there"
+    assert "[duplicate_key at $" in why
+    assert list(Path.cwd().glob("afterword-*.json")) == []
     Path("mended.json").write_bytes(GOOD % 1 + b"\n")
     assert afterword("rejected", "edit", place, "--from", "mended.json").status == 0
     assert line.ingest(1) == (1, 0)
@@ -432,7 +445,7 @@ def test_what_kafka_did_not_take_is_not_marked(
         ran = afterword("rejected", "replay", "--yes")
     assert (ran.status, ran.out) == (1, "")
     assert "Kafka did not take all of them, replay again later: " in ran.err
-    assert afterword("rejected", "replay", "--yes").out == "1 messages published again\n"
+    assert afterword("rejected", "replay", "--yes").out == "1 message published again\n"
 
 
 @pytest.mark.parametrize(
@@ -440,8 +453,8 @@ def test_what_kafka_did_not_take_is_not_marked(
     [
         (["list", "--code", "unknwon"], "There is no code unknwon. Codes: empty_message, "),
         (["replay", "--code", "unknwon"], "There is no code unknwon. Codes: empty_message, "),
-        (["replay", "--at", "3"], "3 is no place. Write PARTITION:OFFSET, such as 3:1042."),
-        (["show", "1:2:3"], "1:2:3 is no place. Write PARTITION:OFFSET, such as 3:1042."),
+        (["replay", "--at", "3"], "3 is not a place. Write PARTITION:OFFSET, such as 3:1042."),
+        (["show", "1:2:3"], "1:2:3 is not a place. Write PARTITION:OFFSET, such as 3:1042."),
         (["edit", "0:77"], "No refused message is at 0:77. See `afterword rejected list`."),
         (["show", "0:77"], "No refused message is at 0:77. See `afterword rejected list`."),
     ],

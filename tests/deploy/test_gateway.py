@@ -140,7 +140,7 @@ def test_a_broken_keys_file_is_named(afterword: "Afterword", settings: Settings)
     Path("afterword.keys.json").write_text("{")
     ran = afterword("gateway")
     assert ran.status == 2
-    assert "afterword.keys.json is no file of keys" in ran.err
+    assert "afterword.keys.json is not a file of keys" in ran.err
 
 
 def test_it_warns_of_a_topic_that_takes_less_than_it_does(

@@ -96,7 +96,7 @@ def test_kafka_settings_in_a_variable_are_json(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("AFTERWORD_KAFKA", '{"client.id": "x", "linger.ms": 5, "a": true}')
     assert load_settings().kafka == {"client.id": "x", "linger.ms": 5, "a": True}
     monkeypatch.setenv("AFTERWORD_KAFKA", "client.id=x")
-    assert refusal().startswith("AFTERWORD_KAFKA is no JSON object. Write it as {")
+    assert refusal().startswith("AFTERWORD_KAFKA is not a JSON object. Write it as {")
 
 
 def test_an_unknown_key_in_the_file_is_refused_by_name() -> None:
@@ -104,8 +104,8 @@ def test_an_unknown_key_in_the_file_is_refused_by_name() -> None:
     write('kafka_topci = "x"\nwhatever = 1\nbatch_max_rows = 0\n')
     assert refusal().splitlines() == [
         "Setting batch_max_rows (AFTERWORD_BATCH_MAX_ROWS): Input should be greater than 0.",
-        "afterword.toml: there is no setting kafka_topci. Is it kafka_topic?",
-        "afterword.toml: there is no setting whatever. See deploy/README.md for the settings.",
+        "afterword.toml: there is not a setting kafka_topci. Is it kafka_topic?",
+        "afterword.toml: there is not a setting whatever. See deploy/README.md for the settings.",
     ]
 
 

@@ -398,7 +398,7 @@ def test_a_block_that_fails_shows_its_own_error(memory: MemoryTransport) -> None
     with pytest.raises(KeyError) as caught:
         fail()
     assert caught.value.__notes__ == [
-        "1 events were not delivered; the last because: closed before it was delivered"
+        "1 event was not delivered; the last because: closed before it was delivered"
     ]
 
 

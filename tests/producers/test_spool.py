@@ -385,7 +385,7 @@ def test_a_refused_event_is_reported_at_the_end(root: Path) -> None:
     assert [(each.feedback_id, str(each.error)) for each in heard] == [
         (feedback_id, "the key is of another project [not_allowed at $.project]")
     ]
-    with pytest.raises(DeliveryError, match="1 events were not delivered"):
+    with pytest.raises(DeliveryError, match="1 event was not delivered"):
         client.close()
 
 

@@ -106,7 +106,7 @@ def test_the_end_of_a_program_leaves_what_waits(
         client.feedback(trace_id="t", value=7)
         """
     )
-    assert (ended.returncode, ended.stderr) == (0, f"1 events wait in {root} for the next start\n")
+    assert (ended.returncode, ended.stderr) == (0, f"1 event waits in {root} for the next start\n")
     client = Client(project="acme", transport=memory, spool=root)
     client.feedback(trace_id="t", value=8)
     client.close()

@@ -255,7 +255,7 @@ def test_another_type_is_named_as_such(field: str, other: str) -> None:
             said(r'{"a": "\ud800"}'),
             "half of a surrogate pair at line 1 column 118 [invalid_unicode at $]",
         ),
-        (b"\xff{}", "byte 0 is no UTF-8 [invalid_utf8 at $]"),
+        (b"\xff{}", "byte 0 is not valid UTF-8 [invalid_utf8 at $]"),
     ],
 )
 def test_sentence_says_what_to_do(raw: bytes, sentence: str) -> None:

@@ -74,7 +74,7 @@ def _answer_http_error(request: Request, error: Exception) -> Response:
     """Answer for a route or a method that there is none of."""
     assert isinstance(error, HTTPException)  # noqa: S101  # likewise
     if error.status_code == 405:  # noqa: PLR2004
-        detail = f"{request.method} is no method of this address; the API only reads."
+        detail = f"{request.method} is not a method of this address; the API only reads."
         return ApiError(
             405, ErrorCode.METHOD_NOT_ALLOWED, detail, "Use GET.", {"allow": "GET, HEAD"}
         ).response()

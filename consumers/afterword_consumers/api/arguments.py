@@ -25,7 +25,7 @@ class Arguments:
         many: Names that may be repeated.
 
     Raises:
-        ApiError: 400 for a name that is in neither, a value too many, or what is no UTF-8.
+        ApiError: 400 for a name that is in neither, a value too many, or what is not valid UTF-8.
     """
 
     def __init__(
@@ -80,7 +80,10 @@ def _pairs(query_string: bytes) -> list[tuple[str, str]]:
         return parse_qsl(query_string.decode(), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError:
         raise ApiError(
-            400, ErrorCode.INVALID_UTF8, "The URL is no UTF-8.", "Write %C3%BC for ü, for example."
+            400,
+            ErrorCode.INVALID_UTF8,
+            "The URL is not valid UTF-8.",
+            "Write %C3%BC for ü, for example.",
         ) from None
 
 

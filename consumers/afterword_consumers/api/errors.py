@@ -33,7 +33,7 @@ class ErrorCode(StrEnum):
     """A value is not of its parameter's form."""
 
     INVALID_UTF8 = "invalid_utf8"
-    """The URL is no UTF-8."""
+    """The URL is not valid UTF-8."""
 
     INVALID_CURSOR = "invalid_cursor"
     """No page of the list has given this cursor."""

@@ -158,7 +158,7 @@ def _uuid(text: str) -> str:
         return str(UUID(text))
     except ValueError:
         raise QuestionError(
-            f"{text!r} is no feedback id.", "Write a UUID: 36 characters, with hyphens."
+            f"{text!r} is not a feedback id.", "Write a UUID: 36 characters, with hyphens."
         ) from None
 
 
@@ -167,7 +167,7 @@ def _check(what: Filter) -> None:
     kinds = {_type(what, literal) for literal in what.values}
     if operator == Operator.CONTAINS:
         if what.field.column is not None and kinds != {Type.TEXT}:
-            raise QuestionError(f"{name} is no text.", f"Write for example {name} exists.")
+            raise QuestionError(f"{name} is not text.", f"Write for example {name} exists.")
         if not what.values[0].text:
             raise QuestionError("Every text contains ''.", f"Write {name} exists.")
     if operator in _ORDER and kinds & {Type.BOOLEAN, Type.UUID}:

@@ -173,7 +173,7 @@ def resolve(name: str) -> Field:
     if not all(rest.split(".")):
         raise QuestionError(f"{name!r} has an empty step.", "Write a path such as feedback.score.")
     if not is_utf8(name):
-        raise QuestionError(f"{name!r} is no UTF-8.", "Write the path of a value.")
+        raise QuestionError(f"{name!r} is not valid UTF-8.", "Write the path of a value.")
     if len(name.encode()) > MAX_PATH_BYTES:
         raise QuestionError(
             f"No path is longer than {MAX_PATH_BYTES} bytes of UTF-8.", "Write the path of a value."

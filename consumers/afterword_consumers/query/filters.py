@@ -95,7 +95,7 @@ def parse_filter(text: str) -> Filter:
     """Read one filter.
 
     Raises:
-        QuestionError: The text is no filter, or names nothing that a question may name.
+        QuestionError: The text is not a filter, or names nothing that a question may name.
     """
     tokens = _tokens(text)
     if not tokens or tokens[0] in _SYMBOLS:
@@ -196,4 +196,4 @@ def _unquote(token: str) -> str:
 
 
 def _error(text: str) -> QuestionError:
-    return QuestionError(f"{text!r} is no filter.", _HOW)
+    return QuestionError(f"{text!r} is not a filter.", _HOW)

@@ -43,7 +43,7 @@ def parse_moment(text: str, *, now: datetime, zone: tzinfo) -> datetime:
     try:
         moment = _read(text.strip(), now, zone).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise QuestionError(f"{text!r} is no moment in time.", _HOW) from None
+        raise QuestionError(f"{text!r} is not a moment in time.", _HOW) from None
     if not _FIRST <= moment < _LAST:
         raise QuestionError(f"{text!r} lies before 1970 or after 2100.", _HOW)
     return moment

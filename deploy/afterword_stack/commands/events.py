@@ -11,6 +11,7 @@ import typer
 from afterword import Client, QueueFullError
 from afterword_consumers.lag import find_partitions
 from afterword_schemas import EventError, SetupError, StoreError, read_event
+from afterword_schemas.counted import counted
 from afterword_schemas.limits import MAX_EVENT_BYTES
 from afterword_stack.console import notice, out, printable, progress
 from afterword_stack.settings import load_settings
@@ -39,7 +40,7 @@ def check(file: _File) -> None:
             except EventError as error:
                 refused += 1
                 out(_refusal(number, error))
-    notice(f"{lines:,} lines, {refused:,} would be refused")
+    notice(f"{counted(lines, 'line')}, {refused:,} would be refused")
     if refused:
         raise typer.Exit(1)
 

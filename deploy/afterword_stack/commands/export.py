@@ -185,4 +185,4 @@ def _form_of(file: str) -> FileFormat:
         return FileFormat(ending)
     if ending in {"", "ndjson"}:
         return FileFormat.JSONL
-    raise SetupError(f"{file} ends in no format.", f"Say --format {', '.join(FileFormat)}.")
+    raise SetupError(f"{file} does not end in a format.", f"Say --format {', '.join(FileFormat)}.")

@@ -12,6 +12,7 @@ import typer
 
 from afterword_consumers.freshness import judge
 from afterword_consumers.rejected import counts
+from afterword_schemas.counted import counted
 from afterword_schemas.migrate import plan
 from afterword_stack.commands.options import Timeout
 from afterword_stack.console import notice, out, print_table, styled
@@ -128,7 +129,8 @@ def status(timeout: Timeout = None) -> None:
         refused = counts(clickhouse)
     waiting = sum(at.lag for at in lags)
     last = f", the last at {newest} UTC" if stored else ""
-    out(f"\n{stored:,} feedbacks stored{last}; {waiting:,} messages wait")
+    waits = counted(waiting, "message waits", "messages wait")
+    out(f"\n{counted(int(stored or 0), 'feedback')} stored{last}; {waits}")
     out(freshness_line(replace(judge(lags, asked_at), waiting=None)))  # which stands above
     if refused:
         out()

@@ -33,6 +33,7 @@ from afterword_schemas import (
     StoreError,
     read_event,
 )
+from afterword_schemas.counted import counted
 from afterword_stack import editor
 from afterword_stack.commands.events import open_events
 from afterword_stack.commands.lazy import PLAIN
@@ -132,7 +133,7 @@ def replay_(  # noqa: PLR0917  # one for each option
             _check_one(find(clickhouse, selection, _TOLD, with_content=False), place)
         if dry_run:
             print_table(_counted(found))
-            out(f"{total:,} messages would be published again")
+            out(f"{counted(total, 'message')} would be published again")
         if not total:
             _tell_of_once_more(clickhouse, selection)
         if dry_run:
@@ -140,7 +141,7 @@ def replay_(  # noqa: PLR0917  # one for each option
         if total and not yes and not place:
             _ask(found, total, chosen=code is not None)
         moved = _replay(settings, clickhouse, selection) if total else 0
-    out(f"{moved:,} messages published again")
+    out(f"{counted(moved, 'message')} published again")
     if moved:
         notice("what is refused once more is in `afterword rejected list`, soon")
 
@@ -173,7 +174,7 @@ def edit(
             payload = _mended(message, source)
             if payload == message.payload.strip():
                 raise StoreError("Nothing was changed, so nothing was published.")
-            with _keeping(payload, place):
+            with _keeping(payload, place) if source in {None, "-"} else _naming(source):
                 feedback_id = mend(clickhouse, partial(_publish, transport), message, payload)
     out(f"{feedback_id} published in place of {place}")
 
@@ -198,7 +199,10 @@ def _tell_of_once_more(clickhouse: ClickHouse, selection: Selection) -> None:
     """Name --again where it would find what a replay without it leaves out."""
     left = sum(count for _, count in count_replayable(clickhouse, replace(selection, again=True)))
     if left:
-        notice(f"{left:,} were refused once more after a replay; --again publishes them, too")
+        notice(
+            f"{counted(left, 'message was', 'messages were')} refused once more after a replay; --again "
+            "includes such messages"
+        )
 
 
 def _ask(found: Sequence[tuple[str, int]], total: int, *, chosen: bool) -> None:
@@ -206,12 +210,12 @@ def _ask(found: Sequence[tuple[str, int]], total: int, *, chosen: bool) -> None:
     if sys.stdin.isatty():
         for line in table_lines(_counted(found)):
             notice(line)
-        if not typer.confirm(f"Publish {total:,} messages again?", err=True):
+        if not typer.confirm(f"Publish {counted(total, 'message')} again?", err=True):
             notice("nothing was published")
             raise typer.Exit(1)
     elif not chosen:
         raise SetupError(
-            f"This would publish all {total:,} refused messages again.",
+            f"This would publish all refused messages again, {total:,} of them.",
             "Add --yes, or choose with --code or --at; --dry-run counts them.",
         )
 
@@ -273,6 +277,16 @@ def _keeping(text: bytes, place: str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _naming(file: str | None) -> Iterator[None]:
+    """Say when the block fails that the file of a person is the place to correct."""
+    try:
+        yield
+    except EventError:
+        notice(f"{file} would be refused again, so nothing was published; correct it there")
+        raise
+
+
 def _publish(transport: Transport, messages: Sequence[RefusedMessage]) -> None:
     """Publish messages and wait until the broker has them all."""
     reports = list[StoreError | None]()
@@ -326,7 +340,7 @@ def _selection(code: str | None, place: str | None, *, waiting: bool = False) ->
         return Selection(code=code, waiting=waiting)
     parts = _PLACE.fullmatch(place)
     if parts is None:
-        raise SetupError(f"{place} is no place.", "Write PARTITION:OFFSET, such as 3:1042.")
+        raise SetupError(f"{place} is not a place.", "Write PARTITION:OFFSET, such as 3:1042.")
     return Selection(code, parts["place"], parts["topic_id"], waiting=waiting)
 
 
@@ -335,11 +349,18 @@ def _summary(message: RefusedMessage) -> dict[str, object]:
     return {
         "at": str(refusal.place),
         "rejected": _time(refusal.place.rejected_ms),
-        "replayed": "no" if refusal.replayed_ms is None else "yes",
+        "replayed": _replayed(message),
         "code": refusal.code,
         "path": refusal.path,
         "why": refusal.detail,
     }
+
+
+def _replayed(message: RefusedMessage) -> str:
+    """Return whether it was published again, as `counts` has it: what came of a replay does not wait."""
+    if message.refusal.replayed_ms is not None:
+        return "yes"
+    return "refused again" if message.is_replay else "no"
 
 
 def _print(message: RefusedMessage) -> None:
@@ -347,8 +368,8 @@ def _print(message: RefusedMessage) -> None:
     out(f"topic     {refusal.topic} ({refusal.place.topic_id})")
     out(f"at        {refusal.place}")
     out(f"rejected  {_time(refusal.place.rejected_ms)} UTC")
-    replayed = "no" if refusal.replayed_ms is None else f"{_time(refusal.replayed_ms)} UTC"
-    out(f"replayed  {replayed}")
+    at = "" if refusal.replayed_ms is None else f", {_time(refusal.replayed_ms)} UTC"
+    out(f"replayed  {_replayed(message)}{at}")
     out(f"why       {_why(message)}")
     out(f"key       {_text(message.key)}")
     for name, value in message.headers:

@@ -13,6 +13,7 @@ from typing import Final, Self
 from afterword import Client, KafkaTransport, QueueFullError, Transport
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_schemas import StoreError
+from afterword_schemas.counted import counted
 from afterword_stack.console import out, progress
 from afterword_stack.database import open_database
 from afterword_stack.demo.report import print_report
@@ -91,7 +92,9 @@ class Feeder:
         self._transport.flush(_FLUSH_S)
         missing = self._sent - self._reports.count(None)
         if missing:
-            raise StoreError(f"Kafka did not take all events: {missing:,} are missing.")
+            raise StoreError(
+                f"Kafka did not take all events: {counted(missing, 'is', 'are')} missing."
+            )
 
     def _send_raw(self, key: bytes, value: bytes) -> None:
         self._transport.send(key, value, (), self._reports.append)

@@ -90,7 +90,7 @@ def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # likewise
     if error.status_code == 405:  # noqa: PLR2004
         allowed = ", ".join(sorted(_methods(request)))
-        detail = f"{request.method} is no method of this address; it takes {allowed}."
+        detail = f"{request.method} is not a method of this address; it takes {allowed}."
         return RequestError(405, "method_not_allowed", detail, {"allow": allowed}).response()
     detail = "There is nothing at this address; see /openapi.json."
     return RequestError(error.status_code, "not_found", detail, error.headers).response()

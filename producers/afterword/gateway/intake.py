@@ -141,7 +141,7 @@ def judge_one(index: int, value: Value, rules: Rules) -> Item | ItemError:
     except EventError as error:
         return refused(index, _named_id(value.given), error)
     except UnicodeEncodeError as error:
-        detail = f"byte {len(value.text[: error.start].encode())} is not UTF-8"
+        detail = f"byte {len(value.text[: error.start].encode())} is not valid UTF-8"
         return refused(
             index, _named_id(value.given), EventError(RejectCode.INVALID_UTF8, "$", detail)
         )

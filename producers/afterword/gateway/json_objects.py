@@ -20,14 +20,14 @@ def read_object(text: str, path: str) -> dict[str, Any]:
         path: Where the text stands, for the errors.
 
     Raises:
-        EventError: The text is no JSON, or no object, or one that cannot be read whole.
+        EventError: The text is not valid JSON, or no object, or one that cannot be read whole.
     """
     if is_text_too_deep(text):
         raise too_deep(path)
     try:
         found = json.loads(text, object_pairs_hook=_build)
     except json.JSONDecodeError:
-        raise EventError(RejectCode.INVALID_JSON, path, "the text is no JSON") from None
+        raise EventError(RejectCode.INVALID_JSON, path, "the text is not valid JSON") from None
     except _DuplicateKeyError:
         raise _locate(text, path) from None
     except ValueError:  # an integer of more digits than Python reads

@@ -210,7 +210,7 @@ def gateway_of(request: Request) -> Gateway:
 
 
 def require_json(request: Request) -> None:
-    """Refuse what a web page of any origin may send without asking first, and what is no JSON."""
+    """Refuse what a web page of any origin may send without asking first, and what is not JSON."""
     kind = headers_of(request).get("content-type", _JSON).partition(";")[0].strip().lower()
     if kind != _JSON and not kind.endswith("+json"):
         detail = "Content-Type takes application/json; curl sends it with --json."

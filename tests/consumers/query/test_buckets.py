@@ -173,10 +173,10 @@ def test_dates_are_meant_in_the_zone(store: Store, row: Row, ask: Ask) -> None:
     ("fields", "message"),
     [
         ({"since": "yesterday"}, "Write a duration before now"),
-        ({"since": "2026-02-30"}, "is no moment in time"),
+        ({"since": "2026-02-30"}, "is not a moment in time"),
         ({"until": "1969-12-31"}, "before 1970"),
         ({"until": "2100-01-01"}, "after 2100"),
-        ({"since": "999999w"}, "is no moment in time"),
+        ({"since": "999999w"}, "is not a moment in time"),
         ({"timezone": "Europe/Atlantis"}, "Write a name such as UTC"),
         ({"timezone": "../etc/passwd"}, "There is no time zone"),
         ({"timezone": "Europe"}, "There is no time zone"),

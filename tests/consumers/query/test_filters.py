@@ -69,33 +69,33 @@ def test_a_name_is_taken_with_its_spaces(store: Store, row: Row, ask: Ask) -> No
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no filter"),
-        ("feedback.score", "is no filter"),
-        ("feedback.score >=", "is no filter"),
-        (">= 3", "is no filter"),
+        ("", "is not a filter"),
+        ("feedback.score", "is not a filter"),
+        ("feedback.score >=", "is not a filter"),
+        (">= 3", "is not a filter"),
         ("feedback.score >= 3 and prompt = a", "each condition is a filter of its own"),
-        ("metadata.model = gpt 5", "is no filter"),
-        ("metadata.model = 'gpt", "is no filter"),
-        ("prompt in a, b", "is no filter"),
-        ("prompt in ()", "is no filter"),
-        ("prompt in (a b)", "is no filter"),
-        ("prompt in (a,)", "is no filter"),
-        ("prompt exists yes", "is no filter"),
-        ("prompt = (", "is no filter"),
+        ("metadata.model = gpt 5", "is not a filter"),
+        ("metadata.model = 'gpt", "is not a filter"),
+        ("prompt in a, b", "is not a filter"),
+        ("prompt in ()", "is not a filter"),
+        ("prompt in (a b)", "is not a filter"),
+        ("prompt in (a,)", "is not a filter"),
+        ("prompt exists yes", "is not a filter"),
+        ("prompt = (", "is not a filter"),
         ("score >= 3", "Write feedback.score, metadata.score or metrics.score"),
         ("promt = v1", "Did you mean prompt"),
         ("feedback = 3", "Write a path below it, such as feedback.score"),
         ("fedback.score >= 3", "Did you mean feedback.score"),
         ("Feedback.step1.Score >= 3", "Did you mean feedback.step1.Score"),
-        ("feedback.\udcff = 3", "is no filter"),
+        ("feedback.\udcff = 3", "is not a filter"),
         ("feedback.tags.* = a", "has a wildcard"),
         ("feedback.score > 1e999", "beyond what a number can be"),
         ("feedback.x in (" + ", ".join(["1"] * 1001) + ")", "more than 1000 values"),
-        ("feedback.x = \ud800", "is no filter"),
+        ("feedback.x = \ud800", "is not a filter"),
     ],
 )
 def test_no_filter_says_what_to_write(text: str, message: str) -> None:
-    """What is no filter is refused with examples of what is one."""
+    """What is not a filter is refused with examples of what is one."""
     with pytest.raises(QuestionError, match=message):
         Question("value", where=(text,))
 
@@ -105,7 +105,7 @@ def test_no_filter_says_what_to_write(text: str, message: str) -> None:
     [
         ("value = good", "Write for example value >= 3"),
         ("value in (1, a)", "is a number"),
-        ("value contains 3", "is no text"),
+        ("value contains 3", "is not text"),
         ("feedback.liked > true", "has no order"),
         ("feedback_id < 019c12e9-8b3d-7000-8000-000000000001", "has no order"),
         ("feedback_id = 7", "Write a UUID"),

@@ -179,7 +179,7 @@ def test_another_promoted_path_leaves_the_votes_alone(analytics: Engine, ask: As
         ({"where": ("thumbs = true",)}, "thumbs is up or down"),
         ({"where": ("thumbs = 1",)}, "thumbs is up or down"),
         ({"where": ("thumbs > down",)}, "thumbs has no order"),
-        ({"where": ("thumbs contains u",)}, "thumbs is no text"),
+        ({"where": ("thumbs contains u",)}, "thumbs is not text"),
         ({"group_by": ("thumb",)}, "Did you mean thumbs?"),
     ],
 )

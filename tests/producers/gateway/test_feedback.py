@@ -199,7 +199,7 @@ def test_a_byte_that_is_not_utf8_is_told_by_its_place(gateway: "Served") -> None
     answer = gateway.http.post(
         "/v1/feedback", content=b"[" + body + b"]", headers={"content-type": "application/json"}
     )
-    assert answer.json()["errors"][1]["detail"] == "byte 38 is not UTF-8"
+    assert answer.json()["errors"][1]["detail"] == "byte 38 is not valid UTF-8"
 
 
 @pytest.mark.parametrize("order", [range(12), sorted(range(12), key=str)])

@@ -104,7 +104,7 @@ def test_a_client_that_is_first_made_at_exit_ends_in_time(run: Run) -> None:
         """
     )
     assert ended.returncode == 0
-    assert ended.stdout.startswith("1 events were not delivered; the last because: closed before")
+    assert ended.stdout.startswith("1 event was not delivered; the last because: closed before")
 
 
 def test_a_forked_child_delivers_its_own(run: Run, memory: MemoryTransport) -> None:

@@ -204,7 +204,7 @@ def _read(path: Path) -> tuple[_Entry, ...]:
         raise SetupError(f"{path} cannot be read: {error.strerror}.") from None
     except ValidationError as error:
         at = json_path([*error.errors(include_url=False, include_input=False)[0]["loc"]])
-        raise SetupError(f"{path} is no file of keys: {first_fault(error)} [at {at}].") from None
+        raise SetupError(f"{path} is not a file of keys: {first_fault(error)} [at {at}].") from None
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

@@ -31,12 +31,12 @@ def read_origin(given: str) -> str:
     found = _ORIGIN.fullmatch(given.lower())
     if found is None:
         raise ValueError(
-            f"{given!r} is no origin: write scheme, host and port, such as https://app.example.com, "
+            f"{given!r} is not an origin: write scheme, host and port, such as https://app.example.com, "
             f"an international name as xn--…, or {ANY_ORIGIN} for all"
         )
     scheme, host, port = found["scheme"], found["host"], int(found["port"] or 0)
     if found["port"] and not 0 < port <= _MAX_PORT:
-        raise ValueError(f"{given!r} is no origin: its port is not in 1 to {_MAX_PORT}")
+        raise ValueError(f"{given!r} is not an origin: its port is not in 1 to {_MAX_PORT}")
     if host.startswith("["):
         host = f"[{IPv6Address(host[1:-1])}]"
     return (

@@ -10,7 +10,7 @@ Json = dict[str, Any]
 COMPONENTS: Final = "#/components/schemas/"
 
 FAULTS: Final = {
-    400: "The body is no JSON, or damaged.",
+    400: "The body is not valid JSON, or it is damaged.",
     401: "No key, or none that is known.",
     403: "The key may not do this, or belongs to another project.",
     404: "No such address.",

@@ -250,7 +250,7 @@ def test_an_empty_list_is_configured(path: Path) -> None:
         ("acme", ["publish", "write"], {"origins": [PAGE]}, "A publish key takes no other scope"),
         ("acme", ["publish", "read"], {"origins": [PAGE]}, "A publish key takes no other scope"),
         ("acme", ["publish"], {}, "A publish key takes at least one origin"),
-        ("acme", ["publish"], {"origins": ["null"]}, "'null' is no origin"),
+        ("acme", ["publish"], {"origins": ["null"]}, "'null' is not an origin"),
         (
             "acme",
             ["publish"],
@@ -504,8 +504,8 @@ def test_a_file_that_breaks_changes_nothing(
             assert gateway.find(SECRET) is not None
             assert gateway.configured
     assert [(record.levelno, record.getMessage().split(": ")[0]) for record in caplog.records] == [
-        (logging.ERROR, f"{path} is no file of keys"),
-        (logging.ERROR, f"{path} is no file of keys"),
+        (logging.ERROR, f"{path} is not a file of keys"),
+        (logging.ERROR, f"{path} is not a file of keys"),
     ]
     write(path)
     clock.now += 1
@@ -569,11 +569,11 @@ def test_a_first_file_that_cannot_be_read_lets_nobody_in(
     [
         (
             "",
-            "is no file of keys: Invalid JSON: EOF while parsing a value at line 1 column 0 [at $]",
+            "is not a file of keys: Invalid JSON: EOF while parsing a value at line 1 column 0 [at $]",
         ),
-        ("[]", "is no file of keys: Input should be an object [at $]"),
-        ("{}", "is no file of keys: Field required [at $.keys]"),
-        ('{"keys": [], "x": 1}', "is no file of keys: Unexpected keyword argument [at $.x]"),
+        ("[]", "is not a file of keys: Input should be an object [at $]"),
+        ("{}", "is not a file of keys: Field required [at $.keys]"),
+        ('{"keys": [], "x": 1}', "is not a file of keys: Unexpected keyword argument [at $.x]"),
     ],
 )
 def test_a_file_that_is_none_stops_the_start(path: Path, text: str, said: str) -> None:
@@ -608,21 +608,21 @@ def test_a_file_that_is_none_stops_the_start(path: Path, text: str, said: str) -
 def test_a_person_keeps_the_same_rules(path: Path, fields: dict[str, Any], said: str) -> None:
     """A slip of the pen must not open a project to every visitor of a page."""
     write(path, entry(**fields))
-    assert refusal(lambda: KeyFile(path)) == f"{path} is no file of keys: {said}."
+    assert refusal(lambda: KeyFile(path)) == f"{path} is not a file of keys: {said}."
 
 
 def test_two_keys_of_one_id_are_refused(path: Path) -> None:
     """Or revoking it would end only one of them."""
     write(path, entry(), entry())
     said = "two keys have the same key_id [at $.keys]"
-    assert refusal(lambda: KeyFile(path)) == f"{path} is no file of keys: {said}."
+    assert refusal(lambda: KeyFile(path)) == f"{path} is not a file of keys: {said}."
 
 
 def test_no_entry_has_more_than_its_key_and_hash(path: Path) -> None:
     """A field beside the key instead of in it would be without effect, `revoked_at` for instance."""
     write(path, entry() | {"revoked_at": "2026-01-31T09:30:00Z"})
     said = "Unexpected keyword argument [at $.keys[0].revoked_at]"
-    assert refusal(lambda: KeyFile(path)) == f"{path} is no file of keys: {said}."
+    assert refusal(lambda: KeyFile(path)) == f"{path} is not a file of keys: {said}."
 
 
 def test_a_hash_is_whole(path: Path) -> None:
