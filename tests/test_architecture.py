@@ -36,7 +36,6 @@ READS_ENVIRONMENT = {
     "deploy/afterword_stack/settings.py",  # to refuse an AFTERWORD_* name that no setting has
     "deploy/afterword_stack/editor.py",  # the editor that this person has chosen
     "deploy/afterword_stack/console.py",  # whether this person wants colours
-    "deploy/afterword_stack/local/chdb_server.py",  # its password, which no command line may show
     "deploy/afterword_stack/local/child.py",  # hands its own on to the process it starts
     "deploy/afterword_stack/local/folders.py",  # where this person keeps caches and data
 }

@@ -48,7 +48,8 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
     yield _local_parts()
     stack = running_stack()
     if stack is not None:
-        yield Finding(f"a local stack is up: Kafka {stack.kafka}, {stack.clickhouse}")
+        native = f"native {stack.clickhouse_native}"
+        yield Finding(f"a local stack is up: Kafka {stack.kafka}, {stack.clickhouse}, {native}")
     yield from _kafka(settings)
     yield from _clickhouse(settings)
 

@@ -14,7 +14,6 @@ from afterword_consumers.answer_stream import read_answer
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
 from afterword_schemas import StoreError
 from afterword_stack.local.clickhouse import ClickHouseNode
-from afterword_stack.local.clickhouse_error import broken_off
 
 TAG = "abcdefghijklmnop"
 
@@ -39,6 +38,14 @@ class Cut:
     def close(self) -> None:
         """See `StreamedResponse`."""
         self.closed = True
+
+
+def broken_off(text: str) -> bytes:
+    """Return how ClickHouse ends an answer of which it had sent a part before the error."""
+    said = f"{text}\n"
+    return (
+        f"\r\n__exception__\r\n{TAG}\r\n{said}\r\n{len(said)} {TAG}\r\n__exception__\r\n".encode()
+    )
 
 
 @pytest.fixture
@@ -66,7 +73,7 @@ def test_any_pieces_give_the_body(parts: list[bytes], ends: list[int]) -> None:
 @given(st.binary(max_size=80), st.lists(st.integers(0, 200)), st.booleans())
 def test_an_error_in_any_pieces_is_seen(rows: bytes, ends: list[int], breaks: bool) -> None:  # noqa: FBT001  # made by Hypothesis
     """What came before it is yielded, nothing of it is, and the error is the server's."""
-    body = rows + broken_off("Code: 241. DB::Exception: too much memory.\nStack", TAG)
+    body = rows + broken_off("Code: 241. DB::Exception: too much memory.\nStack")
     answer, read = Cut(body, ends, breaks=breaks), list[bytes]()
     with pytest.raises(StoreError, match=r"^Code: 241. DB::Exception: too much memory\.$"):
         read.extend(read_answer(answer))

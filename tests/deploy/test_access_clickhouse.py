@@ -3,6 +3,7 @@
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -13,12 +14,15 @@ from tests.deploy.tls_proxy import Certificate, TlsProxy, make_certificate
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
 from afterword_consumers.clickhouse_faults import explain_failure
 from afterword_schemas import AccessError
+from afterword_stack.database import prepare_database
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from tests.deploy.conftest import Afterword
+
+    from afterword_stack.local.clickhouse_config import Value
 
 pytestmark = pytest.mark.services
 
@@ -65,6 +69,17 @@ def secure(
         url = f"https://127.0.0.1:{proxy.port}"
         monkeypatch.setenv("AFTERWORD_CLICKHOUSE_URL", url)
         yield url
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[ClickHouseNode]:
+    """A ClickHouse where ada may do everything, and the reader may only read."""
+    users: dict[str, dict[str, Value]] = {
+        "ada": {"password": "secret"},
+        "reader": {"password": "known", "grants": {"query": ["GRANT SELECT ON *.*"]}},
+    }
+    with ClickHouseNode(tmp_path / "guarded", users=users) as node:
+        yield node
 
 
 def test_a_self_signed_certificate_is_named(
@@ -192,15 +207,15 @@ def test_a_client_certificate_is_asked_for_and_taken(  # noqa: PLR0917  # fixtur
     afterword: "Afterword",
     here: Certificate,
     settings: Settings,
-    clickhouse: ClickHouseNode,
+    guarded: ClickHouseNode,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Certificate and key are settings; a password goes along with them."""
-    assert settings.clickhouse_database
+    """Certificate and key are settings; a password goes along with them, or they are the login."""
+    prepare_database(replace(settings.clickhouse, host=guarded.host, port=guarded.port))
     mine = make_certificate(tmp_path, "mine", "DNS:mine")
     monkeypatch.setenv("AFTERWORD_CLICKHOUSE_CA_FILE", str(here.certificate))
-    with TlsProxy(here, clickhouse.port, clients=mine) as proxy:
+    with TlsProxy(here, guarded.port, clients=mine) as proxy:
         url = f"https://127.0.0.1:{proxy.port}"
         monkeypatch.setenv("AFTERWORD_CLICKHOUSE_URL", url)
         ran = afterword("paths")
@@ -211,6 +226,9 @@ def test_a_client_certificate_is_asked_for_and_taken(  # noqa: PLR0917  # fixtur
         )
         monkeypatch.setenv("AFTERWORD_CLICKHOUSE_CLIENT_CERT_FILE", str(mine.certificate))
         monkeypatch.setenv("AFTERWORD_CLICKHOUSE_CLIENT_KEY_FILE", str(mine.key))
+        assert "refuses user 'default' or the password" in afterword("paths").err
+        monkeypatch.setenv("AFTERWORD_CLICKHOUSE_USER", "ada")
+        monkeypatch.setenv("AFTERWORD_CLICKHOUSE_PASSWORD", "secret")
         assert afterword("paths").status == 0
 
 
@@ -224,8 +242,19 @@ def test_a_file_that_is_not_there_is_named_by_its_setting(
     assert "Setting clickhouse_ca_file (AFTERWORD_CLICKHOUSE_CA_FILE): Path does not" in ran.err
 
 
+def test_a_right_that_a_user_lacks_is_named(guarded: ClickHouseNode) -> None:
+    """With the grant, and for each try."""
+    reader = ClickHouse(
+        ClickHouseAddress(guarded.host, guarded.port, "default", user="reader", password="known")
+    )
+    assert reader.select("SELECT currentUser()") == (("reader",),)
+    with pytest.raises(AccessError, match=r"let user 'reader' do this: it lacks CREATE DATABASE"):
+        reader.command("CREATE DATABASE d")
+    reader.close()
+
+
 def test_a_missing_right_is_named_with_the_grant() -> None:
-    """As a ClickHouse server says it; the local engine has no rights to lack."""
+    """As other versions of ClickHouse say it."""
     said = (
         "Received ClickHouse exception, code: 497, server response: Code: 497. DB::Exception: "
         "reader: Not enough privileges. To execute this query, it's necessary to have the grant "

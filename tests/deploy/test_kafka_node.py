@@ -210,7 +210,7 @@ def test_a_port_taken_by_another_program_is_named(tmp_path: Path) -> None:
             persisted_ports(tmp_path / "ports.json", ["a"])
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"b": 1}', '{"a": "x"}'])
+@pytest.mark.parametrize("content", ["", "[]", '{"a": "x"}'])
 def test_a_damaged_port_file_is_named(tmp_path: Path, content: str) -> None:
     """A file that cannot be read back names itself."""
     path = tmp_path / "ports.json"

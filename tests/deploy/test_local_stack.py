@@ -199,7 +199,14 @@ def test_a_stale_state_file_is_no_stack(tmp_path: Path) -> None:
     path = tmp_path / "afterword" / "running.json"
     path.parent.mkdir()
     stale = Addresses(
-        "a:1", "http://a:2", "k", "c", volatile=False, data_dir=str(path.parent), pid=os.getpid()
+        "a:1",
+        "http://a:2",
+        "a:9",
+        "k",
+        "c",
+        volatile=False,
+        data_dir=str(path.parent),
+        pid=os.getpid(),
     )
     path.write_text(json.dumps({name: getattr(stale, name) for name in stale.__slots__}))
     assert running_stack() is None
@@ -213,7 +220,7 @@ def test_a_stack_that_starts_takes_away_what_a_killed_one_left(
     """While it starts nobody is sent to the old addresses."""
     path = tmp_path / "afterword" / "running.json"
     path.parent.mkdir()
-    old = Addresses("a:1", "http://a:2", "k", "c", volatile=False, data_dir="d", pid=1)
+    old = Addresses("a:1", "http://a:2", "a:9", "k", "c", volatile=False, data_dir="d", pid=1)
     path.write_text(json.dumps({name: getattr(old, name) for name in old.__slots__}))
     found: list[Addresses | None] = []
 

@@ -229,6 +229,10 @@ def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword"
         assert found is not None
         assert up.addresses[0][:4] == ["Kafka", found.bootstrap_servers, "topic", "feedback.events"]
         assert up.addresses[1][:2] == ["ClickHouse", f"{found.clickhouse_url}/?database=afterword"]
+        native = f"native {found.clickhouse_native}"
+        assert up.addresses[1][2:4] == native.split()
+        assert native in afterword("status").err
+        assert native in afterword("doctor").out
         gateway, dashboard = up.addresses[2][1], up.addresses[3][1]
         assert up.addresses[4] == ["data", found.data_dir]
         assert up.addresses[5][:2] == ["keys", "none,"]

@@ -75,7 +75,8 @@ def _print_addresses(pipeline: Pipeline) -> None:
     settings, addresses = pipeline.settings, pipeline.stack.addresses
     kafka = f"{settings.kafka_bootstrap_servers}  topic {settings.kafka_topic}"
     out(f"Kafka       {kafka}  (Kafka {addresses.kafka})")
-    out(f"ClickHouse  {settings.clickhouse}  ({addresses.clickhouse})")
+    native = f"native {addresses.clickhouse_native}"
+    out(f"ClickHouse  {settings.clickhouse}  {native}  ({addresses.clickhouse})")
     out(f"gateway     {pipeline.gateway_url}")
     out(f"dashboard   {pipeline.dashboard_url}/api")
     out(f"data        {addresses.data_dir}")

@@ -24,7 +24,8 @@ from afterword_stack.database import (
 )
 from afterword_stack.doctor import diagnose
 from afterword_stack.freshness import freshness_line, read_lags
-from afterword_stack.settings import load_settings
+from afterword_stack.local.stack import running_stack
+from afterword_stack.settings import Settings, load_settings
 
 _COLOURS: Final = {"✓": "32", "!": "33", "✗": "31"}
 
@@ -113,7 +114,7 @@ def status(timeout: Timeout = None) -> None:
     Also until when that is complete, and what was refused for which reason.
     """
     settings = load_settings(notice).within(timeout)
-    notice(f"Kafka {settings.kafka_bootstrap_servers}, ClickHouse {settings.clickhouse}")
+    notice(f"Kafka {settings.kafka_bootstrap_servers}, ClickHouse {_clickhouse(settings)}")
     asked_at = datetime.now(UTC)
     lags = read_lags(settings)
     print_table(
@@ -154,6 +155,14 @@ def doctor(timeout: Timeout = None) -> None:
             out(f"    → {finding.next_step}")
     if any(finding.must_change for finding in findings):
         raise typer.Exit(2)
+
+
+def _clickhouse(settings: Settings) -> str:
+    """Return the address of ClickHouse; of a local stack's also that of the native protocol."""
+    stack = running_stack()
+    if stack is None or stack.clickhouse_url != settings.clickhouse_url:
+        return str(settings.clickhouse)
+    return f"{settings.clickhouse}, native {stack.clickhouse_native}"
 
 
 class Document(StrEnum):

@@ -1,4 +1,4 @@
-"""ClickHouse on this machine: a server if the machine has one, else its engine from PyPI.
+"""ClickHouse on this machine: the `clickhouse` program if there is one, else the server in chDB's wheel.
 
     with ClickHouseNode(Path("clickhouse-data")) as clickhouse:
         client = clickhouse_connect.get_client(host=clickhouse.host, port=clickhouse.port)
@@ -8,15 +8,16 @@ acknowledged, the operating system has.
 """
 
 import http.client
-import json
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.request import ProxyHandler, build_opener
 
 from afterword_schemas.errors import SetupError
 from afterword_stack.local.child import ChildProcess
+from afterword_stack.local.clickhouse_config import Value, write_config
 from afterword_stack.local.lifecycle import Lifecycle
 from afterword_stack.local.ports import LOOPBACK, persisted_ports
 
@@ -28,16 +29,20 @@ _HTTP_TIMEOUT_S: Final = 5.0
 class ClickHouseNode(Lifecycle):
     """One ClickHouse and its data folder.
 
-    A folder begun with the engine from PyPI stays with it: a server cannot read its data.
+    A folder begun with chDB stays with it: the `clickhouse` program cannot read its data.
 
     Args:
-        data_dir: Holds data, port, configuration and log; created if need be.
+        data_dir: Holds data, ports, configuration and log; created if need be.
+        users: More users than `default`, which has no password; see `write_config`.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(
+        self, data_dir: Path, *, users: Mapping[str, Mapping[str, Value]] | None = None
+    ) -> None:
         self.data_dir = data_dir.absolute()
         self.host = LOOPBACK
-        self._port = 0
+        self._users = users
+        self._port = self._native_port = 0
         self._engine = ""
         self._child: ChildProcess | None = None
 
@@ -49,9 +54,21 @@ class ClickHouseNode(Lifecycle):
         return self._port
 
     @property
+    def native_port(self) -> int:
+        """The port of the native protocol; known from the first start on."""
+        if not self._native_port:
+            raise SetupError("ClickHouse has not been started.", "Start it first.")
+        return self._native_port
+
+    @property
     def url(self) -> str:
         """The address of the HTTP interface."""
         return f"http://{self.host}:{self.port}"
+
+    @property
+    def native_address(self) -> str:
+        """The address of the native protocol, `host:port`."""
+        return f"{self.host}:{self.native_port}"
 
     @property
     def engine(self) -> str:
@@ -79,14 +96,14 @@ class ClickHouseNode(Lifecycle):
         if self.alive:
             return
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        self._port = persisted_ports(self.data_dir / "ports.json", ["http"])["http"]
-        binary = find_server(self.data_dir)
-        command = self._server_command(binary) if binary else self._chdb_command()
-        self._child = ChildProcess("ClickHouse", command, self.log_path)
+        ports = persisted_ports(self.data_dir / "ports.json", ["http", "native"])
+        self._port, self._native_port = ports["http"], ports["native"]
+        program = find_server(self.data_dir)
+        self._child = ChildProcess("ClickHouse", self._command(program), self.log_path)
         self._child.start()
         self._child.wait_ready(lambda: _get(self.url, "/ping") == "Ok.\n", _START_TIMEOUT_S)
         version = _get(self.url, "/?query=SELECT+version()").strip()
-        self._engine = f"{'clickhouse' if binary else 'chdb'} {version}"
+        self._engine = f"{'clickhouse' if program else 'chdb'} {version}"
 
     def stop(self) -> None:
         """Let running statements end, then close the data."""
@@ -103,39 +120,29 @@ class ClickHouseNode(Lifecycle):
         self.stop()
         self.start()
 
-    def _chdb_command(self) -> list[str]:
+    def _command(self, program: Path | None) -> list[str]:
+        """Write the configuration, and return the command that runs on it."""
+        config, data = (
+            self.data_dir / "config.xml",
+            self.data_dir / ("server" if program else "chdb"),
+        )
+        write_config(
+            config,
+            data=data,
+            http_port=self.port,
+            native_port=self.native_port,
+            users=self._users,
+        )
+        if program:
+            return [str(program), "server", f"--config-file={config}"]
         module = "afterword_stack.local.chdb_server"
-        options = ["--path", str(self.data_dir / "chdb"), "--port", str(self._port)]
-        return [sys.executable, "-m", module, *options]
-
-    def _server_command(self, binary: Path) -> list[str]:
-        config = self.data_dir / "config.json.yaml"  # JSON is YAML, and needs no writer
-        config.write_text(json.dumps(_server_config(self.data_dir / "server", config, self._port)))
-        return [str(binary), "server", f"--config-file={config}"]
+        return [sys.executable, "-m", module, "--config", str(config), "--path", str(data)]
 
 
 def find_server(data_dir: Path) -> Path | None:
     """Return the `clickhouse` program to use for this folder; None means chDB."""
     found = shutil.which("clickhouse")
     return None if found is None or (data_dir / "chdb").exists() else Path(found)
-
-
-def _server_config(path: Path, config: Path, port: int) -> dict[str, object]:
-    """Return the least that a server needs; it listens on nothing but the one port."""
-    user = {"password": "", "networks": {"ip": ["127.0.0.1", "::1"]}}
-    return {
-        "logger": {"level": "warning", "console": 1},
-        "listen_host": LOOPBACK,
-        "http_port": port,
-        "path": f"{path}/",
-        "tmp_path": f"{path / 'tmp'}/",
-        "user_files_path": f"{path / 'user_files'}/",
-        "format_schema_path": f"{path / 'format_schemas'}/",
-        "user_directories": {"users_xml": {"path": str(config)}},
-        "profiles": {"default": {}},
-        "quotas": {"default": {}},
-        "users": {"default": user | {"profile": "default", "quota": "default"}},
-    }
 
 
 def _get(url: str, path: str) -> str:

@@ -27,14 +27,17 @@ found free before its server is up. At random, for stacks that start at the same
 
 
 def persisted_ports(path: Path, names: Sequence[str]) -> dict[str, int]:
-    """Return the ports kept in the file, choosing free ones the first time.
+    """Return the ports kept in the file, choosing free ones for names that it lacks.
 
     Raises:
         SetupError: A kept port is in use by another program, or the file is damaged.
     """
-    if not path.exists():
-        _write(path, dict(zip(names, _free_ports(len(names)), strict=True)))
-    ports = _read(path, names)
+    kept = _read(path) if path.exists() else {}
+    lacking = [name for name in names if name not in kept]
+    if lacking:
+        kept |= dict(zip(lacking, _free_ports(len(lacking)), strict=True))
+        _write(path, kept)
+    ports = {name: kept[name] for name in names}
     for port in ports.values():
         if not _becomes_free(port):
             raise SetupError(
@@ -44,11 +47,10 @@ def persisted_ports(path: Path, names: Sequence[str]) -> dict[str, int]:
     return ports
 
 
-def _read(path: Path, names: Sequence[str]) -> dict[str, int]:
+def _read(path: Path) -> dict[str, int]:
     try:
-        kept = json.loads(path.read_text())
-        return {name: int(kept[name]) for name in names}
-    except (ValueError, KeyError, TypeError) as error:
+        return {str(name): int(port) for name, port in json.loads(path.read_text()).items()}
+    except (ValueError, AttributeError, TypeError) as error:
         raise SetupError(f"{path} is damaged.", "Delete it to have other ports chosen.") from error
 
 

@@ -43,6 +43,7 @@ class Addresses:
     Attributes:
         bootstrap_servers: Kafka's, `host:port`.
         clickhouse_url: Of ClickHouse's HTTP interface.
+        clickhouse_native: Of its native protocol, `host:port`.
         kafka: What runs as Kafka, with its version.
         clickhouse: What runs as ClickHouse, with its version.
         volatile: Whether Kafka is the mock, which forgets.
@@ -52,6 +53,7 @@ class Addresses:
 
     bootstrap_servers: str
     clickhouse_url: str
+    clickhouse_native: str
     kafka: str
     clickhouse: str
     volatile: bool
@@ -169,6 +171,7 @@ class LocalStack(Lifecycle):
         return Addresses(
             bootstrap_servers=self.kafka.bootstrap_servers,
             clickhouse_url=self.clickhouse.url,
+            clickhouse_native=self.clickhouse.native_address,
             kafka=self.kafka.version,
             clickhouse=self.clickhouse.engine,
             volatile=self.kafka.volatile,
