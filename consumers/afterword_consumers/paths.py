@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from afterword_consumers.query import Budget, Database, suggest
-from afterword_consumers.query.catalogue import MAP_OF
-from afterword_consumers.query.conditions import of_project
+from afterword_consumers.query.answer.suggestions import find_near_paths
+from afterword_consumers.query.compile.catalogue import MAP_OF
+from afterword_consumers.query.compile.conditions import of_project
+from afterword_consumers.query.compile.parameters import Parameters, is_utf8
 from afterword_consumers.query.database import whole
-from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.parameters import Parameters, is_utf8
-from afterword_consumers.query.question import check_project
-from afterword_consumers.query.suggestions import find_near_paths
-from afterword_consumers.query.times import rfc3339_sql
+from afterword_consumers.query.language.errors import QuestionError
+from afterword_consumers.query.language.periods import rfc3339_sql
+from afterword_consumers.query.language.question import check_project
 from afterword_schemas.event import RESERVED_METADATA
 
 _MEASURED: Final = ("events", "share_percent", "distinct")

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Protocol
 
-from afterword_consumers.query.catalogue import MAP_OF, PROMOTED_MARK, read_promoted
+from afterword_consumers.query.answer.suggestions import did_you_mean, find_near_paths, suggest
+from afterword_consumers.query.compile.catalogue import MAP_OF, PROMOTED_MARK, read_promoted
+from afterword_consumers.query.compile.pasting import quote
 from afterword_consumers.query.database import Database
-from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.fields import MAPS, Type, resolve
-from afterword_consumers.query.pasting import quote
-from afterword_consumers.query.suggestions import did_you_mean, find_near_paths, suggest
+from afterword_consumers.query.language.errors import QuestionError
+from afterword_consumers.query.language.fields import MAPS, Type, resolve
 from afterword_schemas.cluster import clustered
 
 _TABLES: Final = "'feedback', 'feedback_local'"

@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import Final
 
 from afterword_consumers.query import Budget, Cell, Database
-from afterword_consumers.query.conditions import of_project
+from afterword_consumers.query.compile.conditions import of_project
+from afterword_consumers.query.compile.parameters import Parameters
 from afterword_consumers.query.database import whole
-from afterword_consumers.query.parameters import Parameters
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import Final
 
 from afterword_consumers.query import Budget, Cell, Database, Question
+from afterword_consumers.query.compile.parameters import Parameters
+from afterword_consumers.query.compile.selection import conditions
 from afterword_consumers.query.database import whole
-from afterword_consumers.query.parameters import Parameters
-from afterword_consumers.query.selection import conditions
 
 MAX_PAIRS: Final = 100
 """Value:weight pairs told of one trace, the most frequent ones."""

@@ -22,7 +22,7 @@ from afterword_consumers.api.openapi_parts import (
 )
 from afterword_consumers.api.openapi_schemas import SCHEMAS
 from afterword_consumers.query import Bucket
-from afterword_consumers.query.question import MAX_TOP, USUAL_TOP
+from afterword_consumers.query.language.question import MAX_TOP, USUAL_TOP
 from afterword_schemas import RejectCode
 
 _ABOUT: Final = (

@@ -29,8 +29,8 @@ from afterword_consumers.query import (
     as_object,
     to_sql,
 )
-from afterword_consumers.query.formats import freshness_fields
-from afterword_consumers.query.question import MAX_TOP, USUAL_TOP
+from afterword_consumers.query.answer.formats import freshness_fields
+from afterword_consumers.query.language.question import MAX_TOP, USUAL_TOP
 
 _ONE: Final = (
     *("measure", "since", "until", "bucket", "timezone", "top", "compare", "approximate"),

@@ -19,7 +19,7 @@ from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.pages import Page, read_cursor
 from afterword_consumers.api.service import Asked, api_of
 from afterword_consumers.query import Question
-from afterword_consumers.query.question import COUNT
+from afterword_consumers.query.language.question import COUNT
 from afterword_consumers.rfc3339 import rfc3339
 from afterword_consumers.trace_feedback import FeedbackPlace, TraceFeedback, read_trace
 from afterword_consumers.traces import Trace, TracePlace, find_traces

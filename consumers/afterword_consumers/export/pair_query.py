@@ -15,9 +15,9 @@ from afterword_consumers.export.selection import (
     select,
 )
 from afterword_consumers.query import QuestionError
-from afterword_consumers.query.conditions import of_project
-from afterword_consumers.query.fields import MAPS, resolve
-from afterword_consumers.query.parameters import Parameters
+from afterword_consumers.query.compile.conditions import of_project
+from afterword_consumers.query.compile.parameters import Parameters
+from afterword_consumers.query.language.fields import MAPS, resolve
 from afterword_consumers.traces import GROUND_TRUTH
 
 EDIT: Final = re.compile(r"feedback\.edits\.([0-9]+)\.(value|original)")

@@ -19,7 +19,7 @@ import orjson
 from afterword_consumers.export.pair_query import EDIT, PairPaths, pairs_sql
 from afterword_consumers.export.pieces import Piece, read_rows
 from afterword_consumers.export.selection import SETTINGS, Selection, StreamingDatabase
-from afterword_consumers.query.parameters import Parameters
+from afterword_consumers.query.compile.parameters import Parameters
 
 
 class Skipped(StrEnum):

@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from afterword_consumers.query import Budget, Database, Parameter, Question, read_storage
-from afterword_consumers.query.diagnosis import explain_nothing, find_unknown_path
-from afterword_consumers.query.parameters import Parameters
-from afterword_consumers.query.question import COUNT
-from afterword_consumers.query.selection import conditions
+from afterword_consumers.query.answer.diagnosis import explain_nothing, find_unknown_path
+from afterword_consumers.query.compile.parameters import Parameters
+from afterword_consumers.query.compile.selection import conditions
+from afterword_consumers.query.language.question import COUNT
 
 SETTINGS: Final[Mapping[str, int | float]] = {
     "readonly": 2,  # 1 would forbid the other settings in the same request

@@ -21,9 +21,9 @@ from afterword_consumers.export.selection import (
     select,
 )
 from afterword_consumers.query import QuestionError
-from afterword_consumers.query.fields import COLUMNS, MAPS, Type
-from afterword_consumers.query.parameters import Parameters
-from afterword_consumers.query.times import rfc3339_sql
+from afterword_consumers.query.compile.parameters import Parameters
+from afterword_consumers.query.language.fields import COLUMNS, MAPS, Type
+from afterword_consumers.query.language.periods import rfc3339_sql
 from afterword_schemas import StoreError
 
 MAX_CSV_PATHS: Final = 16_000

@@ -10,18 +10,18 @@ What users write never becomes SQL: column names come from a closed list, all el
 Filters and groups see each feedback once, in its latest state, and never what was taken back.
 """
 
-from afterword_consumers.query.answers import Answer, Series, answer
-from afterword_consumers.query.catalogue import read_promoted, read_storage
+from afterword_consumers.query.answer.formats import as_csv, as_json, as_object, freshness_fields
+from afterword_consumers.query.answer.freshness import Freshness
+from afterword_consumers.query.answer.run import Answer, Series, answer
+from afterword_consumers.query.answer.suggestions import did_you_mean, suggest
 from afterword_consumers.query.columns import Column, Kind, tell_apart
+from afterword_consumers.query.compile.catalogue import read_promoted, read_storage
+from afterword_consumers.query.compile.measures import SeriesType
+from afterword_consumers.query.compile.pasting import to_sql
+from afterword_consumers.query.compile.statements import Budget, Statement, build
 from afterword_consumers.query.database import Cell, Database, Parameter, Table
-from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.formats import as_csv, as_json, as_object, freshness_fields
-from afterword_consumers.query.freshness import Freshness
-from afterword_consumers.query.measures import SeriesType
-from afterword_consumers.query.pasting import to_sql
-from afterword_consumers.query.question import Bucket, Question
-from afterword_consumers.query.statements import Budget, Statement, build
-from afterword_consumers.query.suggestions import did_you_mean, suggest
+from afterword_consumers.query.language.errors import QuestionError
+from afterword_consumers.query.language.question import Bucket, Question
 
 __all__ = [
     "Answer",

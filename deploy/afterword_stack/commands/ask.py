@@ -20,7 +20,7 @@ from afterword_consumers.query import (
     did_you_mean,
     to_sql,
 )
-from afterword_consumers.query.question import USUAL_TOP
+from afterword_consumers.query.language.question import USUAL_TOP
 from afterword_schemas import SetupError, StoreError
 from afterword_stack.answers import as_table
 from afterword_stack.commands.options import (

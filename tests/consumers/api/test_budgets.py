@@ -17,7 +17,7 @@ from afterword_consumers.api import Api, ApiError, ApiOptions, budgets, create_a
 from afterword_consumers.api.budgets import BudgetedDatabase
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Budget, Freshness, Table
-from afterword_consumers.query.question import MAX_FILTERS
+from afterword_consumers.query.language.question import MAX_FILTERS
 from afterword_schemas import StoreError, UnreachableError
 
 if TYPE_CHECKING:

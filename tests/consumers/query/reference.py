@@ -30,8 +30,8 @@ from tests.consumers.query.reference_statistics import (
 )
 
 from afterword_consumers.query import Cell, Question, SeriesType
-from afterword_consumers.query.fields import Field, Type, resolve
-from afterword_consumers.query.filters import parse_filter
+from afterword_consumers.query.language.fields import Field, Type, resolve
+from afterword_consumers.query.language.filters import parse_filter
 
 __all__ = ["Event", "Expected", "expected"]
 

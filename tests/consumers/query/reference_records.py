@@ -12,9 +12,9 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from afterword_consumers.query.fields import Field, Type
-from afterword_consumers.query.filters import Filter, Literal, Operator
-from afterword_consumers.query.times import parse_moment
+from afterword_consumers.query.language.fields import Field, Type
+from afterword_consumers.query.language.filters import Filter, Literal, Operator
+from afterword_consumers.query.language.periods import parse_moment
 from afterword_schemas.event import RESERVED_METADATA
 from afterword_schemas.flatten import flatten
 

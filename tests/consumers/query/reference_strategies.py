@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.consumers.query.reference_records import Event
 
 from afterword_consumers.query import Question
-from afterword_consumers.query.fields import resolve
+from afterword_consumers.query.language.fields import resolve
 
 NOW: Final = datetime(2026, 11, 15, 12, 30, 15, 250999, tzinfo=UTC)
 """What durations before now count from."""

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from afterword_consumers.query import Cell, Question, QuestionError
-from afterword_consumers.query.filters import Operator, parse_filter
+from afterword_consumers.query.language.filters import Operator, parse_filter
 
 Ask = Callable[..., list[dict[str, Cell]]]
 Row = Callable[..., dict[str, Any]]

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from afterword_consumers.query import Database, SeriesType
-from afterword_consumers.query.comparison import comparing_recipe
-from afterword_consumers.query.intervals import t_quantile, wilson
-from afterword_consumers.query.welch import difference, welch
+from afterword_consumers.query.compile.comparing import comparing_recipe
+from afterword_consumers.query.compile.intervals import t_quantile, wilson
+from afterword_consumers.query.compile.welch import difference, welch
 
 _PAGE: Final = (Path(__file__).parents[3] / "consumers" / "QUERIES.md").read_text(encoding="utf-8")
 _COUNTS: Final = [*range(2, 200), 1000, 100_000]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from afterword_consumers.query.measures import Recipe
+from afterword_consumers.query.compile.measures import Recipe
 
 OTHER: Final = "other"
 """The name of what lies past the top; told from a group of that name by its column `other_…`."""

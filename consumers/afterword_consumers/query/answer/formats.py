@@ -10,10 +10,10 @@ import json
 from typing import Any
 
 from afterword_consumers.csv_text import CsvLine, csv_line
-from afterword_consumers.query.answers import Answer
+from afterword_consumers.query.answer.freshness import Freshness
+from afterword_consumers.query.answer.run import Answer
 from afterword_consumers.query.columns import Column, Kind, tell_apart
 from afterword_consumers.query.database import Cell
-from afterword_consumers.query.freshness import Freshness
 from afterword_consumers.rfc3339 import rfc3339
 
 

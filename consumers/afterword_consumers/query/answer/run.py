@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from afterword_consumers.query.catalogue import read_storage, unpromoted_paths
+from afterword_consumers.query.answer.diagnosis import explain_nothing, find_unknown_path
+from afterword_consumers.query.answer.freshness import Freshness
 from afterword_consumers.query.columns import Column
+from afterword_consumers.query.compile.catalogue import read_storage, unpromoted_paths
+from afterword_consumers.query.compile.measures import MIN_COMPARABLE, SeriesType
+from afterword_consumers.query.compile.statements import Budget, Statement, build
 from afterword_consumers.query.database import Cell, Database
-from afterword_consumers.query.diagnosis import explain_nothing, find_unknown_path
-from afterword_consumers.query.freshness import Freshness
-from afterword_consumers.query.measures import MIN_COMPARABLE, SeriesType
-from afterword_consumers.query.question import Question
-from afterword_consumers.query.statements import Budget, Statement, build
+from afterword_consumers.query.language.question import Question
 from afterword_schemas import StoreError
 
 _UNKNOWN_IDENTIFIER: Final = 47  # of ClickHouse's codes

@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from afterword_consumers.query.compile.statements import Statement
 from afterword_consumers.query.database import Parameter
-from afterword_consumers.query.statements import Statement
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+):(\w+)\}")
 _SPECIAL: Final = re.compile(r"['\\\x00-\x1f\x7f]")

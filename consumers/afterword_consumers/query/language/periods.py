@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from afterword_consumers.query.errors import QuestionError
+from afterword_consumers.query.language.errors import QuestionError
 
 _DURATION: Final = re.compile(r"([0-9]{1,6})(s|m|h|d|w)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}

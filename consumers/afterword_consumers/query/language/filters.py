@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.fields import Field, Type, resolve
-from afterword_consumers.query.parameters import is_utf8
+from afterword_consumers.query.compile.parameters import is_utf8
+from afterword_consumers.query.language.errors import QuestionError
+from afterword_consumers.query.language.fields import Field, Type, resolve
 
 MAX_LIST: Final = 1000
 """Values that one `in (…)` may hold."""

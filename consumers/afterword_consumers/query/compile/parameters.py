@@ -10,9 +10,9 @@ No text of a user's reaches the SQL in any other way.
 
 from datetime import datetime
 
+from afterword_consumers.query.compile.storage import UNKNOWN, Storage
 from afterword_consumers.query.database import Parameter
-from afterword_consumers.query.storage import UNKNOWN, Storage
-from afterword_consumers.query.times import to_clickhouse
+from afterword_consumers.query.language.periods import to_clickhouse
 
 
 class Parameters:

@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import Final
 
 from afterword_consumers.query.columns import Column, Kind
-from afterword_consumers.query.intervals import student, wilson
-from afterword_consumers.query.percentiles import LEVELS, MAX_SORTED, interpolated
+from afterword_consumers.query.compile.intervals import student, wilson
+from afterword_consumers.query.compile.percentiles import LEVELS, MAX_SORTED, interpolated
 
 
 class SeriesType(StrEnum):

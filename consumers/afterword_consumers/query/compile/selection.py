@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from afterword_consumers.query.comparison import FIRST, SECOND
-from afterword_consumers.query.conditions import Scope, condition, of_project, since_until
-from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.fields import Type, resolve
-from afterword_consumers.query.filters import parse_filter
-from afterword_consumers.query.measures import SeriesType
-from afterword_consumers.query.parameters import Parameters
-from afterword_consumers.query.question import Bucket, Question
-from afterword_consumers.query.times import to_clickhouse
+from afterword_consumers.query.compile.comparing import FIRST, SECOND
+from afterword_consumers.query.compile.conditions import Scope, condition, of_project, since_until
+from afterword_consumers.query.compile.measures import SeriesType
+from afterword_consumers.query.compile.parameters import Parameters
+from afterword_consumers.query.language.errors import QuestionError
+from afterword_consumers.query.language.fields import Type, resolve
+from afterword_consumers.query.language.filters import parse_filter
+from afterword_consumers.query.language.periods import to_clickhouse
+from afterword_consumers.query.language.question import Bucket, Question
 
 _TYPES: Final = {
     SeriesType.NUMBER: Type.NUMBER,

@@ -7,15 +7,15 @@ passes everything: so it is looked at whether anything was found or not.
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from afterword_consumers.query.catalogue import fields_of
-from afterword_consumers.query.conditions import of_project
+from afterword_consumers.query.answer.suggestions import find_near_paths
+from afterword_consumers.query.compile.catalogue import fields_of
+from afterword_consumers.query.compile.conditions import of_project
+from afterword_consumers.query.compile.parameters import Parameters
+from afterword_consumers.query.compile.storage import Storage
 from afterword_consumers.query.database import Database
-from afterword_consumers.query.fields import MAPS, THUMBS, Type
-from afterword_consumers.query.filters import Operator, parse_filter
-from afterword_consumers.query.parameters import Parameters
-from afterword_consumers.query.question import COUNT, Question
-from afterword_consumers.query.storage import Storage
-from afterword_consumers.query.suggestions import find_near_paths
+from afterword_consumers.query.language.fields import MAPS, THUMBS, Type
+from afterword_consumers.query.language.filters import Operator, parse_filter
+from afterword_consumers.query.language.question import COUNT, Question
 
 _HOLDS: Final = {"numbers": "numbers", "booleans": "true and false", "strings": "texts"}
 _MEASURED: Final = {COUNT: "", THUMBS: "is a vote"}

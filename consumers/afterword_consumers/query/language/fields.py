@@ -16,9 +16,9 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final
 
-from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.parameters import Parameters, is_utf8
-from afterword_consumers.query.storage import Storage
+from afterword_consumers.query.compile.parameters import Parameters, is_utf8
+from afterword_consumers.query.compile.storage import Storage
+from afterword_consumers.query.language.errors import QuestionError
 from afterword_schemas.event import RESERVED_METADATA
 from afterword_schemas.limits import MAX_PATH_BYTES
 

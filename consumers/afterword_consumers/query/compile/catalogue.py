@@ -10,13 +10,13 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from afterword_consumers.query.conditions import of_project
+from afterword_consumers.query.compile.conditions import of_project
+from afterword_consumers.query.compile.parameters import Parameters
+from afterword_consumers.query.compile.storage import Storage
 from afterword_consumers.query.database import Database
-from afterword_consumers.query.fields import MAPS, RATING, Field, Type, resolve
-from afterword_consumers.query.filters import parse_filter
-from afterword_consumers.query.parameters import Parameters
-from afterword_consumers.query.question import COUNT, WEIGHTED, Question
-from afterword_consumers.query.storage import Storage
+from afterword_consumers.query.language.fields import MAPS, RATING, Field, Type, resolve
+from afterword_consumers.query.language.filters import parse_filter
+from afterword_consumers.query.language.question import COUNT, WEIGHTED, Question
 
 PROMOTED_MARK: Final = "Promoted by afterword: "
 """How the comment of a promoted column begins; the map and the path follow."""

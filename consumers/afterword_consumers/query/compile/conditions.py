@@ -12,11 +12,11 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final
 from uuid import UUID
 
-from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.fields import VOTES, Field, Type
-from afterword_consumers.query.filters import Filter, Literal, Operator
-from afterword_consumers.query.parameters import Parameters
-from afterword_consumers.query.times import date_in, parse_moment
+from afterword_consumers.query.compile.parameters import Parameters
+from afterword_consumers.query.language.errors import QuestionError
+from afterword_consumers.query.language.fields import VOTES, Field, Type
+from afterword_consumers.query.language.filters import Filter, Literal, Operator
+from afterword_consumers.query.language.periods import date_in, parse_moment
 
 _ORDER: Final = frozenset({Operator.LT, Operator.LE, Operator.GT, Operator.GE})
 _NEGATIVE: Final = {Operator.NE: Operator.EQ, Operator.NOT_IN: Operator.IN}

@@ -11,11 +11,11 @@ from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Final
 
-from afterword_consumers.query.comparison import Comparison, parse_comparison
-from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.fields import Field, Type, resolve
-from afterword_consumers.query.filters import parse_filter
-from afterword_consumers.query.times import parse_moment, parse_zone
+from afterword_consumers.query.compile.comparing import Comparison, parse_comparison
+from afterword_consumers.query.language.errors import QuestionError
+from afterword_consumers.query.language.fields import Field, Type, resolve
+from afterword_consumers.query.language.filters import parse_filter
+from afterword_consumers.query.language.periods import parse_moment, parse_zone
 from afterword_schemas.patterns import is_project
 
 WEIGHTED: Final = "weighted"

@@ -12,7 +12,7 @@ G. W. Hill (1970, Algorithm 395), and as right. The ends of the interval are rig
 
 from typing import Final
 
-from afterword_consumers.query.intervals import expanded_t_quantile
+from afterword_consumers.query.compile.intervals import expanded_t_quantile
 
 _STEPS: Final = 1024
 _EXPANDED: Final = 10

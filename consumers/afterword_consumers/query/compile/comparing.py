@@ -15,11 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from afterword_consumers.query.columns import Kind
-from afterword_consumers.query.errors import QuestionError
-from afterword_consumers.query.fields import Field, Type
-from afterword_consumers.query.filters import Filter, Literal, Operator, parse_alternatives
-from afterword_consumers.query.intervals import Z_95, wilson
-from afterword_consumers.query.measures import (
+from afterword_consumers.query.compile.intervals import Z_95, wilson
+from afterword_consumers.query.compile.measures import (
     MIN_COMPARABLE,
     Aggregate,
     Measured,
@@ -30,7 +27,10 @@ from afterword_consumers.query.measures import (
     squared_error,
     weighted_sums,
 )
-from afterword_consumers.query.welch import difference, welch
+from afterword_consumers.query.compile.welch import difference, welch
+from afterword_consumers.query.language.errors import QuestionError
+from afterword_consumers.query.language.fields import Field, Type
+from afterword_consumers.query.language.filters import Filter, Literal, Operator, parse_alternatives
 
 FIRST: Final = 1
 """What `side` is for the first of the two."""

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from afterword_consumers.query.columns import Column, Kind
-from afterword_consumers.query.comparison import comparing_recipe
+from afterword_consumers.query.compile.comparing import comparing_recipe
+from afterword_consumers.query.compile.grouping import Dimension, Layout, aggregate
+from afterword_consumers.query.compile.measures import Recipe, SeriesType, recipe
+from afterword_consumers.query.compile.parameters import Parameters
+from afterword_consumers.query.compile.selection import select
+from afterword_consumers.query.compile.storage import UNKNOWN, Storage
 from afterword_consumers.query.database import Parameter
-from afterword_consumers.query.fields import THUMBS, Type, resolve
-from afterword_consumers.query.grouping import Dimension, Layout, aggregate
-from afterword_consumers.query.measures import Recipe, SeriesType, recipe
-from afterword_consumers.query.parameters import Parameters
-from afterword_consumers.query.question import COUNT, WEIGHTED, Bucket, Question
-from afterword_consumers.query.selection import select
-from afterword_consumers.query.storage import UNKNOWN, Storage
+from afterword_consumers.query.language.fields import THUMBS, Type, resolve
+from afterword_consumers.query.language.question import COUNT, WEIGHTED, Bucket, Question
 
 _SERIES = {
     Type.NUMBER: SeriesType.NUMBER,

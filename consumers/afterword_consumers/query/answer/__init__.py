@@ -1,0 +1,1 @@
+"""Run what a plan was compiled to, and write the answer for programs."""
