@@ -47,6 +47,22 @@ SERVERS = {
 }
 """The packages that answer HTTP, and where they are."""
 
+QUERY_ROOMS = {
+    "language": set[str](),
+    "compile": {"language"},
+    "answer": {"language", "compile"},
+}
+"""The rooms of the query package, and the rooms that each may know beside its own."""
+
+PARSERS = {
+    "fields.resolve",
+    "filters.parse_comparison",
+    "filters.parse_filter",
+    "periods.parse_moment",
+    "periods.parse_zone",
+}
+"""What reads text of a question, in `query.language`."""
+
 BENCHMARKS = "benchmarks"
 """Folders of scripts that measure the parts from outside, each below the root it measures."""
 
@@ -153,6 +169,32 @@ def test_only_the_servers_know_the_web() -> None:
         for module in PRODUCT
         if packages(module) & web and not any(map(module.is_relative_to, SERVERS.values()))
     } == {wired}
+
+
+@pytest.mark.parametrize("room", QUERY_ROOMS)
+def test_a_question_goes_from_language_to_compile_to_answer(room: str) -> None:
+    """What users write knows no SQL, and what compiles it no answer."""
+    package = "afterword_consumers.query."
+    modules = (ROOT / "consumers/afterword_consumers/query" / room).glob("*.py")
+    known = {
+        name.removeprefix(package).partition(".")[0]
+        for module in modules
+        for name in imports(read(module))
+        if name.startswith(package)
+    }
+    assert known & QUERY_ROOMS.keys() <= QUERY_ROOMS[room] | {room}
+
+
+def test_only_parse_reads_the_text_of_a_question() -> None:
+    """What compiles and answers a plan has no function that could read a filter or a time again."""
+    query = Path("consumers/afterword_consumers/query")
+    readers = {f"afterword_consumers.query.language.{name}" for name in PARSERS}
+    assert {
+        module.name: again
+        for room in ("compile", "answer")
+        for module in PRODUCT
+        if module.is_relative_to(query / room) and (again := readers & set(imports(read(module))))
+    } == {}
 
 
 def test_environment_is_read_at_the_edge() -> None:

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from afterword_consumers.query import Budget, Database, suggest
 from afterword_consumers.query.answer.suggestions import find_near_paths
-from afterword_consumers.query.compile.catalogue import MAP_OF
-from afterword_consumers.query.compile.conditions import of_project
-from afterword_consumers.query.compile.parameters import Parameters, is_utf8
+from afterword_consumers.query.compile.parameters import Parameters, of_project
+from afterword_consumers.query.compile.source import rfc3339_sql
+from afterword_consumers.query.compile.storage import MAP_OF
 from afterword_consumers.query.database import whole
-from afterword_consumers.query.language.errors import QuestionError
-from afterword_consumers.query.language.periods import rfc3339_sql
-from afterword_consumers.query.language.question import check_project
+from afterword_consumers.query.language.fields import is_utf8
+from afterword_consumers.query.language.parse import check_project
+from afterword_consumers.query.language.question import QuestionError
 from afterword_schemas.event import RESERVED_METADATA
 
 _MEASURED: Final = ("events", "share_percent", "distinct")

@@ -15,11 +15,16 @@ from hashlib import sha256
 from typing import Final, Protocol
 
 from afterword_consumers.query.answer.suggestions import did_you_mean, find_near_paths, suggest
-from afterword_consumers.query.compile.catalogue import MAP_OF, PROMOTED_MARK, read_promoted
-from afterword_consumers.query.compile.pasting import quote
+from afterword_consumers.query.compile.parameters import quote
+from afterword_consumers.query.compile.storage import (
+    MAP_OF,
+    MAPS,
+    PROMOTED_MARK,
+    read_promoted,
+)
 from afterword_consumers.query.database import Database
-from afterword_consumers.query.language.errors import QuestionError
-from afterword_consumers.query.language.fields import MAPS, Type, resolve
+from afterword_consumers.query.language.fields import Type, resolve
+from afterword_consumers.query.language.question import QuestionError
 from afterword_schemas.cluster import clustered
 
 _TABLES: Final = "'feedback', 'feedback_local'"

@@ -14,8 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from afterword_consumers.query import Budget, Cell, Database
-from afterword_consumers.query.compile.conditions import of_project
-from afterword_consumers.query.compile.parameters import Parameters
+from afterword_consumers.query.compile.parameters import Parameters, of_project
 from afterword_consumers.query.database import whole
 
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from afterword_consumers.query import Budget, Cell, Database
-from afterword_consumers.query.compile.conditions import of_project
-from afterword_consumers.query.compile.parameters import Parameters
+from afterword_consumers.query.compile.parameters import Parameters, of_project
 from afterword_consumers.traces import GROUND_TRUTH
 
 _LEAVES: Final = ("numbers", "booleans", "strings")

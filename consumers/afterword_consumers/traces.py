@@ -1,6 +1,6 @@
 """Which traces have feedback, and what it says in short.
 
-    found = find_traces(database, Question(COUNT, project="acme", since="7d"), now=now, limit=50)
+    found = find_traces(database, parse(Question(COUNT, project="acme", since="7d"), now), limit=50)
     found[0].trace_id, found[0].weighted_avg, found[0].pairs
 
 Each feedback counts once, in its latest state, and never after it was taken back. Traces of two projects
@@ -10,12 +10,12 @@ that have the same id are two traces. `trace_feedback` reads all of one.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
-from afterword_consumers.query import Budget, Cell, Database, Question
+from afterword_consumers.query import Budget, Cell, Database, Plan
+from afterword_consumers.query.compile.conditions import conditions
 from afterword_consumers.query.compile.parameters import Parameters
-from afterword_consumers.query.compile.selection import conditions
+from afterword_consumers.query.compile.source import Source
 from afterword_consumers.query.database import whole
 
 MAX_PAIRS: Final = 100
@@ -80,9 +80,8 @@ class TracePlace:
 
 def find_traces(
     database: Database,
-    question: Question,
+    plan: Plan,
     *,
-    now: datetime,
     limit: int,
     after: TracePlace | None = None,
     budget: Budget | None = None,
@@ -91,25 +90,20 @@ def find_traces(
 
     Args:
         database: Where to look.
-        question: Its project, filters and period choose the feedback that is looked at, and counted.
-        now: An aware time that durations count from.
+        plan: Its project, filters and period choose the feedback that is looked at, and counted.
         limit: How many traces at most.
         after: Where the page before ended.
         budget: What each of the three statements may cost.
-
-    Raises:
-        QuestionError: A filter compares a column with what it cannot be, or `since` is not before
-            `until`.
     """
     settings = (budget or Budget()).settings()
     parameters = Parameters()
-    where = _and(_conditions(question, parameters, now))
+    where = _and(_conditions(plan, parameters))
     keys = _newest(database, where, parameters, settings, after=after, limit=limit)
     if not keys:
         return []
     parameters = Parameters()
     among = ", ".join(parameters.text(trace_id) for _, trace_id in keys)
-    where = _and([*_conditions(question, parameters, now), f"trace_id IN ({among})"])
+    where = _and([*_conditions(plan, parameters), f"trace_id IN ({among})"])
     summaries = _summaries(database, where, parameters, settings)
     pairs = _pairs(database, where, parameters, settings)
     return [_trace(key, summaries[key], pairs.get(key, [])) for key in keys if key in summaries]
@@ -143,8 +137,8 @@ ORDER BY n DESC, value DESC, weight DESC
 LIMIT {MAX_PAIRS} BY project, trace_id"""
 
 
-def _conditions(question: Question, parameters: Parameters, now: datetime) -> list[str]:
-    return ["trace_id != ''", *conditions(question, parameters, now)]
+def _conditions(plan: Plan, parameters: Parameters) -> list[str]:
+    return ["trace_id != ''", *conditions(plan, Source(parameters))]
 
 
 def _newest(

@@ -28,7 +28,14 @@ from question_rows import DAYS, FIRST_DAY, fill
 
 from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
 from afterword_consumers.promotion import demote, promote, read_backfill
-from afterword_consumers.query import Budget, Question, build, read_storage
+from afterword_consumers.query import (
+    Budget,
+    Question,
+    compile_plan,
+    parse,
+    read_promoted,
+    read_storage,
+)
 from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
 
@@ -74,8 +81,8 @@ QUESTIONS = {
 
 def ask(clickhouse: ClickHouse, question: Question, *, final: bool, runs: int) -> float:
     """Return the median of the time that all statements of a question take, in ms."""
-    storage = read_storage(question, clickhouse, {})
-    statements = build(question, NOW, BUDGET, storage)
+    plan = parse(question, NOW)
+    statements = compile_plan(plan, BUDGET, read_storage(plan, clickhouse, {}))
     times_ms = []
     for _ in range(runs + 1):  # the first warms the files' pages
         began_s = time.perf_counter()
@@ -97,7 +104,7 @@ def prepare(clickhouse: ClickHouse, rows: int, *, buckets: bool) -> None:
             clickhouse.command(f"ALTER TABLE feedback MODIFY SETTING {BUCKETS}")
         fill(clickhouse, rows, said=lambda text: print(text, file=sys.stderr))
     for path in PROMOTED:
-        if any(held == path for _, held in read_storage(Question(path), clickhouse, {}).promoted):
+        if any(held == path for _, held in read_promoted(clickhouse, {})):
             demote(clickhouse, path)
 
 

@@ -9,7 +9,9 @@ from afterword_stack.console import decimal_places, table_lines, written_number
 def as_table(answer: Answer, width: int | None = None, head: Callable[[str], str] = str) -> str:
     """Return every series as an aligned table, for people; width and head as for `table_lines`."""
     return "\n\n".join(
-        "\n".join([_title(answer.question, series), *table_lines(rows_of(series), width, head)])
+        "\n".join(
+            [_title(answer.plan.question, series), *table_lines(rows_of(series), width, head)]
+        )
         for series in answer.series
     )
 

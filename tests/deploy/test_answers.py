@@ -16,7 +16,8 @@ from afterword_consumers.query import (
     Series,
     as_csv,
     as_json,
-    build,
+    compile_plan,
+    parse,
 )
 from afterword_stack.answers import as_table, rows_of
 
@@ -36,14 +37,16 @@ NOW = datetime(2026, 1, 31, tzinfo=UTC)
 
 def series(columns: tuple[Column, ...], *rows: tuple[Cell, ...], note: str = "") -> Series:
     """Return a series of numbers."""
-    statement = build(Question("value"), NOW)[0]
+    statement = compile_plan(parse(Question("value"), NOW))[0]
     return Series(statement.series, columns, rows, statement, note)
 
 
 def answered(*found: Series) -> Answer:
     """Return the answer with these series."""
     fresh = Freshness(NOW, 12, "The worker is behind, or stopped: 12 messages wait.")
-    return Answer(Question("value"), found, tuple(each.statement for each in found), fresh)
+    return Answer(
+        parse(Question("value"), NOW), found, tuple(each.statement for each in found), fresh
+    )
 
 
 def test_an_interval_is_one_cell_behind_what_it_is_of() -> None:
@@ -140,16 +143,16 @@ def test_a_carriage_return_is_quoted_in_csv() -> None:
 def test_csv_says_what_was_compared() -> None:
     """In columns of their own, behind the type."""
     question = Question("value", compare="prompt = 'v1', v2")
-    text = as_csv(replace(answered(series((N,), (3,))), question=question))
+    text = as_csv(replace(answered(series((N,), (3,))), plan=parse(question, NOW)))
     assert text == "type,first,second,n\nnumber,v1,v2,3"
 
 
 def test_a_title_says_no_word_twice() -> None:
     """Where the type is what was asked for."""
     question = Question("count")
-    (statement,) = build(question, NOW)
+    (statement,) = compile_plan(parse(question, NOW))
     counted = Series(statement.series, (N,), ((3,),), statement, "")
-    found = replace(answered(counted), question=question)
+    found = replace(answered(counted), plan=parse(question, NOW))
     assert as_table(found).splitlines() == ["count", "n", "3"]
 
 

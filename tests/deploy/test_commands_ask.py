@@ -14,7 +14,7 @@ import pytest
 from tests.consumers.one_fetch import ingest
 
 from afterword_consumers.clickhouse import ClickHouse
-from afterword_consumers.query import Question, answer
+from afterword_consumers.query import Question, answer_question
 from afterword_stack.commands.ask import slow_line
 from afterword_stack.settings import Settings
 
@@ -182,7 +182,7 @@ def test_the_sql_it_prints_gives_the_same_answer(ask: "Afterword", filled: Click
 def test_a_long_wait_says_what_would_be_sooner(filled: ClickHouse) -> None:
     """Which paths to promote, as commands to paste; nothing after a short wait, or where none would help."""
     asked = Question("feedback.score", group_by=("metadata.model",))
-    found = answer(asked, filled, datetime(2026, 2, 1, tzinfo=UTC))
+    found = answer_question(asked, filled, datetime(2026, 2, 1, tzinfo=UTC))
     assert slow_line(found, 4.99) == ""
     assert slow_line(found, 12.34) == (
         "This took 12.3 s. If you ask it often: `afterword promote feedback.score`, "
@@ -191,7 +191,7 @@ def test_a_long_wait_says_what_would_be_sooner(filled: ClickHouse) -> None:
     assert slow_line(replace(found, unpromoted=("feedback.odd key",)), 5.0) == (
         "This took 5.0 s. If you ask it often: `afterword promote 'feedback.odd key'`"
     )
-    columns = answer(Question("weighted", group_by=("prompt",)), filled, datetime.now(UTC))
+    columns = answer_question(Question("weighted", group_by=("prompt",)), filled, datetime.now(UTC))
     assert slow_line(columns, 12.34) == ""
 
 

@@ -22,7 +22,7 @@ from afterword_consumers.api.openapi_parts import (
 )
 from afterword_consumers.api.openapi_schemas import SCHEMAS
 from afterword_consumers.query import Bucket
-from afterword_consumers.query.language.question import MAX_TOP, USUAL_TOP
+from afterword_consumers.query.language.question import DEFAULT_TOP, MAX_TOP
 from afterword_schemas import RejectCode
 
 _ABOUT: Final = (
@@ -89,7 +89,7 @@ def _questions() -> Json:
             *_PERIOD,
             parameter("bucket", {"type": "string", "enum": [*Bucket]}, "A row for each."),
             _ZONE,
-            count("top", "Groups shown; the rest is other.", usual=USUAL_TOP, most=MAX_TOP),
+            count("top", "Groups shown; the rest is other.", usual=DEFAULT_TOP, most=MAX_TOP),
             parameter("compare", _TEXT, "How B differs from A.", example="metadata.prompt=A,B"),
             parameter(
                 "approximate",

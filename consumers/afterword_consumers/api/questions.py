@@ -22,15 +22,17 @@ from afterword_consumers.api.service import api_of
 from afterword_consumers.csv_text import BYTE_ORDER_MARK, csv_line, spreadsheet_line
 from afterword_consumers.query import (
     Answer,
+    Plan,
     Question,
     QuestionError,
-    answer,
     as_csv,
     as_object,
+    parse,
+    run_plan,
     to_sql,
 )
 from afterword_consumers.query.answer.formats import freshness_fields
-from afterword_consumers.query.language.question import MAX_TOP, USUAL_TOP
+from afterword_consumers.query.language.question import DEFAULT_TOP, MAX_TOP
 
 _ONE: Final = (
     *("measure", "since", "until", "bucket", "timezone", "top", "compare", "approximate"),
@@ -51,11 +53,10 @@ async def query(request: Request) -> Response:
     api = api_of(request)
     asked = api.read(request, one=_ONE, many=_MANY)
     form = _form(request, asked.arguments)
-    question = _question(asked.arguments, asked.project)
-    now = datetime.now(UTC)
+    plan = _plan(asked.arguments, asked.project)
     freshness = await api.freshness.look()  # before the tables are read
     found = await api.ask(
-        request, lambda database: answer(question, database, now, database.budget, freshness)
+        request, lambda database: run_plan(plan, database, database.budget, freshness)
     )
     if form == _CSV:
         return _csv(found, for_spreadsheets=asked.arguments.flag("spreadsheet"))
@@ -103,7 +104,7 @@ def _chosen(request: Request, arguments: Arguments) -> str | None:
     return _FORMATS[named]
 
 
-def _question(arguments: Arguments, project: str | None) -> Question:
+def _plan(arguments: Arguments, project: str | None) -> Plan:
     measure = arguments.text("measure")
     if measure is None:
         raise ApiError(
@@ -112,20 +113,21 @@ def _question(arguments: Arguments, project: str | None) -> Question:
             "The question has no measure.",
             "Write measure=feedback.score, another path, value, thumbs, weighted or count.",
         )
+    question = Question(
+        measure,
+        project=project,
+        group_by=arguments.texts("group_by"),
+        where=arguments.texts("where"),
+        since=arguments.text("since"),
+        until=arguments.text("until"),
+        bucket=arguments.text("bucket"),
+        timezone=arguments.text("timezone") or "UTC",
+        top=arguments.count("top", usual=DEFAULT_TOP, most=MAX_TOP),
+        approximate=arguments.flag("approximate"),
+        compare=arguments.text("compare"),
+    )
     try:
-        return Question(
-            measure,
-            project=project,
-            group_by=arguments.texts("group_by"),
-            where=arguments.texts("where"),
-            since=arguments.text("since"),
-            until=arguments.text("until"),
-            bucket=arguments.text("bucket"),
-            timezone=arguments.text("timezone") or "UTC",
-            top=arguments.count("top", usual=USUAL_TOP, most=MAX_TOP),
-            approximate=arguments.flag("approximate"),
-            compare=arguments.text("compare"),
-        )
+        return parse(question, datetime.now(UTC))
     except QuestionError as error:
         raise of_question(error, hint=_PLUS if _lost_a_plus(arguments) else "") from error
 

@@ -18,7 +18,7 @@ from afterword_consumers.api.errors import ApiError, ErrorCode
 from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.pages import Page, read_cursor
 from afterword_consumers.api.service import Asked, api_of
-from afterword_consumers.query import Question
+from afterword_consumers.query import Plan, Question, parse
 from afterword_consumers.query.language.question import COUNT
 from afterword_consumers.rfc3339 import rfc3339
 from afterword_consumers.trace_feedback import FeedbackPlace, TraceFeedback, read_trace
@@ -43,8 +43,7 @@ async def list_traces(request: Request) -> Response:
         request,
         lambda database: find_traces(
             database,
-            _question(asked),
-            now=datetime.now(UTC),
+            _plan(asked),
             limit=limit + 1,
             after=None if cursor is None else TracePlace(*cursor),
             budget=database.budget,
@@ -93,9 +92,9 @@ ROUTES: Final = [
 ]
 
 
-def _question(asked: Asked) -> Question:
+def _plan(asked: Asked) -> Plan:
     arguments = asked.arguments
-    return Question(
+    question = Question(
         COUNT,
         project=asked.project,
         where=arguments.texts("where"),
@@ -103,6 +102,7 @@ def _question(asked: Asked) -> Question:
         until=arguments.text("until"),
         timezone=arguments.text("timezone") or "UTC",
     )
+    return parse(question, datetime.now(UTC))
 
 
 def _trace(one: Trace) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """Feedback as events again: JSONL that can be published once more.
 
-    for piece in export_events(Selection(project="acme"), database, now=now): ...
+    for piece in export_events(parse_selection(now, project="acme"), database): ...
 
 A line is the event that makes the row it was read from: the nested documents are put together again
 from their paths, and the times are there, so that publishing it changes nothing that was said since.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -16,13 +15,14 @@ from afterword_consumers.export.pieces import Piece, Row, read_rows
 from afterword_consumers.export.selection import (
     ORDER,
     SETTINGS,
-    Selection,
     StreamingDatabase,
     select,
 )
+from afterword_consumers.query import Plan
 from afterword_consumers.query.compile.parameters import Parameters
-from afterword_consumers.query.language.fields import COLUMNS, MAPS, Type
-from afterword_consumers.query.language.periods import rfc3339_sql
+from afterword_consumers.query.compile.source import rfc3339_sql
+from afterword_consumers.query.compile.storage import MAPS
+from afterword_consumers.query.language.fields import COLUMNS, Type
 from afterword_schemas import RESERVED_METADATA
 from afterword_schemas.unflatten import restore
 
@@ -43,12 +43,10 @@ _COLUMNS: Final = ", ".join(
 )
 
 
-def export_events(
-    selection: Selection, database: StreamingDatabase, *, now: datetime
-) -> Iterator[Piece]:
+def export_events(selection: Plan, database: StreamingDatabase) -> Iterator[Piece]:
     """Yield the feedback selected as lines of JSON, one event each; errors as for `select`."""
     parameters = Parameters()
-    sql = f"{select(_COLUMNS, selection, parameters, now=now)}\n{ORDER}"
+    sql = f"{select(_COLUMNS, selection, parameters)}\n{ORDER}"
     stream = database.stream(sql, parameters.values, SETTINGS, "JSONCompactEachRow")
     return read_rows(stream, to_line)
 

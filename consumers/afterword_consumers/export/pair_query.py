@@ -5,19 +5,18 @@ One query reads the feedback that chose, and joins to each what the other feedba
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from afterword_consumers.export.selection import (
     SETTINGS,
-    Selection,
     StreamingDatabase,
     select,
 )
-from afterword_consumers.query import QuestionError
-from afterword_consumers.query.compile.conditions import of_project
-from afterword_consumers.query.compile.parameters import Parameters
-from afterword_consumers.query.language.fields import MAPS, resolve
+from afterword_consumers.query import Plan, QuestionError
+from afterword_consumers.query.compile.parameters import Parameters, of_project
+from afterword_consumers.query.compile.source import Source
+from afterword_consumers.query.compile.storage import MAPS
+from afterword_consumers.query.language.fields import resolve
 from afterword_consumers.traces import GROUND_TRUTH
 
 EDIT: Final = re.compile(r"feedback\.edits\.([0-9]+)\.(value|original)")
@@ -52,29 +51,28 @@ class PairPaths:
                 )
 
 
-def count_candidates(selection: Selection, database: StreamingDatabase, *, now: datetime) -> int:
+def count_candidates(selection: Plan, database: StreamingDatabase) -> int:
     """Return how many feedback events hold an edit or a ground truth; errors as for `select`."""
     parameters = Parameters()
-    sql = f"SELECT count() FROM ({_chosen('1', selection, parameters, now)})"
+    sql = f"SELECT count() FROM ({_chosen('1', selection, parameters)})"
     ((events,),) = database.query(sql, parameters.values, SETTINGS).rows
     return int(events or 0)
 
 
-def pairs_sql(
-    selection: Selection, paths: PairPaths, parameters: Parameters, *, now: datetime
-) -> str:
+def pairs_sql(selection: Plan, paths: PairPaths, parameters: Parameters) -> str:
     """Return the query whose rows are candidates; errors as for `select`.
 
     Its columns are project, feedback_id, trace_id, ground_truth, edits by path, and the prompt and answer of
     the feedback itself; then of the trace how many different prompts it has, one of them and the id of
     the first feedback with one, and the same of its answers.
     """
-    prompt, answer = (resolve(name).as_text(parameters) for name in (paths.prompt, paths.answer))
+    prompt, answer = (
+        Source(parameters).text(resolve(name)) for name in (paths.prompt, paths.answer)
+    )
     chosen = _chosen(
         f"project, feedback_id, trace_id, {prompt} AS own_prompt, {answer} AS own_answer",
         selection,
         parameters,
-        now,
     )
     return f"""\
 SELECT e.project, toString(e.feedback_id), e.trace_id, e.ground_truth, e.edits, e.own_prompt, e.own_answer,
@@ -97,14 +95,13 @@ LEFT JOIN (
 ORDER BY e.project, toUInt128(e.feedback_id)"""
 
 
-def _chosen(columns: str, selection: Selection, parameters: Parameters, now: datetime) -> str:
+def _chosen(columns: str, selection: Plan, parameters: Parameters) -> str:
     """Return the query for the feedback selected that holds a ground truth or an edit."""
-    truth = resolve(GROUND_TRUTH).as_text(parameters)
+    truth = Source(parameters).text(resolve(GROUND_TRUTH))
     inner = select(
         f"{columns}, {truth} AS ground_truth, {_edits(parameters)} AS edits",
         selection,
         parameters,
-        now=now,
     )
     return f"SELECT *\nFROM (\n{inner}\n)\nWHERE ground_truth IS NOT NULL OR notEmpty(edits)"
 

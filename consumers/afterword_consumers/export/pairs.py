@@ -1,7 +1,7 @@
 """Preference pairs: what people wanted in place of an answer, beside what the model had said.
 
     counts = PairCounts()
-    for piece in export_pairs(selection, PairPaths(), database, counts, now=now): ...
+    for piece in export_pairs(selection, PairPaths(), database, counts): ...
 
 A pair needs three texts, and most feedback holds one. What is chosen is an edit or a ground truth of
 the feedback selected. What it is chosen over, and the prompt, stand in the same feedback or in another one
@@ -11,14 +11,14 @@ of the trace. Where one is missing, or the trace names two, there is no pair: it
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 
 import orjson
 
 from afterword_consumers.export.pair_query import EDIT, PairPaths, pairs_sql
 from afterword_consumers.export.pieces import Piece, read_rows
-from afterword_consumers.export.selection import SETTINGS, Selection, StreamingDatabase
+from afterword_consumers.export.selection import SETTINGS, StreamingDatabase
+from afterword_consumers.query import Plan
 from afterword_consumers.query.compile.parameters import Parameters
 
 
@@ -51,12 +51,10 @@ class PairCounts:
 
 
 def export_pairs(
-    selection: Selection,
+    selection: Plan,
     paths: PairPaths,
     database: StreamingDatabase,
     counts: PairCounts,
-    *,
-    now: datetime,
 ) -> Iterator[Piece]:
     """Yield a line of JSON for each pair: `prompt`, `chosen`, `rejected`, and where they are from.
 
@@ -69,13 +67,9 @@ def export_pairs(
         paths: Where prompts and answers stand.
         database: To be read.
         counts: Filled on the way.
-        now: An aware time that durations count from.
-
-    Raises:
-        QuestionError: As for `select`.
     """
     parameters = Parameters()
-    sql = pairs_sql(selection, paths, parameters, now=now)
+    sql = pairs_sql(selection, paths, parameters)
     stream = database.stream(sql, parameters.values, SETTINGS, "JSONCompactEachRow")
     return read_rows(stream, lambda row: _lines(_Candidate(*row), counts))
 

@@ -1,6 +1,6 @@
 """Feedback as a table, a row each: CSV with a column for each path, or Parquet with three maps.
 
-    for piece in export_csv(Selection(project="acme"), database, now=now): ...
+    for piece in export_csv(parse_selection(now, project="acme"), database): ...
 
 CSV is opened in a spreadsheet or read into a data frame, where a path is a column; paths that no
 feedback selected has get none. Parquet keeps the typed maps of the table `feedback`, as the programs
@@ -8,7 +8,6 @@ that read it can, so that a path is a number here and text there as it was sent.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import Any, Final
 
 from afterword_consumers.csv_text import BYTE_ORDER_MARK, CsvLine, csv_line, spreadsheet_line
@@ -16,14 +15,14 @@ from afterword_consumers.export.pieces import Piece, Row, read_rows
 from afterword_consumers.export.selection import (
     ORDER,
     SETTINGS,
-    Selection,
     StreamingDatabase,
     select,
 )
-from afterword_consumers.query import QuestionError
+from afterword_consumers.query import Plan, QuestionError
 from afterword_consumers.query.compile.parameters import Parameters
-from afterword_consumers.query.language.fields import COLUMNS, MAPS, Type
-from afterword_consumers.query.language.periods import rfc3339_sql
+from afterword_consumers.query.compile.source import rfc3339_sql
+from afterword_consumers.query.compile.storage import MAPS
+from afterword_consumers.query.language.fields import COLUMNS, Type
 from afterword_schemas import StoreError
 
 MAX_CSV_PATHS: Final = 16_000
@@ -47,22 +46,19 @@ _PARQUET_SETTINGS: Final = {
 }
 
 
-def export_parquet(
-    selection: Selection, database: StreamingDatabase, *, now: datetime
-) -> Iterator[Piece]:
+def export_parquet(selection: Plan, database: StreamingDatabase) -> Iterator[Piece]:
     """Yield the feedback selected as a Parquet file, which ClickHouse writes; errors as for `select`."""
     parameters = Parameters()
-    sql = f"{select(_PARQUET_SQL, selection, parameters, now=now)}\n{ORDER}"
+    sql = f"{select(_PARQUET_SQL, selection, parameters)}\n{ORDER}"
     settings = {**SETTINGS, **_PARQUET_SETTINGS}
     for data in database.stream(sql, parameters.values, settings, "Parquet"):
         yield Piece(data, 0)
 
 
 def export_csv(
-    selection: Selection,
+    selection: Plan,
     database: StreamingDatabase,
     *,
-    now: datetime,
     for_spreadsheets: bool = False,
 ) -> Iterator[Piece]:
     """Yield the feedback selected as CSV with a header, missing values empty.
@@ -70,7 +66,6 @@ def export_csv(
     Args:
         selection: Which.
         database: Where it is.
-        now: What periods are counted from.
         for_spreadsheets: Whether it begins with a byte order mark and holds nothing that is run as a
             formula.
 
@@ -78,9 +73,9 @@ def export_csv(
         QuestionError: As for `select`; or the feedback has more paths than a table has columns.
         StoreError: Feedback with a path that none had at the beginning arrived meanwhile.
     """
-    paths = _paths(selection, database, now)
+    paths = _paths(selection, database)
     parameters = Parameters()
-    sql = f"{select(_CSV_SQL, selection, parameters, now=now)}\n{ORDER}"
+    sql = f"{select(_CSV_SQL, selection, parameters)}\n{ORDER}"
     line = spreadsheet_line if for_spreadsheets else csv_line
     begin = BYTE_ORDER_MARK if for_spreadsheets else ""
     table = _Table(paths, line)
@@ -90,10 +85,10 @@ def export_csv(
     )
 
 
-def _paths(selection: Selection, database: StreamingDatabase, now: datetime) -> list[str]:
+def _paths(selection: Plan, database: StreamingDatabase) -> list[str]:
     parameters = Parameters()
     keys = ", ".join(f"mapKeys({name})" for name in _MAPS)
-    inner = select(f"arrayJoin(arrayConcat({keys})) AS path", selection, parameters, now=now)
+    inner = select(f"arrayJoin(arrayConcat({keys})) AS path", selection, parameters)
     limit = parameters.count(MAX_CSV_PATHS + 1)
     sql = f"SELECT DISTINCT path FROM (\n{inner}\n) ORDER BY path LIMIT {limit}"
     rows = database.query(sql, parameters.values, SETTINGS).rows

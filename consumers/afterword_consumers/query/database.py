@@ -30,6 +30,36 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one statement may cost before ClickHouse breaks it off with an error.
+
+    Attributes:
+        time_s: Of running.
+        read_rows: Rows read, counted before any filter but the primary key; 0 for any number.
+        result_rows: Rows answered.
+        result_bytes: Bytes of them, in ClickHouse's memory.
+        memory_bytes: At its peak.
+    """
+
+    time_s: float = 30
+    read_rows: int = 1_000_000_000
+    result_rows: int = 100_000
+    result_bytes: int = 64 * 2**20
+    memory_bytes: int = 4 * 2**30
+
+    def settings(self) -> dict[str, int | float]:
+        """Return it as ClickHouse's settings, which also forbid the query to write."""
+        return {
+            "readonly": 2,  # 1 would forbid the other settings in the same request
+            "max_execution_time": self.time_s,
+            "max_rows_to_read": self.read_rows,
+            "max_result_rows": self.result_rows,
+            "max_result_bytes": self.result_bytes,
+            "max_memory_usage": self.memory_bytes,
+        }
+
+
 class Database(Protocol):
     """A ClickHouse database that answers one query at a time."""
 

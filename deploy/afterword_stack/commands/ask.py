@@ -14,13 +14,14 @@ from afterword_consumers.query import (
     Answer,
     Bucket,
     Question,
-    answer,
     as_csv,
     as_json,
     did_you_mean,
+    parse,
+    run_plan,
     to_sql,
 )
-from afterword_consumers.query.language.question import USUAL_TOP
+from afterword_consumers.query.language.question import DEFAULT_TOP
 from afterword_schemas import SetupError, StoreError
 from afterword_stack.answers import as_table
 from afterword_stack.commands.options import (
@@ -81,7 +82,7 @@ def query(  # noqa: PLR0917  # one for each option
     timezone: Timezone = "UTC",
     top: Annotated[
         int, typer.Option("--top", help="Groups shown; the rest is 'other'.")
-    ] = USUAL_TOP,
+    ] = DEFAULT_TOP,
     project: Project = None,
     compare: Annotated[
         str | None,
@@ -118,12 +119,12 @@ def query(  # noqa: PLR0917  # one for each option
         approximate=approximate,
         compare=compare,
     )
-    now = datetime.now(UTC)
+    plan = parse(question, datetime.now(UTC))
     settings = load_settings(notice).within(timeout)
     fresh = read_freshness(settings)
     with open_database(settings.clickhouse) as clickhouse:
         began_s = time.monotonic()
-        found = answer(question, clickhouse, now, patience(settings.clickhouse), fresh)
+        found = run_plan(plan, clickhouse, patience(settings.clickhouse), fresh)
         took_s = time.monotonic() - began_s
     if found.series or form is Format.JSON:
         out(write(found))

@@ -14,7 +14,6 @@ from afterword_consumers.export import (
     PairCounts,
     PairPaths,
     Piece,
-    Selection,
     Skipped,
     count,
     count_candidates,
@@ -24,8 +23,9 @@ from afterword_consumers.export import (
     export_events,
     export_pairs,
     export_parquet,
+    parse_selection,
 )
-from afterword_consumers.query import did_you_mean
+from afterword_consumers.query import Plan, did_you_mean
 from afterword_schemas import SetupError, StoreError
 from afterword_stack.commands.options import (
     Project,
@@ -91,21 +91,28 @@ def export(  # noqa: PLR0917  # one for each option
     Examples: `afterword export all.jsonl`, `afterword export week.csv --project shop --since 7d`,
     `afterword export train.jsonl --pairs -w 'feedback.edited = true'`.
     """
-    selection = Selection(project, tuple(where or ()), since, until, timezone)
+    selection = parse_selection(
+        datetime.now(UTC),
+        project=project,
+        where=tuple(where or ()),
+        since=since,
+        until=until,
+        timezone=timezone,
+    )
     written_as = form or _form_of(file)
     if pairs and written_as is not FileFormat.JSONL:
         raise SetupError("Pairs are JSONL.", "Leave --format out, or let FILE end in .jsonl.")
     if spreadsheet and written_as is not FileFormat.CSV:
         raise SetupError("--spreadsheet is for CSV.", "Let FILE end in .csv, or say --format csv.")
     texts = PairPaths(prompt_path, answer_path) if pairs else None
-    now, settings = datetime.now(UTC), load_settings(notice).within(timeout)
+    settings = load_settings(notice).within(timeout)
     fresh = read_freshness(settings)
     with open_database(settings.clickhouse) as clickhouse:
         if texts is None:
             said = ""
-            _export(file, selection, written_as, clickhouse, now, for_spreadsheets=spreadsheet)
+            _export(file, selection, written_as, clickhouse, for_spreadsheets=spreadsheet)
         else:
-            said = _export_pairs(file, selection, texts, clickhouse, now)
+            said = _export_pairs(file, selection, texts, clickhouse)
     notice(freshness_line(fresh))
     if said:
         notice(said)
@@ -113,10 +120,9 @@ def export(  # noqa: PLR0917  # one for each option
 
 def _export(
     file: str,
-    selection: Selection,
+    selection: Plan,
     form: FileFormat,
     clickhouse: ClickHouse,
-    now: datetime,
     *,
     for_spreadsheets: bool,
 ) -> None:
@@ -125,27 +131,25 @@ def _export(
     Raises:
         StoreError: No feedback is selected; nothing is written, not even an empty file.
     """
-    total = count(selection, clickhouse, now=now)
+    total = count(selection, clickhouse)
     if not total:
         sentence, suggestions = explain_empty(selection, clickhouse)
         raise StoreError(f"nothing was written. {sentence} {did_you_mean(suggestions)}".rstrip())
     writer = partial(export_csv, for_spreadsheets=True) if for_spreadsheets else _WRITERS[form]
-    _write(file, writer(selection, clickhouse, now=now), form, total)
+    _write(file, writer(selection, clickhouse), form, total)
 
 
-def _export_pairs(
-    file: str, selection: Selection, paths: PairPaths, clickhouse: ClickHouse, now: datetime
-) -> str:
+def _export_pairs(file: str, selection: Plan, paths: PairPaths, clickhouse: ClickHouse) -> str:
     """Write pairs, and return how many of what was read there are.
 
     Raises:
         StoreError: Nothing selected could make a pair; nothing is written, not even an empty file.
     """
     counts = PairCounts()
-    total = count_candidates(selection, clickhouse, now=now)
+    total = count_candidates(selection, clickhouse)
     if not total:
         raise StoreError("nothing was written. No feedback here holds an edit or a ground truth.")
-    pieces = export_pairs(selection, paths, clickhouse, counts, now=now)
+    pieces = export_pairs(selection, paths, clickhouse, counts)
     with open_whole(file) as target, progress("feedback read", total) as advance:
         for piece in pieces:
             target.write(piece.data)
@@ -157,7 +161,7 @@ def _export_pairs(
 
 
 def _missing(
-    counts: PairCounts, paths: PairPaths, selection: Selection, clickhouse: ClickHouse
+    counts: PairCounts, paths: PairPaths, selection: Plan, clickhouse: ClickHouse
 ) -> Iterator[str]:
     """Yield a sentence for each path of texts that was looked for in vain, as no feedback has it."""
     looked_for = {Skipped.NO_PROMPT: paths.prompt, Skipped.NO_REJECTED: paths.answer}

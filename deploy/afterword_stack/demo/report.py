@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from afterword_consumers.clickhouse import ClickHouse
-from afterword_consumers.query import Question, answer
+from afterword_consumers.query import Question, answer_question
 from afterword_consumers.rejected import counts
 from afterword_stack.answers import rows_of
 from afterword_stack.console import out, print_table
@@ -28,7 +28,7 @@ class Shown:
 def print_report(clickhouse: ClickHouse, now: datetime) -> None:
     """Ask the demo's questions and print the answers."""
     for shown in _questions():
-        found = answer(shown.question, clickhouse, now)
+        found = answer_question(shown.question, clickhouse, now)
         out(f"\n{shown.title}")
         rows = [
             {name: row[label] for label, name in shown.names.items()}

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from afterword_consumers.api import Api, create_api
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.promotion import demote, promote
-from afterword_consumers.query import Question, Table, answer, read_promoted
+from afterword_consumers.query import Question, Table, answer_question, read_promoted
 from afterword_schemas import StoreError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def demoting(api: "Served", row: Row) -> Demoting:
 
 def test_a_question_is_asked_again_of_the_maps(demoting: Demoting) -> None:
     """The column is unknown by then, once."""
-    found = answer(Question(PATH), demoting, datetime.now(UTC))
+    found = answer_question(Question(PATH), demoting, datetime.now(UTC))
     assert found.series[0].rows[0][0] == 2
     assert demoting.failures == [47]
 
@@ -72,6 +72,6 @@ def test_tables_that_are_old_are_asked_twice_and_no_more(api: "Served", row: Row
     api.clickhouse.command("CREATE OR REPLACE VIEW feedback_current AS SELECT 1 AS one")
     connection = Demoting(api.clickhouse)
     with pytest.raises(StoreError):
-        answer(Question(PATH), connection, datetime.now(UTC))
+        answer_question(Question(PATH), connection, datetime.now(UTC))
     assert connection.failures == [47, 47]
     assert api.refusal("/api/query", 503, measure=PATH)["code"] == "tables_missing"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from afterword_consumers.query import Question, answer, as_csv, as_json
+from afterword_consumers.query import Question, answer_question, as_csv, as_json
 
 if TYPE_CHECKING:
     from tests.consumers.api.conftest import Serve, Served
@@ -65,7 +65,9 @@ ASKED: dict[str, Any] = {
 def test_answers_are_those_of_the_command_line(api: "Served", asked: dict[str, Any]) -> None:
     """The same question gives the same JSON and the same CSV, whatever it asks."""
     question = Question(**asked, project="acme")
-    found = answer(question, api.clickhouse, datetime.now(UTC), freshness=api.kafka.freshness)
+    found = answer_question(
+        question, api.clickhouse, datetime.now(UTC), freshness=api.kafka.freshness
+    )
     parameters = asked | {name: "true" for name in ("approximate",) if name in asked}
 
     as_object = api.get("/api/query", "acme", **parameters)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from afterword_consumers.clickhouse import ClickHouse
-from afterword_consumers.export import Selection, export_events
+from afterword_consumers.export import export_events, parse_selection
 from afterword_consumers.rows import COLUMNS
 from afterword_schemas import read_event
 from afterword_schemas.testing import events
@@ -24,7 +24,7 @@ ID = "5f0e2f0a-0000-4000-8000-00000000000"
 
 def export(stored: ClickHouse, now: datetime, **selected: Any) -> list[bytes]:
     """Return the lines of an export."""
-    pieces = list(export_events(Selection(**selected), stored, now=now))
+    pieces = list(export_events(parse_selection(now, **selected), stored))
     lines = b"".join(piece.data for piece in pieces).splitlines()
     assert sum(piece.rows for piece in pieces) == len(lines)
     return lines

@@ -11,10 +11,10 @@ from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.export import (
     PairCounts,
     PairPaths,
-    Selection,
     Skipped,
     count_candidates,
     export_pairs,
+    parse_selection,
 )
 from afterword_consumers.query import QuestionError
 
@@ -29,11 +29,11 @@ def pair(stored: ClickHouse, now: datetime) -> Callable[..., tuple[list[dict[str
     """`pair(where=…)`: the pairs of a selection, and what is said of them."""
 
     def make(paths: PairPaths | None = None, **selected: Any) -> tuple[list[dict[str, Any]], str]:
-        selection, counts = Selection(**selected), PairCounts()
-        pieces = list(export_pairs(selection, paths or PairPaths(), stored, counts, now=now))
+        selection, counts = parse_selection(now, **selected), PairCounts()
+        pieces = list(export_pairs(selection, paths or PairPaths(), stored, counts))
         lines = b"".join(piece.data for piece in pieces).splitlines()
         assert len(lines) == counts.pairs
-        assert sum(piece.rows for piece in pieces) == count_candidates(selection, stored, now=now)
+        assert sum(piece.rows for piece in pieces) == count_candidates(selection, stored)
         return [json.loads(line) for line in lines], str(counts)
 
     return make

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from afterword_consumers.clickhouse import ClickHouse
-from afterword_consumers.export import Selection, count, explain_empty, export_events
-from afterword_consumers.query import Question, QuestionError, answer
+from afterword_consumers.export import count, explain_empty, export_events, parse_selection
+from afterword_consumers.query import Question, QuestionError, answer_question
 
 pytestmark = pytest.mark.services
 
@@ -54,12 +54,12 @@ def test_a_selection_is_what_a_query_counts(
     filled: ClickHouse, now: datetime, selected: dict[str, Any], scores: list[int]
 ) -> None:
     """By project, filters and period; written as in a query, and as literally."""
-    selection = Selection(**selected)
-    pieces = export_events(selection, filled, now=now)
+    selection = parse_selection(now, **selected)
+    pieces = export_events(selection, filled)
     lines = b"".join(piece.data for piece in pieces).splitlines()
     assert sorted(json.loads(line)["feedback"]["score"] for line in lines) == list(scores)
-    assert count(selection, filled, now=now) == len(lines)
-    series = answer(Question("count", **selected), filled, now).series
+    assert count(selection, filled) == len(lines)
+    series = answer_question(Question("count", **selected), filled, now).series
     assert sum(int(row[0] or 0) for each in series for row in each.rows) == len(lines)
 
 
@@ -73,22 +73,22 @@ def test_a_selection_is_what_a_query_counts(
         {"timezone": "Mars/Base"},
     ],
 )
-def test_what_no_query_takes_no_export_takes(wrong: dict[str, Any]) -> None:
+def test_what_no_query_takes_no_export_takes(now: datetime, wrong: dict[str, Any]) -> None:
     """It is refused when it is made, before anything is read."""
     with pytest.raises(QuestionError):
-        Selection(**wrong)
+        parse_selection(now, **wrong)
 
 
-def test_a_period_that_ends_before_it_begins_is_refused(filled: ClickHouse, now: datetime) -> None:
-    """As in a query: only with the time it counts from is that known."""
+def test_a_period_that_ends_before_it_begins_is_refused(now: datetime) -> None:
+    """As in a query, before anything is read."""
     with pytest.raises(QuestionError, match="is not before until"):
-        count(Selection(since="1d", until="2d"), filled, now=now)
+        parse_selection(now, since="1d", until="2d")
 
 
-def test_an_empty_selection_says_why(filled: ClickHouse) -> None:
+def test_an_empty_selection_says_why(filled: ClickHouse, now: datetime) -> None:
     """With the path that was meant, where a filter names none that is known."""
-    sentence, paths = explain_empty(Selection(where=("feedback.scor > 3",)), filled)
+    sentence, paths = explain_empty(parse_selection(now, where=("feedback.scor > 3",)), filled)
     assert sentence == "No feedback has the path feedback.scor."
     assert paths[0] == "feedback.score"
-    sentence, _ = explain_empty(Selection(where=("feedback.score > 99",)), filled)
+    sentence, _ = explain_empty(parse_selection(now, where=("feedback.score > 99",)), filled)
     assert sentence == "No feedback passes the filters."

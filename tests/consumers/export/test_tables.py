@@ -15,10 +15,10 @@ import pytest
 from afterword_consumers.clickhouse import ClickHouse
 from afterword_consumers.export import (
     Piece,
-    Selection,
     export_csv,
     export_events,
     export_parquet,
+    parse_selection,
     tables,
 )
 from afterword_consumers.query import QuestionError, Table
@@ -36,7 +36,7 @@ FIXED = [
 
 def read_csv(stored: ClickHouse, now: datetime, **selected: Any) -> list[dict[str, str]]:
     """Return the rows of an export as a program reads them."""
-    pieces = export_csv(Selection(**selected), stored, now=now)
+    pieces = export_csv(parse_selection(now, **selected), stored)
     text = b"".join(piece.data for piece in pieces).decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
@@ -61,7 +61,7 @@ def test_a_csv_has_columns_then_paths(say: Say, stored: ClickHouse, now: datetim
 def test_a_carriage_return_tears_no_line(say: Say, stored: ClickHouse, now: datetime) -> None:
     """A comment with any end of a line is one field, for readers that take each for an end too."""
     say({"feedback": {"comment": "one\rtwo", "name\r": "a\r\nb\n"}})
-    pieces = export_csv(Selection(), stored, now=now)
+    pieces = export_csv(parse_selection(now), stored)
     text = b"".join(piece.data for piece in pieces).decode()
     ((first, second),) = [
         (row["feedback.comment"], row["feedback.name\n"])
@@ -75,7 +75,7 @@ def test_paths_of_other_feedback_get_no_column(say: Say, stored: ClickHouse, now
     """A narrow selection makes a narrow table; an empty one a header."""
     say({"feedback": {"a": 1}}, {"feedback": {"b": 1}}, {"feedback": {"c": 1}, "project": "bank"})
     assert list(read_csv(stored, now, project="bank")[0])[len(FIXED) :] == ["feedback.c"]
-    pieces = list(export_csv(Selection(project="none"), stored, now=now))
+    pieces = list(export_csv(parse_selection(now, project="none"), stored))
     assert b"".join(piece.data for piece in pieces).decode().rstrip("\n").split(",") == FIXED
 
 
@@ -117,7 +117,7 @@ def test_a_path_that_comes_meanwhile_is_no_silent_gap(
     say({"feedback": {"a": 1}})
     meddled = Meddled(stored, lambda: say({"feedback": {"a": 1}}, {"feedback": {"b": 1}}))
     with pytest.raises(StoreError, match="write it again"):
-        list(export_csv(Selection(), meddled, now=now))
+        list(export_csv(parse_selection(now), meddled))
 
 
 def test_parquet_has_typed_columns_and_maps(
@@ -130,8 +130,8 @@ def test_parquet_has_typed_columns_and_maps(
         {"feedback": {"rating": False}, "project": "bank"},
     )
     path = tmp_path / "all.parquet"
-    selection = Selection(where=("feedback_id != 5f0e2f0a-0000-4000-8000-000000000003",))
-    path.write_bytes(b"".join(p.data for p in export_parquet(selection, stored, now=now)))
+    selection = parse_selection(now, where=("feedback_id != 5f0e2f0a-0000-4000-8000-000000000003",))
+    path.write_bytes(b"".join(p.data for p in export_parquet(selection, stored)))
     found = pyarrow.parquet.read_table(path)
     assert found.column_names == [*FIXED, "numbers", "booleans", "strings"]
     first, second = found.to_pylist()
@@ -170,9 +170,9 @@ def test_memory_does_not_grow_with_what_is_exported(
 ) -> None:
     """Ten times the rows, some 25 MB of text, and not a MiB more is held."""
     generate(stored, 5_000)
-    few, rows = peak_bytes(export(Selection(), stored, now=now))
+    few, rows = peak_bytes(export(parse_selection(now), stored))
     assert rows in {5_000, 5_001}
     generate(stored, 50_000)
-    many, rows = peak_bytes(export(Selection(), stored, now=now))
+    many, rows = peak_bytes(export(parse_selection(now), stored))
     assert rows in {50_000, 50_001}
     assert many - few < 2**20

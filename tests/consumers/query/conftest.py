@@ -9,7 +9,7 @@ import chdb
 import pytest
 from tests.consumers.stored_rows import make_row
 
-from afterword_consumers.query import Cell, Parameter, Question, Table, answer
+from afterword_consumers.query import Cell, Parameter, Question, Table, answer_question
 from afterword_schemas.migrate import migrate
 
 NOW: Final = datetime(2026, 2, 10, tzinfo=UTC)
@@ -97,7 +97,7 @@ def ask(analytics: Engine) -> Callable[..., list[dict[str, Cell]]]:
     """`ask("feedback.score", top=3)`: the rows of the only series there is, by column name."""
 
     def answer_rows(measure: str, **fields: Any) -> list[dict[str, Cell]]:
-        found = answer(Question(measure, **fields), analytics, NOW)
+        found = answer_question(Question(measure, **fields), analytics, NOW)
         assert len(found.series) <= 1
         return [
             dict(zip([column.name for column in series.columns], cells, strict=True))

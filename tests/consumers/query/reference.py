@@ -29,9 +29,9 @@ from tests.consumers.query.reference_statistics import (
     measure_weighted,
 )
 
-from afterword_consumers.query import Cell, Question, SeriesType
-from afterword_consumers.query.language.fields import Field, Type, resolve
-from afterword_consumers.query.language.filters import parse_filter
+from afterword_consumers.query import Cell, Plan, Question, SeriesType, parse
+from afterword_consumers.query.language.fields import Field, Type
+from afterword_consumers.query.language.parse import Total
 
 __all__ = ["Event", "Expected", "expected"]
 
@@ -81,35 +81,35 @@ def expected(question: Question, events: Iterable[Event], now: datetime) -> list
     Returns:
         One for each type of the measure that has a value, in the order of an `Answer`.
     """
-    records = [each for each in current(events) if _is_asked_for(each, question, now)]
-    found = [
-        _series(question, kind, _observe(question, kind, records)) for kind in _types(question)
-    ]
+    plan = parse(question, now)
+    records = [each for each in current(events) if _is_asked_for(each, plan)]
+    found = [_series(plan, kind, _observe(plan, kind, records)) for kind in _types(plan)]
     return [series for series in found if series.rows]
 
 
-def _types(question: Question) -> list[SeriesType]:
-    if question.measure == "weighted":
-        return [SeriesType.WEIGHTED, SeriesType.PAIRS]
-    if question.measure == "count":
-        return [SeriesType.COUNT]
-    if question.measure == "thumbs":
-        return [SeriesType.THUMBS]
-    field = resolve(question.measure)
-    if field.column is None:
-        return [SeriesType.NUMBER, SeriesType.BOOLEAN, SeriesType.TEXT]
-    return [SeriesType.NUMBER if field.types == (Type.NUMBER,) else SeriesType.TEXT]
+def _types(plan: Plan) -> list[SeriesType]:
+    match plan.measure:
+        case Total.WEIGHTED:
+            return [SeriesType.WEIGHTED, SeriesType.PAIRS]
+        case Total.COUNT:
+            return [SeriesType.COUNT]
+        case field if field.name == "thumbs":
+            return [SeriesType.THUMBS]
+        case field if field.column is None:
+            return [SeriesType.NUMBER, SeriesType.BOOLEAN, SeriesType.TEXT]
+        case field:
+            return [SeriesType.NUMBER if field.types == (Type.NUMBER,) else SeriesType.TEXT]
 
 
-def _is_asked_for(record: Record, question: Question, now: datetime) -> bool:
+def _is_asked_for(record: Record, plan: Plan) -> bool:
     created_at = record.columns["created_at"]
     assert isinstance(created_at, datetime)
-    since, until = (None if at is None else _cut(at) for at in question.period(now))
+    since, until = (None if each is None else _cut(each.at) for each in (plan.since, plan.until))
     return (
-        (question.project is None or record.columns["project"] == question.project)
+        (plan.project is None or record.columns["project"] == plan.project)
         and (since is None or since <= created_at)
         and (until is None or created_at < until)
-        and all(passes(record, parse_filter(text), now, question.zone) for text in question.where)
+        and all(passes(record, each) for each in plan.filters)
     )
 
 
@@ -117,16 +117,16 @@ def _cut(moment: datetime) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def _observe(question: Question, kind: SeriesType, records: Sequence[Record]) -> list[_Seen]:
+def _observe(plan: Plan, kind: SeriesType, records: Sequence[Record]) -> list[_Seen]:
     return [
         _Seen(
-            _bucket(record, question),
-            tuple(_as_group(field, record.get(field)) for field in question.groups),
+            _bucket(record, plan),
+            tuple(_as_group(field, record.get(field)) for field in plan.groups),
             value,
             float(record.columns["weight"]),  # type: ignore[arg-type]  # a weight is a number
         )
         for record in records
-        for value in _values(record, question.measure, kind)
+        for value in _values(record, plan.measure, kind)
     ]
 
 
@@ -138,7 +138,7 @@ def _as_group(field: Field, value: Value | None) -> str | None:
     return to_text(value)
 
 
-def _values(record: Record, measure: str, kind: SeriesType) -> list[Value]:
+def _values(record: Record, measure: Field | Total, kind: SeriesType) -> list[Value]:
     """Return what a measure finds in one feedback: one value, several under a wildcard, or none."""
     if kind == SeriesType.COUNT:
         return [1.0]
@@ -147,22 +147,22 @@ def _values(record: Record, measure: str, kind: SeriesType) -> list[Value]:
         if vote is None:
             return []
         return [vote if kind == SeriesType.WEIGHTED else f"{to_text(vote)}:{to_text(weight)}"]
-    field = resolve(measure)
-    value = record.get(field)
+    assert isinstance(measure, Field)
+    value = record.get(measure)
     if kind == SeriesType.THUMBS:
         return [] if value is None else [value]
-    values = record.get_all(field) if field.is_wildcard else [] if value is None else [value]
+    values = record.get_all(measure) if measure.is_wildcard else [] if value is None else [value]
     return [each for each in values if type_of(each) == kind.value]
 
 
-def _bucket(record: Record, question: Question) -> tuple[datetime, str] | None:
-    if question.bucket is None:
+def _bucket(record: Record, plan: Plan) -> tuple[datetime, str] | None:
+    if plan.bucket is None:
         return None
     moment = record.columns["created_at"]
     assert isinstance(moment, datetime)
-    zone = question.zone
+    zone = plan.zone
     day = moment.astimezone(zone).date()
-    match question.bucket:
+    match plan.bucket:
         case "minute":
             return _moment(moment.replace(second=0, microsecond=0), zone)
         case "hour":
@@ -180,9 +180,9 @@ def _moment(start: datetime, zone: tzinfo) -> tuple[datetime, str]:
     return start, start.astimezone(zone).isoformat(timespec="seconds")
 
 
-def _series(question: Question, kind: SeriesType, seen: Sequence[_Seen]) -> Expected:
+def _series(plan: Plan, kind: SeriesType, seen: Sequence[_Seen]) -> Expected:
     """Put what was seen in rows: by bucket, place of the group, and place of the value."""
-    top = question.top
+    top = plan.top
     group_places = _places((each.groups for each in seen), top)
     order = _by_numbers if kind == SeriesType.PAIRS else _by_name
     value_places = _places(((_label(each.value),) for each in seen), top, order)
@@ -195,7 +195,7 @@ def _series(question: Question, kind: SeriesType, seen: Sequence[_Seen]) -> Expe
         beside[key[:2]] += len(mine)
     cells = [
         _bucket_cells(bucket)
-        | (_group_cells(mine, folded=group_place == top) if question.group_by else {})
+        | (_group_cells(mine, folded=group_place == top) if plan.groups else {})
         | (_value_cells(mine, folded=value_place == top) if kind in _BY_VALUE else {})
         | _statistics(kind, mine, beside[bucket, group_place])
         for (bucket, group_place, value_place), mine in sorted(

@@ -7,14 +7,14 @@ record.get(resolve("feedback.score"))       # 4.0, or None where it is missing
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
 from afterword_consumers.query.language.fields import Field, Type
-from afterword_consumers.query.language.filters import Filter, Literal, Operator
-from afterword_consumers.query.language.periods import parse_moment
+from afterword_consumers.query.language.filters import Filter, Operator
+from afterword_consumers.query.language.periods import Moment
 from afterword_schemas.event import RESERVED_METADATA
 from afterword_schemas.flatten import flatten
 
@@ -141,7 +141,7 @@ def to_text(value: Value) -> str:
     return f"{sign}{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e{exact.adjusted()}"
 
 
-def passes(record: Record, what: Filter, now: datetime, zone: tzinfo) -> bool:
+def passes(record: Record, what: Filter) -> bool:
     """Say whether feedback passes a filter."""
     value = record.get(what.field)
     match what.operator:
@@ -150,13 +150,13 @@ def passes(record: Record, what: Filter, now: datetime, zone: tzinfo) -> bool:
         case Operator.MISSING:
             return value is None
         case Operator.NE | Operator.NOT_IN:
-            return not any(_equal(value, each) for each in _meant(what, now, zone))
+            return not any(_equal(value, each) for each in _meant(what))
         case Operator.EQ | Operator.IN:
-            return any(_equal(value, each) for each in _meant(what, now, zone))
+            return any(_equal(value, each) for each in _meant(what))
         case Operator.CONTAINS:
             return isinstance(value, str) and what.values[0].text.lower() in value.lower()
         case _:
-            (bound,) = _meant(what, now, zone)
+            (bound,) = _meant(what)
             return (
                 value is not None
                 and _kind(value) is _kind(bound)
@@ -209,23 +209,12 @@ def _fits(path: list[str], steps: list[str]) -> bool:
     )
 
 
-def _meant(what: Filter, now: datetime, zone: tzinfo) -> list[Value]:
+def _meant(what: Filter) -> list[Value]:
     """Return the values of a filter in the types in which they are compared."""
-    return [_literal(what.field, each, now, zone) for each in what.values]
-
-
-def _literal(name: Field, literal: Literal, now: datetime, zone: tzinfo) -> Value:
-    match None if name.column is None else name.types[0]:
-        case Type.BOOLEAN:
-            return {"up": True, "down": False}[literal.text]
-        case Type.TIME:
-            return _in_milliseconds(parse_moment(literal.text, now=now, zone=zone))
-        case Type.UUID:
-            return str(UUID(literal.text))
-        case Type.TEXT:
-            return literal.text
-        case _:
-            return literal.value
+    return [
+        _in_milliseconds(each.value.at) if isinstance(each.value, Moment) else each.value
+        for each in what.values
+    ]
 
 
 def _equal(value: Value | None, wanted: Value) -> bool:

@@ -15,6 +15,7 @@ from tests.consumers.query.reference_records import Event
 
 from afterword_consumers.query import Question
 from afterword_consumers.query.language.fields import resolve
+from afterword_consumers.query.language.periods import Clock, parse_moment, parse_zone
 
 NOW: Final = datetime(2026, 11, 15, 12, 30, 15, 250999, tzinfo=UTC)
 """What durations before now count from."""
@@ -232,8 +233,8 @@ def questions(draw: st.DrawFn) -> Question:
     measures = [*groups, *_WILDCARDS, *["weighted", "count", "thumbs"] * 2]
     since, until = draw(_seldom(None, _times)), draw(_seldom(None, _times))
     zone = draw(st.sampled_from(ZONES))
-    period = Question("count", since=since, until=until, timezone=zone).period(NOW)
-    if period[0] and period[1] and period[0] >= period[1]:
+    clock = Clock(NOW, parse_zone(zone))
+    if since and until and parse_moment(since, clock).at >= parse_moment(until, clock).at:
         since = None
     return Question(
         draw(st.sampled_from(measures)),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from afterword_consumers.query import Database, Question, SeriesType, answer
+from afterword_consumers.query import Database, Question, SeriesType, answer_question
 from afterword_schemas.migrate import SqlConnection, migrations
 
 Row = Callable[..., dict[str, Any]]
@@ -79,7 +79,7 @@ def test_views_answer_as_questions_do(
     asked = [
         each
         for measure in (path, "weighted")
-        for each in answer(Question(measure, **fields), analytics, _NOW).series
+        for each in answer_question(Question(measure, **fields), analytics, _NOW).series
         if each.type in _VIEWS
     ]
     for series in asked:
@@ -138,7 +138,7 @@ def test_rounding_is_no_spread(
 ) -> None:
     """The interval of a weighted average is that of the question, also where hardly anything is left of it."""
     store([row(n, value=value, weight=weight) for n, (value, weight) in enumerate(votes)])
-    (asked, _) = answer(Question("weighted"), analytics, _NOW).series
+    (asked, _) = answer_question(Question("weighted"), analytics, _NOW).series
     names = [column.name for column in asked.columns][:5]
     found = analytics.query(
         f"SELECT {', '.join(names)} FROM weighted_feedback(project = 'acme', group_by = '', "

@@ -16,7 +16,7 @@ from afterword_consumers.query import (
     Question,
     SeriesType,
     Table,
-    answer,
+    answer_question,
     suggest,
 )
 
@@ -30,7 +30,7 @@ def test_a_series_for_each_type(store: Store, row: Row, analytics: Database) -> 
     """A path that is boolean, number and text in turn answers all three, and refuses nothing."""
     values = [True, 4, 5, "good"]
     store([row(number, feedback={"x": value}) for number, value in enumerate(values)])
-    found = answer(Question("feedback.x"), analytics, _NOW)
+    found = answer_question(Question("feedback.x"), analytics, _NOW)
     assert {series.type: series.rows[0][0] for series in found.series} == {
         SeriesType.NUMBER: 2,
         SeriesType.BOOLEAN: 1,
@@ -42,7 +42,7 @@ def test_columns_say_what_they_are(store: Store, row: Row, analytics: Database) 
     """A column has the name of the SQL, a kind, and a label in the user's words."""
     store([row(1, feedback={"liked": True})])
     question = Question("feedback.liked", group_by=("metadata.model",), bucket="day")
-    (series,) = answer(question, analytics, _NOW).series
+    (series,) = answer_question(question, analytics, _NOW).series
     assert series.columns == (
         Column("bucket", Kind.TIME, "day"),
         Column("group_1", Kind.TEXT, "metadata.model"),
@@ -61,11 +61,13 @@ def test_columns_say_what_they_are(store: Store, row: Row, analytics: Database) 
 def test_an_answer_names_all_that_ran(store: Store, row: Row, analytics: Database) -> None:
     """Also what found nothing, and in the very statement that looked for it."""
     store([row(1, feedback={"x": 4})])
-    some = answer(Question("feedback.x"), analytics, _NOW)
+    some = answer_question(Question("feedback.x"), analytics, _NOW)
     assert [each.series for each in some.statements] == ["number", "boolean", "text"]
     assert [series.statement for series in some.series] == [some.statements[0]]
     budget = Budget(read_rows=7)
-    none = answer(Question("feedback.y", where=("source = implicit",)), analytics, _NOW, budget)
+    none = answer_question(
+        Question("feedback.y", where=("source = implicit",)), analytics, _NOW, budget
+    )
     assert (none.series, len(none.statements)) == ((), 3)
     assert none.statements[0].settings == budget.settings()
 
@@ -73,8 +75,8 @@ def test_an_answer_names_all_that_ran(store: Store, row: Row, analytics: Databas
 def test_an_answer_says_how_fresh_it_is(analytics: Database) -> None:
     """What was known of it before the tables were read goes with the answer, with or without rows."""
     fresh = Freshness(_NOW, 0)
-    assert answer(Question("value"), analytics, _NOW, freshness=fresh).freshness is fresh
-    assert answer(Question("value"), analytics, _NOW).freshness is None
+    assert answer_question(Question("value"), analytics, _NOW, freshness=fresh).freshness is fresh
+    assert answer_question(Question("value"), analytics, _NOW).freshness is None
 
 
 class _Overflowed:
@@ -90,15 +92,15 @@ class _Overflowed:
 
 def test_what_is_no_number_is_none() -> None:
     """An infinite sum, and the average made of it, are None: JSON has no word for them."""
-    (series,) = answer(Question("value"), _Overflowed(), _NOW).series
+    (series,) = answer_question(Question("value"), _Overflowed(), _NOW).series
     assert series.rows == ((2, *[None] * 10, False),)
 
 
 def test_approximate_answers_say_so(store: Store, row: Row, analytics: Database) -> None:
     """A sketch states its error; exact answers have no note."""
     store([row(number, feedback={"x": 1}) for number in range(30)])
-    (sketched,) = answer(Question("feedback.x", approximate=True), analytics, _NOW).series
-    (exact,) = answer(Question("feedback.x"), analytics, _NOW).series
+    (sketched,) = answer_question(Question("feedback.x", approximate=True), analytics, _NOW).series
+    (exact,) = answer_question(Question("feedback.x"), analytics, _NOW).series
     assert sketched.note == "percentiles are approximate, within 0.8 % of the value at their rank"
     assert exact.note == ""
 
@@ -176,7 +178,7 @@ def test_nothing_found_says_why(
         ("feedback.liked", "boolean"),
     ):
         run(f"INSERT INTO feedback_paths VALUES ('acme', '{path}', '{kind}', now(), now(), '1')")
-    found = answer(question, analytics, _NOW)
+    found = answer_question(question, analytics, _NOW)
     assert (found.series, found.notice, found.suggestions) == ((), notice, suggestions)
 
 
@@ -203,15 +205,15 @@ def test_a_misspelt_group_or_filter_is_told_beside_the_answer(
         Question("feedback.score", group_by=("metadata.modle",)),
         Question("feedback.score", where=("metadata.modle != m2",)),
     ):
-        found = answer(question, analytics, _NOW)
+        found = answer_question(question, analytics, _NOW)
         assert found.series[0].rows
         assert found.notice == "No feedback has the path metadata.modle."
         assert found.suggestions == ("metadata.model",)
-    assert answer(Question("feedback.score"), analytics, _NOW).notice == ""
+    assert answer_question(Question("feedback.score"), analytics, _NOW).notice == ""
 
 
 def test_an_empty_side_is_told(store: Store, row: Row, analytics: Database) -> None:
     """A comparison with a value that nothing has says so, beside its dashes."""
     store([row(1, feedback={"score": 3}, prompt="v1")])
-    found = answer(Question("feedback.score", compare="prompt = v1, v9"), analytics, _NOW)
+    found = answer_question(Question("feedback.score", compare="prompt = v1, v9"), analytics, _NOW)
     assert found.notice == "There is nothing to compare: n v9 is 0."

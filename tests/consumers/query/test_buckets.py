@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.consumers.query.conftest import NOW
 
-from afterword_consumers.query import Cell, Question, QuestionError
+from afterword_consumers.query import Cell, Question, QuestionError, parse
 
 Ask = Callable[..., list[dict[str, Cell]]]
 Row = Callable[..., dict[str, Any]]
@@ -198,4 +199,4 @@ def test_dates_are_meant_in_the_zone(store: Store, row: Row, ask: Ask) -> None:
 def test_impossible_periods_say_what_to_write(fields: dict[str, Any], message: str) -> None:
     """What is no time, zone or bucket is refused with what to write instead."""
     with pytest.raises(QuestionError, match=message):
-        Question("value", **fields)
+        parse(Question("value", **fields), NOW)

@@ -16,7 +16,8 @@ from afterword_consumers.query import (
     Question,
     QuestionError,
     SeriesType,
-    answer,
+    answer_question,
+    parse,
 )
 
 Row = Callable[..., dict[str, Any]]
@@ -225,7 +226,9 @@ def test_weighted_means(store: Store, row: Row, analytics: Database) -> None:
             for number, (prompt, value, weight) in enumerate(votes)
         ]
     )
-    (series,) = answer(Question("weighted", compare="prompt=v1,v2"), analytics, _NOW).series
+    (series,) = answer_question(
+        Question("weighted", compare="prompt=v1,v2"), analytics, _NOW
+    ).series
     assert series.type == SeriesType.WEIGHTED
     found = dict(zip([column.name for column in series.columns], series.rows[0], strict=True))
     assert found["weighted_avg_first"] == pytest.approx(4 / 1.5)
@@ -304,10 +307,10 @@ def test_sides_by_any_type(store: Store, row: Row, ask: Ask, kind: str) -> None:
 def test_what_compares_nothing(analytics: Database, compare: str, says: str) -> None:
     """A comparison that cannot be made is refused with what to write."""
     with pytest.raises(QuestionError, match=says):
-        answer(Question("feedback.liked", compare=compare), analytics, _NOW)
+        answer_question(Question("feedback.liked", compare=compare), analytics, _NOW)
 
 
 def test_counts_are_not_compared() -> None:
     """Of a count there is no rate or mean."""
     with pytest.raises(QuestionError, match="count"):
-        Question("count", compare="prompt = v1, v2")
+        parse(Question("count", compare="prompt = v1, v2"), _NOW)

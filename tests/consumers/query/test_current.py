@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from afterword_consumers.query import Cell, Database, Question, build, to_sql
+from afterword_consumers.query import Cell, Database, Question, compile_plan, parse, to_sql
 
 Ask = Callable[..., list[dict[str, Cell]]]
 Row = Callable[..., dict[str, Any]]
@@ -81,7 +81,7 @@ def test_the_newest_wins_in_any_order(
 def test_a_project_is_found_by_the_primary_key(store: Store, row: Row, analytics: Database) -> None:
     """The project prunes what is read although the view collapses states first."""
     store([row(1, value=1), row(2, value=1, project="globex")])
-    (statement,) = build(Question("value", project="acme"), _NOW)
+    (statement,) = compile_plan(parse(Question("value", project="acme"), _NOW))
     plan = analytics.query(f"EXPLAIN indexes = 1 {to_sql(statement)}", {}, {})
     text = "\n".join(str(line) for (line,) in plan.rows)
     assert "(project in ['acme', 'acme'])" in text

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from tests.consumers.query.conftest import NOW
 
-from afterword_consumers.query import Cell, Question, QuestionError
+from afterword_consumers.query import Cell, Question, QuestionError, parse
 
 Ask = Callable[..., list[dict[str, Cell]]]
 Row = Callable[..., dict[str, Any]]
@@ -108,4 +109,4 @@ def test_groups_keep_their_rank_in_every_bucket(store: Store, row: Row, ask: Ask
 def test_impossible_groups_say_what_to_write(group_by: tuple[str, ...], message: str) -> None:
     """What cannot be grouped by is refused with what to write instead."""
     with pytest.raises(QuestionError, match=message):
-        Question("value", group_by=group_by)
+        parse(Question("value", group_by=group_by), NOW)

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from afterword_consumers.query import Budget, Database, Question, QuestionError, build, to_sql
+from afterword_consumers.query import (
+    Budget,
+    Database,
+    Question,
+    QuestionError,
+    compile_plan,
+    parse,
+    to_sql,
+)
 
 Row = Callable[..., dict[str, Any]]
 Store = Callable[..., None]
@@ -61,7 +69,7 @@ def test_hostile_names_and_values_are_found(
         timezone="Asia/Tokyo",
         bucket="day",
     )
-    *_, statement = build(question, _NOW)
+    *_, statement = compile_plan(parse(question, _NOW))
     bound = analytics.query(statement.sql, statement.parameters, statement.settings)
     assert [row[1:6] for row in bound.rows] == [(value, 0, value, 0, 1)]
     assert analytics.query(to_sql(statement), {}, {}) == bound
@@ -81,8 +89,8 @@ def test_no_text_reaches_the_sql(value: str) -> None:
         return
     plain = Question("feedback.x", group_by=("metadata.y",), where=("metrics.x = 'z'",))
     if "*" not in value.split("."):
-        assert [each.sql for each in build(question, _NOW)] == [
-            each.sql for each in build(plain, _NOW)
+        assert [each.sql for each in compile_plan(parse(question, _NOW))] == [
+            each.sql for each in compile_plan(parse(plain, _NOW))
         ]
 
 
@@ -97,7 +105,7 @@ def test_any_text_anywhere_is_answered_or_refused(
     """No input makes ClickHouse fail: it is a question, or it is refused with what to write."""
     fields = {"measure": "value", **_FIELDS[field](text)}
     try:
-        statements = build(Question(**fields), _NOW)
+        statements = compile_plan(parse(Question(**fields), _NOW))
     except QuestionError as error:
         refusal = error.next_step
     else:
@@ -110,13 +118,13 @@ def test_any_text_anywhere_is_answered_or_refused(
 def test_a_budget_breaks_off(store: Store, row: Row, analytics: Database) -> None:
     """A statement that would read more rows than its budget is an error, not a wrong answer."""
     store([row(number, value=1) for number in range(100)])
-    (statement,) = build(Question("value"), _NOW, Budget(read_rows=50))
+    (statement,) = compile_plan(parse(Question("value"), _NOW), Budget(read_rows=50))
     with pytest.raises(RuntimeError, match="TOO_MANY_ROWS"):
         analytics.query(statement.sql, statement.parameters, statement.settings)
 
 
 def test_a_statement_cannot_write(analytics: Database) -> None:
     """The settings of every statement forbid writing."""
-    (statement,) = build(Question("value"), _NOW)
+    (statement,) = compile_plan(parse(Question("value"), _NOW))
     with pytest.raises(RuntimeError, match="READONLY"):
         analytics.query("INSERT INTO schema_migrations (name) SELECT 'x'", {}, statement.settings)

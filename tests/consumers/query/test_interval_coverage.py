@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from afterword_consumers.query import Cell, Database, Question, SeriesType, build
+from afterword_consumers.query import Cell, Database, Question, SeriesType, compile_plan, parse
 
 _NOW = datetime(2026, 2, 10, tzinfo=UTC)
 _SAMPLES = 4000
@@ -78,7 +78,7 @@ def _ask(
     """Return the answer for each of the samples of a size."""
     run(_DRAW.format(samples=_SAMPLES, size=size))
     question = Question(measure, group_by=("prompt",), top=_SAMPLES)
-    statement = next(each for each in build(question, _NOW) if each.series == kind)
+    statement = next(each for each in compile_plan(parse(question, _NOW)) if each.series == kind)
     table = analytics.query(statement.sql, statement.parameters, statement.settings)
     assert len(table.rows) == _SAMPLES
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]

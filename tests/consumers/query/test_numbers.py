@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.consumers.query.conftest import NOW
 
-from afterword_consumers.query import Cell, Question, QuestionError
+from afterword_consumers.query import Cell, Question, QuestionError, parse
 
 Ask = Callable[..., list[dict[str, Cell]]]
 Row = Callable[..., dict[str, Any]]
@@ -207,4 +208,4 @@ def test_value_and_weight_are_numbers(store: Store, row: Row, ask: Ask) -> None:
 def test_time_is_no_measure() -> None:
     """A time has no statistics, and the error says to take a bucket."""
     with pytest.raises(QuestionError, match="with a bucket"):
-        Question("created_at")
+        parse(Question("created_at"), NOW)

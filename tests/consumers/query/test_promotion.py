@@ -12,8 +12,9 @@ from afterword_consumers.promotion import demote, promote, read_backfill
 from afterword_consumers.query import (
     Question,
     QuestionError,
-    answer,
-    build,
+    answer_question,
+    compile_plan,
+    parse,
     read_promoted,
     read_storage,
     to_sql,
@@ -62,7 +63,7 @@ def mixed(analytics: Engine, store: Store, row: Row) -> Engine:
 
 def _answers(engine: Engine) -> list[list[tuple[Any, ...]]]:
     return [
-        [(series.type, series.rows) for series in answer(question, engine, _NOW).series]
+        [(series.type, series.rows) for series in answer_question(question, engine, _NOW).series]
         for question in _QUESTIONS
     ]
 
@@ -83,8 +84,8 @@ def test_the_builder_reads_the_columns(mixed: Engine) -> None:
     """The map is not touched any more, also not in SQL that is pasted."""
     promote(mixed, "feedback.x")
     promote(mixed, "metadata.model")
-    question = Question("feedback.x", group_by=("metadata.model",))
-    for statement in build(question, _NOW, storage=read_storage(question, mixed, {})):
+    plan = parse(Question("feedback.x", group_by=("metadata.model",)), _NOW)
+    for statement in compile_plan(plan, storage=read_storage(plan, mixed, {})):
         sql = to_sql(statement)
         assert "promoted_" in sql
         assert not any(f"{kept_in}[" in sql for kept_in in ("numbers", "booleans"))
@@ -130,9 +131,9 @@ def test_a_path_is_never_sql(analytics: Engine, store: Store, row: Row, path: st
         f"VALUES ('acme', '{escaped}', 'string', 0, 0, '')"
     )
     question = Question("count", group_by=(path,))
-    before = answer(question, analytics, _NOW).series[0].rows
+    before = answer_question(question, analytics, _NOW).series[0].rows
     promote(analytics, path)
-    assert answer(question, analytics, _NOW).series[0].rows == before
+    assert answer_question(question, analytics, _NOW).series[0].rows == before
     assert [cells[0] for cells in before] == ["a", "b"]
     demote(analytics, path)
 
@@ -172,8 +173,8 @@ def test_an_answer_names_the_paths_that_have_no_column(mixed: Engine) -> None:
         group_by=("metadata.model", "prompt"),
         where=("feedback.x != 7", "feedback.none is missing"),
     )
-    assert answer(question, mixed, _NOW).unpromoted == ("feedback.x", "metadata.model")
+    assert answer_question(question, mixed, _NOW).unpromoted == ("feedback.x", "metadata.model")
     promote(mixed, "feedback.x")
-    assert answer(question, mixed, _NOW).unpromoted == ("metadata.model",)
+    assert answer_question(question, mixed, _NOW).unpromoted == ("metadata.model",)
     promote(mixed, "metadata.model")
-    assert answer(question, mixed, _NOW).unpromoted == ()
+    assert answer_question(question, mixed, _NOW).unpromoted == ()

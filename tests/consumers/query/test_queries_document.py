@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from afterword_consumers.query import Database, Question, answer, to_sql
+from afterword_consumers.query import Database, Question, answer_question, to_sql
 
 Row = Callable[..., dict[str, Any]]
 Store = Callable[..., None]
@@ -59,7 +59,7 @@ def test_the_document_has_examples() -> None:
 def test_example_questions_are_answered(analytics: Database, example: str) -> None:
     """Each example finds something, and its pasted SQL finds the same."""
     question = eval(example, {"Question": Question})  # the document's own text
-    found = answer(question, analytics, _NOW)
+    found = answer_question(question, analytics, _NOW)
     assert found.series
     for series in found.series:
         pasted = analytics.query(to_sql(series.statement), {}, {})

@@ -13,7 +13,7 @@ from tests.consumers.query.reference import Event, Expected, expected
 from tests.consumers.query.reference_strategies import NOW, ZONES, filters, histories, questions
 
 from afterword_consumers.promotion import demote, promote
-from afterword_consumers.query import Cell, Database, Question, Series, answer
+from afterword_consumers.query import Cell, Database, Question, Series, answer_question
 
 Store = Callable[..., None]
 
@@ -40,7 +40,7 @@ def test_answers_are_pythons(
     rows = [event.row() for event in events]
     store(*(part for number in range(inserts) if (part := rows[number::inserts])))
     for question in asked:
-        found = answer(question, analytics, NOW)
+        found = answer_question(question, analytics, NOW)
         check(found.series, expected(question, events, NOW))
 
 
@@ -57,13 +57,13 @@ def test_answers_of_promoted_paths_are_pythons(
     store([event.row() for event in events])
     known = _write_catalogue(analytics, events)
     for question in asked:
-        check(answer(question, analytics, NOW).series, expected(question, events, NOW))
+        check(answer_question(question, analytics, NOW).series, expected(question, events, NOW))
     chosen = data.draw(st.lists(st.sampled_from(known), max_size=4, unique=True)) if known else []
     for path in chosen:
         promote(analytics, path)
     try:
         for question in asked:
-            check(answer(question, analytics, NOW).series, expected(question, events, NOW))
+            check(answer_question(question, analytics, NOW).series, expected(question, events, NOW))
     finally:
         for path in chosen:
             demote(analytics, path)
@@ -84,7 +84,7 @@ def test_filters_are_pythons(
         question = Question(
             "count", group_by=("project", "feedback_id"), where=(text,), timezone=zone, top=100
         )
-        found = answer(question, analytics, NOW)
+        found = answer_question(question, analytics, NOW)
         check(found.series, expected(question, events, NOW))
 
 
@@ -99,7 +99,7 @@ def test_clocks_that_were_never_set(*, store: Store, analytics: Database, zone: 
     store([event.row() for event in events])
     for bucket in ("day", "week", "month"):
         question = Question("count", bucket=bucket, timezone=zone)
-        check(answer(question, analytics, NOW).series, expected(question, events, NOW))
+        check(answer_question(question, analytics, NOW).series, expected(question, events, NOW))
 
 
 def _write_catalogue(analytics: Engine, events: list[Event]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.consumers.query.conftest import Engine
 
-from afterword_consumers.export.selection import Selection, count
+from afterword_consumers.export.selection import count, parse_selection
 from afterword_consumers.promotion import promote
 from afterword_consumers.query import (
     Cell,
@@ -15,8 +15,9 @@ from afterword_consumers.query import (
     Question,
     QuestionError,
     SeriesType,
-    answer,
+    answer_question,
     as_csv,
+    parse,
     to_sql,
 )
 from afterword_consumers.traces import find_traces
@@ -113,9 +114,9 @@ def test_traces_and_exports_are_chosen_by_votes(
     """Whatever takes filters takes this one."""
     votes = [row(1, trace_id="a", value=-1), row(2, trace_id="b", feedback={"rating": True})]
     store([*votes, row(3, trace_id="c", source="implicit", value=-1)])
-    question = Question("count", where=("thumbs = down",))
-    assert [each.trace_id for each in find_traces(analytics, question, now=_NOW, limit=9)] == ["a"]
-    assert count(Selection(where=("thumbs exists",)), analytics, now=_NOW) == 2
+    plan = parse(Question("count", where=("thumbs = down",)), _NOW)
+    assert [each.trace_id for each in find_traces(analytics, plan, limit=9)] == ["a"]
+    assert count(parse_selection(_NOW, where=("thumbs exists",)), analytics) == 2
 
 
 @pytest.mark.usefixtures("spellings")
@@ -127,14 +128,16 @@ def test_votes_are_compared(analytics: Database, ask: Ask) -> None:
     assert found["difference"] == pytest.approx(50)
     (found,) = ask("value", compare="thumbs = down, up")
     assert (found["avg_first"], found["avg_second"]) == (-1, 1)
-    (series,) = answer(Question("thumbs", compare="prompt = v1, v2"), analytics, _NOW).series
+    (series,) = answer_question(
+        Question("thumbs", compare="prompt = v1, v2"), analytics, _NOW
+    ).series
     assert series.columns[2].label == "up % v1"
 
 
 @pytest.mark.usefixtures("spellings")
 def test_the_sql_and_the_csv_say_what_they_are_about(analytics: Database) -> None:
     """The statement can be pasted, and reads one column; the CSV names its type."""
-    found = answer(Question("thumbs"), analytics, _NOW)
+    found = answer_question(Question("thumbs"), analytics, _NOW)
     (series,) = found.series
     assert series.type is SeriesType.THUMBS
     assert "assumeNotNull(thumbs_up) AS measure" in series.statement.sql
@@ -151,9 +154,9 @@ def test_a_promoted_rating_is_read_from_its_column(analytics: Engine, ask: Ask) 
         " ('acme', 'feedback.rating', 'boolean'), ('acme', 'feedback.rating', 'number')"
     )
     before = ask("thumbs", group_by=("thumbs",))
-    assert answer(Question("thumbs"), analytics, _NOW).unpromoted == ("feedback.rating",)
+    assert answer_question(Question("thumbs"), analytics, _NOW).unpromoted == ("feedback.rating",)
     promote(analytics, "feedback.rating")
-    found = answer(Question("thumbs"), analytics, _NOW)
+    found = answer_question(Question("thumbs"), analytics, _NOW)
     (series,) = found.series
     assert "booleans[" not in series.statement.sql
     assert "promoted_booleans_feedback_rating" in series.statement.sql
@@ -188,9 +191,9 @@ def test_what_cannot_be_asked_of_votes(
 ) -> None:
     """Each mistake says what to write."""
     with pytest.raises(QuestionError, match=says):
-        answer(Question("count", **question), analytics, _NOW)
+        answer_question(Question("count", **question), analytics, _NOW)
     with pytest.raises(QuestionError, match="Both groups are 'up'"):
-        Question("value", compare="thumbs = up, 'up'")
+        parse(Question("value", compare="thumbs = up, 'up'"), _NOW)
 
 
 def test_without_votes_the_answer_says_what_a_vote_is(
@@ -202,7 +205,7 @@ def test_without_votes_the_answer_says_what_a_vote_is(
         "INSERT INTO feedback_paths (project, path, type) VALUES"
         " ('acme', 'feedback.rating', 'number')"
     )
-    found = answer(Question("thumbs"), analytics, _NOW)
+    found = answer_question(Question("thumbs"), analytics, _NOW)
     assert found.series == ()
     assert found.notice == (
         "No feedback is a vote. A vote is explicit, with a value other than 0 or, without a value,"
@@ -216,7 +219,7 @@ def test_votes_need_no_rating_at_all(store: Store, row: Row, analytics: Engine) 
     analytics.command(
         "INSERT INTO feedback_paths (project, path, type) VALUES ('acme', 'feedback.score', 'number')"
     )
-    found = answer(Question("thumbs"), analytics, _NOW)
+    found = answer_question(Question("thumbs"), analytics, _NOW)
     assert [series.rows[0][0] for series in found.series] == [1]
     assert found.notice == ""
 

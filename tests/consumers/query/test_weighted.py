@@ -10,7 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from afterword_consumers.query import Database, Question, answer, build, to_sql
+from afterword_consumers.query import (
+    Database,
+    Question,
+    answer_question,
+    compile_plan,
+    parse,
+    to_sql,
+)
 
 Row = Callable[..., dict[str, Any]]
 Store = Callable[..., None]
@@ -23,7 +30,7 @@ def test_average_and_pairs(store: Store, row: Row, analytics: Database) -> None:
     """4 at weight 1 twice and -2 at weight 0.5 average to 2.8, in two pairs."""
     votes = [(4, 1.0), (4, 1.0), (-2, 0.5)]
     store([row(number, value=value, weight=weight) for number, (value, weight) in enumerate(votes)])
-    average, pairs = answer(Question("weighted"), analytics, _NOW).series
+    average, pairs = answer_question(Question("weighted"), analytics, _NOW).series
     assert average.rows[0][:3] == (3, 2.5, 2.8)
     assert [row[:3] for row in pairs.rows] == [("4:1", 0, 2), ("-2:0.5", 0, 1)]
 
@@ -32,14 +39,14 @@ def test_equally_frequent_pairs_come_by_number(store: Store, row: Row, analytics
     """Of pairs that are as frequent the lower value comes first, then the lower weight; 9 before 10."""
     votes = [(10, 1.0), (9, 1.0), (9, 0.25), (-2, 1.0), (0, 1.0), (0, 1.0)]
     store([row(number, value=value, weight=weight) for number, (value, weight) in enumerate(votes)])
-    _, pairs = answer(Question("weighted"), analytics, _NOW).series
+    _, pairs = answer_question(Question("weighted"), analytics, _NOW).series
     assert [row[0] for row in pairs.rows] == ["0:1", "-2:1", "9:0.25", "9:1", "10:1"]
 
 
 def test_no_weight_is_null_in_sql(store: Store, row: Row, analytics: Database) -> None:
     """Where the weights sum to 0 the pasted SQL and the view say NULL, not NaN."""
     store([row(1, value=3, weight=0)])
-    statement, _ = build(Question("weighted"), _NOW)
+    statement, _ = compile_plan(parse(Question("weighted"), _NOW))
     view = (
         "SELECT * FROM weighted_feedback(project = '', group_by = '', since = '2026-01-01', "
         "until = '2027-01-01')"
@@ -52,8 +59,8 @@ def test_no_weight_is_null_in_sql(store: Store, row: Row, analytics: Database) -
 def test_equal_weights_have_the_plain_interval(store: Store, row: Row, analytics: Database) -> None:
     """With one weight for all, the weighted mean and its interval are those of the plain mean."""
     store([row(number, value=number, weight=0.3) for number in range(8)])
-    average, _ = answer(Question("weighted"), analytics, _NOW).series
-    (plain,) = answer(Question("value"), analytics, _NOW).series
+    average, _ = answer_question(Question("weighted"), analytics, _NOW).series
+    (plain,) = answer_question(Question("value"), analytics, _NOW).series
     assert average.rows[0][2:5] == pytest.approx(plain.rows[0][2:5])
 
 
@@ -67,7 +74,7 @@ def test_pairs_of_one_trace(store: Store, row: Row, analytics: Database) -> None
             row(4, trace_id="t2", feedback={"liked": False}),
         ]
     )
-    _, pairs = answer(Question("weighted", group_by=("trace_id",)), analytics, _NOW).series
+    _, pairs = answer_question(Question("weighted", group_by=("trace_id",)), analytics, _NOW).series
     assert [(trace, pair, n) for trace, _, pair, _, n, *_ in pairs.rows] == [
         ("t1", "5:0.4", 1),
         ("t1", "5:1", 1),
@@ -84,7 +91,7 @@ def test_average_is_numpys(
 ) -> None:
     """The average is numpy's, NULL where no weight is above 0, and lies in its interval."""
     store([row(number, value=value, weight=weight) for number, (value, weight) in enumerate(votes)])
-    average, pairs = answer(Question("weighted", top=1000), analytics, _NOW).series
+    average, pairs = answer_question(Question("weighted", top=1000), analytics, _NOW).series
     ((n, weight_sum, mean, low, high, _),) = average.rows
     values, weights = np.array(votes).T
     assert n == len(votes)

@@ -8,17 +8,14 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from afterword_consumers.query.answer.suggestions import find_near_paths
-from afterword_consumers.query.compile.catalogue import fields_of
-from afterword_consumers.query.compile.conditions import of_project
-from afterword_consumers.query.compile.parameters import Parameters
-from afterword_consumers.query.compile.storage import Storage
+from afterword_consumers.query.compile.parameters import Parameters, of_project
+from afterword_consumers.query.compile.storage import MAPS, Storage
 from afterword_consumers.query.database import Database
-from afterword_consumers.query.language.fields import MAPS, THUMBS, Type
-from afterword_consumers.query.language.filters import Operator, parse_filter
-from afterword_consumers.query.language.question import COUNT, Question
+from afterword_consumers.query.language.fields import Field, Type
+from afterword_consumers.query.language.filters import Operator
+from afterword_consumers.query.language.parse import Plan, Total
 
 _HOLDS: Final = {"numbers": "numbers", "booleans": "true and false", "strings": "texts"}
-_MEASURED: Final = {COUNT: "", THUMBS: "is a vote"}
 _VOTE: Final = (
     " A vote is explicit, with a value other than 0 or, without a value, a feedback.rating of true or"
     " false."
@@ -27,32 +24,35 @@ _IS: Final = {Type.NUMBER: "a number", Type.BOOLEAN: "a boolean", Type.TEXT: "te
 
 
 def explain_nothing(
-    question: Question,
+    plan: Plan,
     database: Database,
     storage: Storage,
     settings: Mapping[str, int | float],
 ) -> tuple[str, list[str]]:
     """Return a sentence why there is no answer, and paths that may have been meant."""
-    if not _knows_any_path(question.project, database, settings):
-        of = "" if question.project is None else f" of project {question.project}"
+    if not _knows_any_path(plan.project, database, settings):
+        of = "" if plan.project is None else f" of project {plan.project}"
         return f"No feedback{of} is stored yet; see `afterword status`.", []
-    notice, near = find_unknown_path(question, database, storage, settings)
+    notice, near = find_unknown_path(plan, database, storage, settings)
     if notice:
         return notice, near
-    for mismatch in _mismatches(question, storage):
+    for mismatch in _mismatches(plan, storage):
         return mismatch, []
-    has = _MEASURED.get(question.measure, "has what is measured")
-    passes = "passes the filters" if question.where or question.compare else ""
-    bounded = question.since is not None or question.until is not None
+    is_vote = isinstance(plan.measure, Field) and plan.measure.is_thumbs
+    has = "is a vote" if is_vote else "has what is measured"
+    if plan.measure is Total.COUNT:
+        has = ""
+    passes = "passes the filters" if plan.filters or plan.comparison else ""
+    bounded = plan.since is not None or plan.until is not None
     period = "is of the period" if bounded else ""
     asked = " and ".join(filter(None, (has, passes, period)))
     if not asked:
         return "No feedback is stored.", []
-    return f"No feedback {asked}.{_VOTE if question.measure == THUMBS else ''}", []
+    return f"No feedback {asked}.{_VOTE if is_vote else ''}", []
 
 
 def find_unknown_path(
-    question: Question,
+    plan: Plan,
     database: Database,
     storage: Storage,
     settings: Mapping[str, int | float],
@@ -63,20 +63,20 @@ def find_unknown_path(
     """
     unknown = [
         field.name
-        for field in fields_of(question)
+        for field in plan.fields
         if field.column is None and field.name not in storage.maps
     ]
-    if not unknown or not _knows_any_path(question.project, database, settings):
+    if not unknown or not _knows_any_path(plan.project, database, settings):
         return "", []
-    near = find_near_paths(unknown[0], database, question.project, settings)
+    near = find_near_paths(unknown[0], database, plan.project, settings)
     return f"No feedback has the path {unknown[0]}.", near
 
 
-def _mismatches(question: Question, storage: Storage) -> Iterator[str]:
+def _mismatches(plan: Plan, storage: Storage) -> Iterator[str]:
     """Yield a sentence for each filter that compares a path with what it never holds."""
-    compared = question.comparison
+    compared = plan.comparison
     sides = () if compared is None else (compared.first, compared.second)
-    for what in (*map(parse_filter, question.where), *sides):
+    for what in (*plan.filters, *sides):
         held = storage.maps.get(what.field.name, frozenset())
         if not held or not what.values or what.operator == Operator.CONTAINS:
             continue

@@ -10,8 +10,7 @@ import json
 from typing import Any
 
 from afterword_consumers.csv_text import CsvLine, csv_line
-from afterword_consumers.query.answer.freshness import Freshness
-from afterword_consumers.query.answer.run import Answer
+from afterword_consumers.query.answer.run import Answer, Freshness
 from afterword_consumers.query.columns import Column, Kind, tell_apart
 from afterword_consumers.query.database import Cell
 from afterword_consumers.rfc3339 import rfc3339
@@ -20,7 +19,7 @@ from afterword_consumers.rfc3339 import rfc3339
 def as_object(answer: Answer) -> dict[str, Any]:
     """Return the answer as an object for JSON, which may be added to; missing numbers are None."""
     return {
-        "measure": answer.question.measure,
+        "measure": answer.plan.question.measure,
         "freshness": None if answer.freshness is None else freshness_fields(answer.freshness),
         "notice": answer.notice or None,
         "suggestions": answer.suggestions,
@@ -49,7 +48,7 @@ def as_csv(answer: Answer, line: CsvLine = csv_line) -> str:
     Numbers are called as in the SQL; groups and buckets as they were asked for. What is compared stands in
     columns of its own, `first` and `second`.
     """
-    compared = answer.question.comparison
+    compared = answer.plan.comparison
     sides, names = ((), ()) if compared is None else (("first", "second"), compared.names)
     lines = []
     for series in answer.series:

@@ -1,28 +1,48 @@
 """Ask a database a question and hand back series with named, typed columns.
 
-    found = answer(Question("feedback.score"), database, now)
-    found.series[0].columns[0].name, found.series[0].rows[0][0]      # ("n", 1200)
+    answer = run_plan(parse(Question("feedback.score"), now), database)
+    answer.series[0].columns[0].name, answer.series[0].rows[0][0]      # ("n", 1200)
 
 A measure that holds several types gives one series for each. An answer without series says why in
 `notice`, and offers the paths that may have been meant.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from afterword_consumers.query.answer.diagnosis import explain_nothing, find_unknown_path
-from afterword_consumers.query.answer.freshness import Freshness
 from afterword_consumers.query.columns import Column
-from afterword_consumers.query.compile.catalogue import read_storage, unpromoted_paths
 from afterword_consumers.query.compile.measures import MIN_COMPARABLE, SeriesType
-from afterword_consumers.query.compile.statements import Budget, Statement, build
-from afterword_consumers.query.database import Cell, Database
+from afterword_consumers.query.compile.statements import Statement, compile_plan
+from afterword_consumers.query.compile.storage import read_storage, unpromoted_paths
+from afterword_consumers.query.database import Budget, Cell, Database
+from afterword_consumers.query.language.parse import Plan, parse
 from afterword_consumers.query.language.question import Question
 from afterword_schemas import StoreError
 
 _UNKNOWN_IDENTIFIER: Final = 47  # of ClickHouse's codes
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How complete the tables are, for whoever reads them next.
+
+    Attributes:
+        complete_until: Everything that Kafka's topic held at this time, in UTC, is in the tables:
+            stored or refused. None where that is not known.
+        waiting: Messages of the topic that the group has not finished; None where Kafka did not
+            answer.
+        note: A sentence where `complete_until` is None or old, else empty.
+        lags: What `waiting` is of each partition, by its number; None where Kafka did not answer.
+    """
+
+    complete_until: datetime | None
+    waiting: int | None
+    note: str = ""
+    lags: Mapping[int, int] | None = field(default=None, compare=False)  # it has no hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +69,16 @@ class Answer:
     """What a question is answered with.
 
     Attributes:
-        question: What was asked.
+        plan: What was asked.
         series: One for each type that the measure was found to have; empty without data.
         statements: All that ran for it, those that found nothing too.
         freshness: Up to when what was read was complete, as it was told; None where nobody asked.
-        unpromoted: Paths of the question that were read out of their maps, with all that is beside them.
+        unpromoted: Paths of the plan that were read out of their maps, with all that is beside them.
         notice: Why there is nothing, or something odd about what there is; else empty.
         suggestions: Paths that may have been meant.
     """
 
-    question: Question
+    plan: Plan
     series: tuple[Series, ...]
     statements: tuple[Statement, ...]
     freshness: Freshness | None
@@ -67,51 +87,54 @@ class Answer:
     suggestions: tuple[str, ...] = ()
 
 
-def answer(
+def answer_question(
     question: Question,
     database: Database,
     now: datetime,
     budget: Budget | None = None,
     freshness: Freshness | None = None,
 ) -> Answer:
-    """Answer a question; errors are those of `build`, and what the database raises.
+    """Parse a question and run it; for the arguments and errors see `parse` and `run_plan`."""
+    return run_plan(parse(question, now), database, budget, freshness)
+
+
+def run_plan(
+    plan: Plan,
+    database: Database,
+    budget: Budget | None = None,
+    freshness: Freshness | None = None,
+) -> Answer:
+    """Answer what was asked; errors are what the database raises.
 
     Args:
-        question: What is asked.
+        plan: What is asked.
         database: Where the feedback is.
-        now: An aware time that durations such as `7d` count from.
         budget: What each statement may cost; a default one where None.
         freshness: As it was before this call, or it would tell of more than was read.
     """
     budget = budget or Budget()
     try:
-        return _answer(question, database, now, budget, freshness)
+        return _run(plan, database, budget, freshness)
     except StoreError as error:
         if error.store_code != _UNKNOWN_IDENTIFIER:
             raise
         # A column that was demoted since it was looked up, or else it is missing the second time too.
-        return _answer(question, database, now, budget, freshness)
+        return _run(plan, database, budget, freshness)
 
 
-def _answer(
-    question: Question,
-    database: Database,
-    now: datetime,
-    budget: Budget,
-    freshness: Freshness | None,
-) -> Answer:
-    storage = read_storage(question, database, budget.settings())
-    statements = tuple(build(question, now, budget, storage))
-    found = [_run(statement, question, database) for statement in statements]
-    series = tuple(each for each in found if each.rows)
+def _run(plan: Plan, database: Database, budget: Budget, freshness: Freshness | None) -> Answer:
+    storage = read_storage(plan, database, budget.settings())
+    statements = tuple(compile_plan(plan, budget, storage))
+    every = [_series(statement, plan, database) for statement in statements]
+    series = tuple(each for each in every if each.rows)
     explain = find_unknown_path if series else explain_nothing
-    notice, suggestions = explain(question, database, storage, budget.settings())
+    notice, suggestions = explain(plan, database, storage, budget.settings())
     return Answer(
-        question,
+        plan,
         series,
         statements,
         freshness,
-        unpromoted_paths(question, storage),
+        unpromoted_paths(plan, storage),
         notice or _empty_side(series),
         tuple(suggestions),
     )
@@ -126,21 +149,21 @@ def _empty_side(series: tuple[Series, ...]) -> str:
     return ""
 
 
-def _run(statement: Statement, question: Question, database: Database) -> Series:
+def _series(statement: Statement, plan: Plan, database: Database) -> Series:
     table = database.query(statement.sql, statement.parameters, statement.settings)
     rows = tuple(tuple(_finite(cell) for cell in row) for row in table.rows)
     return Series(
-        statement.series, statement.columns, rows, statement, _note(question, statement, rows)
+        statement.series, statement.columns, rows, statement, _note(plan, statement, rows)
     )
 
 
-def _note(question: Question, statement: Statement, rows: tuple[tuple[Cell, ...], ...]) -> str:
+def _note(plan: Plan, statement: Statement, rows: tuple[tuple[Cell, ...], ...]) -> str:
     notes = []
-    if question.approximate and statement.series == SeriesType.NUMBER and not question.compare:
+    if plan.approximate and statement.series == SeriesType.NUMBER and not plan.comparison:
         notes.append("percentiles are approximate, within 0.8 % of the value at their rank")
     marks = [at for at, column in enumerate(statement.columns) if column.name == "is_small"]
     if any(row[at] for at in marks for row in rows):
-        of_a_kind = " or 5 of a kind" if question.compare else ""
+        of_a_kind = " or 5 of a kind" if plan.comparison else ""
         notes.append(f"few: fewer than {MIN_COMPARABLE}{of_a_kind}, too small to compare")
     return "; ".join(notes)
 

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
-from afterword_consumers.query.compile.conditions import of_project
-from afterword_consumers.query.compile.parameters import Parameters
+from afterword_consumers.query.compile.parameters import Parameters, of_project
 from afterword_consumers.query.database import Database
 from afterword_schemas.limits import MAX_PATH_BYTES
 

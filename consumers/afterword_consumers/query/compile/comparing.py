@@ -11,7 +11,6 @@ an interval are its ends at 95 %; a p-value is two-sided.
     weighted        difference of weighted means; interval and test from the normal distribution
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from afterword_consumers.query.columns import Kind
@@ -28,9 +27,6 @@ from afterword_consumers.query.compile.measures import (
     weighted_sums,
 )
 from afterword_consumers.query.compile.welch import difference, welch
-from afterword_consumers.query.language.errors import QuestionError
-from afterword_consumers.query.language.fields import Field, Type
-from afterword_consumers.query.language.filters import Filter, Literal, Operator, parse_alternatives
 
 FIRST: Final = 1
 """What `side` is for the first of the two."""
@@ -38,52 +34,6 @@ FIRST: Final = 1
 SECOND: Final = 2
 
 _MIN_EXPECTED: Final = 5
-
-_HOW: Final = "Write a path and two of its values: metadata._prompt = v1, v2."
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two groups of feedback, told apart by what one path or column is.
-
-    Attributes:
-        first: The filter that finds the one that the other is set against.
-        second: The filter that finds the other.
-    """
-
-    first: Filter
-    second: Filter
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """What the two are called: the values, as they were written."""
-        first, second = (side.values[0].text for side in (self.first, self.second))
-        return (first, second) if first != second else (f"{first} (1st)", f"{second} (2nd)")
-
-
-def parse_comparison(text: str) -> Comparison:
-    """Read `PATH = A, B`; values are written as in a filter.
-
-    Raises:
-        QuestionError: It is not of this form, or both values are the same.
-    """
-    field, values = parse_alternatives(text)
-    if len(values) != 2:  # noqa: PLR2004
-        raise QuestionError(f"A comparison has two groups; {text!r} names {len(values)}.", _HOW)
-    if field.types == (Type.TIME,):
-        raise QuestionError(f"{field.name} is a time.", _HOW)
-    first, second = (Filter(field, Operator.EQ, (value,)) for value in values)
-    if _meant(field, values[0]) == _meant(field, values[1]):
-        raise QuestionError(f"Both groups are {first.values[0].text!r}.", _HOW)
-    return Comparison(first, second)
-
-
-def _meant(field: Field, literal: Literal) -> tuple[Type, object]:
-    """Return what a value is compared as: `1` and `1.0` are one number, and two texts."""
-    kind = literal.type if field.column is None else field.types[0]
-    if kind is Type.UUID:
-        return kind, literal.text.lower()
-    return kind, literal.text if kind is Type.TEXT else literal.value
 
 
 def comparing_recipe(series: SeriesType, names: tuple[str, str]) -> Recipe:

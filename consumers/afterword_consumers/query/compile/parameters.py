@@ -1,66 +1,34 @@
 """Collects what users wrote, so that SQL carries only a placeholder for it.
 
     parameters = Parameters()
-    parameters.text("gpt-5")                       # "{p0:String}"
-    parameters.leaf("numbers", "feedback.score")   # "numbers[{p1:String}]", or a promoted column
-    parameters.values                              # {"p0": "gpt-5", "p1": "feedback.score"}
+    parameters.text("gpt-5")                 # "{p0:String}"
+    parameters.values                        # {"p0": "gpt-5"}
+    inline("x = {p0:String}", parameters.values)      # "x = 'gpt-5'", to be pasted into a client
 
 No text of a user's reaches the SQL in any other way.
 """
 
-from datetime import datetime
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
 
-from afterword_consumers.query.compile.storage import UNKNOWN, Storage
 from afterword_consumers.query.database import Parameter
-from afterword_consumers.query.language.periods import to_clickhouse
+
+_PLACEHOLDER: Final = re.compile(r"\{(\w+):(\w+)\}")
+_SPECIAL: Final = re.compile(r"['\\\x00-\x1f\x7f]")
 
 
 class Parameters:
-    """The parameters of one statement; the same value of the same type is bound once.
+    """The parameters of one statement; the same value of the same type is bound once."""
 
-    Args:
-        storage: Where the values of paths are.
-    """
-
-    def __init__(self, storage: Storage = UNKNOWN) -> None:
-        self.storage = storage
+    def __init__(self) -> None:
         self._names: dict[tuple[str, Parameter], str] = {}
-        self._columns: dict[str, None] = {}
-        self._derived: dict[str, None] = {}
 
     @property
     def values(self) -> dict[str, Parameter]:
         """Each parameter's value by name."""
         return {name: value for (_, value), name in self._names.items()}
-
-    @property
-    def columns_beside(self) -> list[str]:
-        """What the table must be read with, in place of the view; empty where the view has it all.
-
-        That is each promoted column that was used and, beside them, what the view would derive.
-        """
-        return [*self._columns, *self._derived] if self._columns else []
-
-    def leaf(self, kept_in: str, path: str) -> str:
-        """Return the expression for a path's value in a map, NULL where it is missing."""
-        return self.promoted(kept_in, path) or f"{kept_in}[{self.text(path)}]"
-
-    def promoted(self, kept_in: str, path: str) -> str | None:
-        """Return the promoted column of a path, if it has one."""
-        column = self.storage.promoted.get((kept_in, path))
-        if column is not None:
-            self._columns[column] = None
-        return column
-
-    def derived(self, name: str, sql: str) -> str:
-        """Return the name of a column that the view makes of others.
-
-        Args:
-            name: As in the view.
-            sql: What it is, for a source other than the view.
-        """
-        self._derived[f"{sql} AS {name}"] = None
-        return name
 
     def text(self, value: str) -> str:
         """Bind text and return its placeholder."""
@@ -80,7 +48,7 @@ class Parameters:
 
     def moment(self, value: datetime) -> str:
         """Bind an aware time, cut off to milliseconds, and return the expression for it."""
-        return f"toDateTime64({self.text(to_clickhouse(value))}, 3, 'UTC')"
+        return f"toDateTime64({self.text(_written(value))}, 3, 'UTC')"
 
     def uuid(self, value: str) -> str:
         """Bind a UUID in its usual form and return its placeholder."""
@@ -91,10 +59,36 @@ class Parameters:
         return f"{{{name}:{kind}}}"
 
 
-def is_utf8(text: str) -> bool:
-    """Whether text can be bound: half of a surrogate pair, as bytes of no UTF-8 become, can not."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def of_project(project: str | None, parameters: Parameters) -> str:
+    """Return the condition that keeps to a project; `true` for None, which is all of them."""
+    return "true" if project is None else f"project = {parameters.text(project)}"
+
+
+def inline(sql: str, parameters: Mapping[str, Parameter]) -> str:
+    """Replace each placeholder of some SQL of ours by its value."""
+    return _PLACEHOLDER.sub(lambda match: _literal(parameters[match[1]], match[2]), sql)
+
+
+def quote(text: str) -> str:
+    r"""Return text as a ClickHouse string literal.
+
+    >>> print(quote("it's a \\ and a \n"))
+    'it\x27s a \x5C and a \x0A'
+    """
+    return "'" + _SPECIAL.sub(lambda match: f"\\x{ord(match[0]):02X}", text) + "'"
+
+
+def _literal(value: Parameter, kind: str) -> str:
+    if not isinstance(value, str):
+        return repr(value)
+    quoted = quote(value)
+    return f"toUUID({quoted})" if kind == "UUID" else quoted
+
+
+def _written(moment: datetime) -> str:
+    """Write a moment as ClickHouse reads it, in UTC, cut off to milliseconds.
+
+    >>> _written(datetime(2026, 1, 31, 9, 30, 0, 125999, tzinfo=UTC))
+    '2026-01-31 09:30:00.125'
+    """
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")

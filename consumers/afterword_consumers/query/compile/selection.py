@@ -9,18 +9,15 @@ ClickHouse moves only the one on the primary key (`project`) ahead of that.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from afterword_consumers.query.compile.comparing import FIRST, SECOND
-from afterword_consumers.query.compile.conditions import Scope, condition, of_project, since_until
+from afterword_consumers.query.compile.conditions import condition, conditions
 from afterword_consumers.query.compile.measures import SeriesType
-from afterword_consumers.query.compile.parameters import Parameters
-from afterword_consumers.query.language.errors import QuestionError
-from afterword_consumers.query.language.fields import Type, resolve
-from afterword_consumers.query.language.filters import parse_filter
-from afterword_consumers.query.language.periods import to_clickhouse
-from afterword_consumers.query.language.question import Bucket, Question
+from afterword_consumers.query.compile.source import Source
+from afterword_consumers.query.language.fields import Field, Type
+from afterword_consumers.query.language.parse import Plan
+from afterword_consumers.query.language.question import Bucket
 
 _TYPES: Final = {
     SeriesType.NUMBER: Type.NUMBER,
@@ -40,71 +37,33 @@ _BUCKETS: Final = {
 }
 
 
-def select(question: Question, series: SeriesType, parameters: Parameters, *, now: datetime) -> str:
+def select(plan: Plan, series: SeriesType, source: Source) -> str:
     """Return the query whose rows are aggregated.
 
     Its columns are `bucket_start`, `group_1`, `group_2` and `side` where asked for, and `measure`, which
     is never NULL; of weighted feedback and its pairs also `measure_weight`.
-
-    Raises:
-        QuestionError: A filter compares a column with what it cannot be, or `since` is not before
-            `until`.
     """
-    measured = _measure(question, series, parameters)
+    measured = _measure(plan, series, source)
     columns = [
-        *_bucket(question, parameters),
-        *_groups(question, parameters),
-        *_side(question, parameters, now),
+        *_bucket(plan, source),
+        *_groups(plan, source),
+        *_side(plan, source),
         # The condition leaves no NULL, and aggregates that need not look for one are a quarter faster.
         f"assumeNotNull({measured.sql}) AS measure",
         *measured.beside,
     ]
     filters = [
-        *conditions(question, parameters, now),
+        *conditions(plan, source),
         *([] if series == SeriesType.COUNT else [f"{measured.sql} IS NOT NULL"]),
-        *([] if question.compare is None else ["side IS NOT NULL"]),
+        *([] if plan.comparison is None else ["side IS NOT NULL"]),
     ]
     return "\n".join(
         [
             "SELECT\n    " + ",\n    ".join(columns),
-            f"FROM {_source(parameters.columns_beside)}",
+            f"FROM {source.table()}",
             *measured.joined,
             "WHERE " + ("\n  AND ".join(filters) or "true"),
         ]
-    )
-
-
-def conditions(question: Question, parameters: Parameters, now: datetime) -> list[str]:
-    """Return what a question asks of each feedback, whatever it measures.
-
-    Raises:
-        QuestionError: A filter compares a column with what it cannot be, or `since` is not before
-            `until`.
-    """
-    since, until = question.period(now)
-    if since is not None and until is not None and since >= until:
-        raise QuestionError(
-            f"since ({to_clickhouse(since)}) is not before until ({to_clickhouse(until)}).",
-            "Exchange them, or leave one out.",
-        )
-    project = [] if question.project is None else [of_project(question.project, parameters)]
-    scope = Scope(parameters, now, question.zone)
-    filters = (parse_filter(text) for text in question.where)
-    return [
-        *project,
-        *since_until(question.since, question.until, scope),
-        *(condition(each, scope) for each in filters),
-    ]
-
-
-def _source(columns_beside: list[str]) -> str:
-    """Return what is read: the view, or the same with promoted columns, which no view has."""
-    if not columns_beside:
-        return "feedback_current"
-    return (
-        f"(\n    SELECT * EXCEPT (is_deleted, version), {', '.join(columns_beside)}\n"
-        "    FROM feedback FINAL\n"
-        "    SETTINGS do_not_merge_across_partitions_select_final = 1\n)"
     )
 
 
@@ -123,41 +82,41 @@ class _Measured:
     joined: tuple[str, ...] = ()
 
 
-def _measure(question: Question, series: SeriesType, parameters: Parameters) -> _Measured:
-    if series == SeriesType.COUNT:
-        return _Measured("1")
+def _measure(plan: Plan, series: SeriesType, source: Source) -> _Measured:
     if series == SeriesType.WEIGHTED:
         return _Measured("toFloat64(value)", beside=("weight AS measure_weight",))
     if series == SeriesType.PAIRS:
         return _Measured("value", beside=("weight AS measure_weight",))
-    field = resolve(question.measure)
+    if not isinstance(plan.measure, Field):
+        return _Measured("1")
     kind = _TYPES[series]
-    if field.is_wildcard:
-        elements = field.elements_sql(kind, parameters)
+    if plan.measure.is_wildcard:
+        elements = source.elements(plan.measure, kind)
         return _Measured("element", joined=(f"ARRAY JOIN {elements} AS element",))
-    if field.types == (Type.UUID,):
-        return _Measured(field.as_text(parameters))
-    return _Measured(field.sql(kind, parameters))
+    if plan.measure.types == (Type.UUID,):
+        return _Measured(source.text(plan.measure))
+    return _Measured(source.value(plan.measure, kind))
 
 
-def _bucket(question: Question, parameters: Parameters) -> list[str]:
-    if question.bucket is None:
+def _bucket(plan: Plan, source: Source) -> list[str]:
+    if plan.bucket is None:
         return []
-    start = _BUCKETS[Bucket(question.bucket)].format(zone=parameters.text(question.timezone))
+    start = _BUCKETS[plan.bucket].format(zone=source.parameters.text(str(plan.zone)))
     return [f"{start} AS bucket_start"]
 
 
-def _groups(question: Question, parameters: Parameters) -> list[str]:
+def _groups(plan: Plan, source: Source) -> list[str]:
     return [
-        f"{field.as_text(parameters)} AS group_{number}"
-        for number, field in enumerate(question.groups, start=1)
+        f"{source.text(field)} AS group_{number}"
+        for number, field in enumerate(plan.groups, start=1)
     ]
 
 
-def _side(question: Question, parameters: Parameters, now: datetime) -> list[str]:
+def _side(plan: Plan, source: Source) -> list[str]:
     """Return which of the two compared groups a row belongs to; of neither, it is left out."""
-    if (compared := question.comparison) is None:
+    if plan.comparison is None:
         return []
-    scope = Scope(parameters, now, question.zone)
-    first, second = (condition(each, scope) for each in (compared.first, compared.second))
+    first, second = (
+        condition(each, source) for each in (plan.comparison.first, plan.comparison.second)
+    )
     return [f"multiIf({first}, {FIRST}, {second}, {SECOND}, NULL) AS side"]

@@ -1,25 +1,27 @@
-"""Turn a question into SQL: one statement for each type that the measure may have.
+"""Turn a plan into SQL: one statement for each type that the measure may have.
 
-    for statement in build(Question("feedback.score", group_by=("prompt",)), now=now):
+    for statement in compile_plan(parse(Question("feedback.score", group_by=("prompt",)), now)):
         database.query(statement.sql, statement.parameters, statement.settings)
+        print(to_sql(statement))      # … WHERE numbers['feedback.score'] >= 3.0 …
 
 Every statement reads `feedback_current`, so filters see each feedback once, in its latest state.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from afterword_consumers.query.columns import Column, Kind
 from afterword_consumers.query.compile.comparing import comparing_recipe
 from afterword_consumers.query.compile.grouping import Dimension, Layout, aggregate
 from afterword_consumers.query.compile.measures import Recipe, SeriesType, recipe
-from afterword_consumers.query.compile.parameters import Parameters
+from afterword_consumers.query.compile.parameters import Parameters, inline
 from afterword_consumers.query.compile.selection import select
+from afterword_consumers.query.compile.source import Source
 from afterword_consumers.query.compile.storage import UNKNOWN, Storage
-from afterword_consumers.query.database import Parameter
-from afterword_consumers.query.language.fields import THUMBS, Type, resolve
-from afterword_consumers.query.language.question import COUNT, WEIGHTED, Bucket, Question
+from afterword_consumers.query.database import Budget, Parameter
+from afterword_consumers.query.language.fields import Type
+from afterword_consumers.query.language.parse import Plan, Total
+from afterword_consumers.query.language.question import Bucket
 
 _SERIES = {
     Type.NUMBER: SeriesType.NUMBER,
@@ -29,36 +31,6 @@ _SERIES = {
 }
 _BY_VALUE = frozenset({SeriesType.TEXT, SeriesType.PAIRS})
 _PAIR = "concat(toString(measure), ':', toString(measure_weight))"
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What one statement may cost before ClickHouse breaks it off with an error.
-
-    Attributes:
-        time_s: Of running.
-        read_rows: Rows read, counted before any filter but the primary key; 0 for any number.
-        result_rows: Rows answered.
-        result_bytes: Bytes of them, in ClickHouse's memory.
-        memory_bytes: At its peak.
-    """
-
-    time_s: float = 30
-    read_rows: int = 1_000_000_000
-    result_rows: int = 100_000
-    result_bytes: int = 64 * 2**20
-    memory_bytes: int = 4 * 2**30
-
-    def settings(self) -> dict[str, int | float]:
-        """Return it as ClickHouse's settings, which also forbid the query to write."""
-        return {
-            "readonly": 2,  # 1 would forbid the other settings in the same request
-            "max_execution_time": self.time_s,
-            "max_rows_to_read": self.read_rows,
-            "max_result_rows": self.result_rows,
-            "max_result_bytes": self.result_bytes,
-            "max_memory_usage": self.memory_bytes,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,87 +52,82 @@ class Statement:
     columns: tuple[Column, ...]
 
 
-def build(
-    question: Question,
-    now: datetime,
-    budget: Budget | None = None,
-    storage: Storage = UNKNOWN,
+def compile_plan(
+    plan: Plan, budget: Budget | None = None, storage: Storage = UNKNOWN
 ) -> list[Statement]:
-    """Return the statements that answer a question; one that finds nothing answers no rows.
+    """Return the statements that answer a plan; one that finds nothing answers no rows.
 
     Args:
-        question: What is asked.
-        now: An aware time that durations such as `7d` count from.
+        plan: What is asked.
         budget: What each statement may cost; a default one where None.
-        storage: What `read_storage` found of the question's paths.
-
-    Raises:
-        QuestionError: A filter compares a column with what it cannot be.
+        storage: What `read_storage` found of the plan's paths.
     """
     settings = (budget or Budget()).settings()
-    return [
-        _statement(question, series, now, settings, storage)
-        for series in _series(question, storage)
-    ]
+    return [_statement(plan, series, settings, storage) for series in _series(plan, storage)]
 
 
-def _series(question: Question, storage: Storage) -> list[SeriesType]:
-    if question.measure == WEIGHTED:
-        pairs = [] if question.compare else [SeriesType.PAIRS]
-        return [SeriesType.WEIGHTED, *pairs]
-    if question.measure == COUNT:
-        return [SeriesType.COUNT]
-    if question.measure == THUMBS:
-        return [SeriesType.THUMBS]
-    return [_SERIES[kind] for kind in resolve(question.measure).types_in(storage)]
+def to_sql(statement: Statement) -> str:
+    """Return the SQL with its parameters written into it, to be pasted into any ClickHouse client.
+
+    It answers what the statement does. The budget is left out: settings may be locked for the analyst.
+    """
+    return inline(statement.sql, statement.parameters)
+
+
+def _series(plan: Plan, storage: Storage) -> list[SeriesType]:
+    match plan.measure:
+        case Total.COUNT:
+            return [SeriesType.COUNT]
+        case Total.WEIGHTED:
+            return [SeriesType.WEIGHTED, *([] if plan.comparison else [SeriesType.PAIRS])]
+        case field if field.is_thumbs:
+            return [SeriesType.THUMBS]
+        case field:
+            return [_SERIES[kind] for kind in storage.types(field)]
 
 
 def _statement(
-    question: Question,
-    series: SeriesType,
-    now: datetime,
-    settings: Mapping[str, int | float],
-    storage: Storage,
+    plan: Plan, series: SeriesType, settings: Mapping[str, int | float], storage: Storage
 ) -> Statement:
-    parameters = Parameters(storage)
-    selected = select(question, series, parameters, now=now)
+    parameters = Parameters()
+    selected = select(plan, series, Source(parameters, storage))
     layout = Layout(
-        bucket=_bucket(question),
-        dimensions=_dimensions(question, series),
-        totals=_totals(question, series),
-        recipe=_recipe(question, series),
+        bucket=_bucket(plan),
+        dimensions=_dimensions(plan, series),
+        totals=_totals(plan, series),
+        recipe=_recipe(plan, series),
     )
-    top = parameters.count(question.top) if layout.dimensions else ""
+    top = parameters.count(plan.top) if layout.dimensions else ""
     sql = aggregate(selected, layout, top=top)
-    return Statement(sql, parameters.values, settings, series, _columns(question, layout))
+    return Statement(sql, parameters.values, settings, series, _columns(plan, layout))
 
 
-def _recipe(question: Question, series: SeriesType) -> Recipe:
-    if (compared := question.comparison) is not None:
+def _recipe(plan: Plan, series: SeriesType) -> Recipe:
+    if (compared := plan.comparison) is not None:
         return comparing_recipe(series, compared.names)
-    return recipe(series, approximate=question.approximate)
+    return recipe(series, approximate=plan.approximate)
 
 
-def _totals(question: Question, series: SeriesType) -> dict[str, str]:
+def _totals(plan: Plan, series: SeriesType) -> dict[str, str]:
     """Return what a share of a value is taken of, by name, and the counts that add up to it."""
     if series not in _BY_VALUE:
         return {}
-    if question.compare is None:
+    if plan.comparison is None:
         return {"of": "n"}
     return {"of_first": "n_first", "of_second": "n_second"}
 
 
-def _bucket(question: Question) -> str | None:
-    if question.bucket is None:
+def _bucket(plan: Plan) -> str | None:
+    if plan.bucket is None:
         return None
-    if question.bucket in {Bucket.MINUTE, Bucket.HOUR}:  # an hour comes twice when summer ends
+    if plan.bucket in {Bucket.MINUTE, Bucket.HOUR}:  # an hour comes twice when summer ends
         time = "formatDateTime(bucket_start, '%Y-%m-%dT%H:%i:%S%z')"
         return f"replaceRegexpOne({time}, '..$', ':\\\\0')"
     return "toString(bucket_start)"
 
 
-def _dimensions(question: Question, series: SeriesType) -> tuple[Dimension, ...]:
-    names = tuple(f"group_{number}" for number, _ in enumerate(question.group_by, start=1))
+def _dimensions(plan: Plan, series: SeriesType) -> tuple[Dimension, ...]:
+    names = tuple(f"group_{number}" for number, _ in enumerate(plan.groups, start=1))
     groups = (Dimension("group", names, {name: name for name in names}),) if names else ()
     match series:
         case SeriesType.TEXT:
@@ -170,9 +137,9 @@ def _dimensions(question: Question, series: SeriesType) -> tuple[Dimension, ...]
     return groups
 
 
-def _columns(question: Question, layout: Layout) -> tuple[Column, ...]:
-    columns = [] if layout.bucket is None else [Column("bucket", Kind.TIME, str(question.bucket))]
-    labels = {f"group_{number}": name for number, name in enumerate(question.group_by, start=1)}
+def _columns(plan: Plan, layout: Layout) -> tuple[Column, ...]:
+    columns = [] if layout.bucket is None else [Column("bucket", Kind.TIME, str(plan.bucket))]
+    labels = {f"group_{number}": field.name for number, field in enumerate(plan.groups, start=1)}
     for each in layout.dimensions:
         columns += [Column(name, Kind.TEXT, labels.get(name, name)) for name in each.outputs]
         columns.append(Column(each.folded, Kind.COUNT, each.folded.replace("_", " ")))

@@ -1,1 +1,4 @@
-"""What users write, and how it is read."""
+"""What users write, and how it is read: `parse` makes a `Plan` of a `Question`, once.
+
+Nothing here knows SQL or a database.
+"""

@@ -1,12 +1,10 @@
 """What a question may name: paths of the event, and columns from a closed list.
 
-    resolve("feedback.score")       a path: three typed maps, looked up with a bound parameter
-    resolve("metadata._user")       the column user_id
-    resolve("trace_id")             the column of that name
-    resolve("thumbs")               the column thumbs_up: what people voted
-    resolve("score")                QuestionError: write feedback.score
-
-Column names in the SQL come from the list here; a path is only ever a parameter.
+resolve("feedback.score")       a path, which may hold a number, a boolean or a text
+resolve("metadata._user")       the column user_id
+resolve("trace_id")             the column of that name
+resolve("thumbs")               the column thumbs_up: what people voted
+resolve("score")                QuestionError: write feedback.score
 """
 
 import re
@@ -16,9 +14,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final
 
-from afterword_consumers.query.compile.parameters import Parameters, is_utf8
-from afterword_consumers.query.compile.storage import Storage
-from afterword_consumers.query.language.errors import QuestionError
+from afterword_consumers.query.language.question import QuestionError
 from afterword_schemas.event import RESERVED_METADATA
 from afterword_schemas.limits import MAX_PATH_BYTES
 
@@ -66,11 +62,8 @@ RATING: Final = "feedback.rating"
 VOTES: Final[Mapping[str, bool]] = {"up": True, "down": False}
 """How groups and filters call the values of `THUMBS_UP`."""
 
-MAPS: Final[Mapping[Type, str]] = {
-    Type.NUMBER: "numbers",
-    Type.BOOLEAN: "booleans",
-    Type.TEXT: "strings",
-}
+PATH_TYPES: Final = (Type.NUMBER, Type.BOOLEAN, Type.TEXT)
+"""What the values of a path may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +72,7 @@ class Field:
 
     Attributes:
         name: As the user wrote it.
-        column: The column that holds it; None for a path in the typed maps.
+        column: The column that holds it; None for a path.
     """
 
     name: str
@@ -88,13 +81,7 @@ class Field:
     @property
     def types(self) -> tuple[Type, ...]:
         """Every type it may have."""
-        return tuple(MAPS) if self.column is None else (_TYPE_OF[self.column],)
-
-    def types_in(self, storage: Storage) -> tuple[Type, ...]:
-        """Return the types that it may have, given what is known of it."""
-        if self.column is not None:
-            return self.types
-        return tuple(kind for kind in MAPS if storage.may_be_in(MAPS[kind], self.name))
+        return PATH_TYPES if self.column is None else (_TYPE_OF[self.column],)
 
     @property
     def is_thumbs(self) -> bool:
@@ -112,47 +99,11 @@ class Field:
         steps = ("[0-9]+" if step == "*" else re.escape(step) for step in self.name.split("."))
         return "^" + r"\.".join(steps) + "$"
 
-    def sql(self, kind: Type, parameters: Parameters) -> str:
-        """Return the expression for its value of one of `types`, NULL where it is missing."""
-        if self.column is None:
-            return parameters.leaf(MAPS[kind], self.name)
-        if self.is_thumbs:
-            return _thumbs_sql(parameters)
-        return _COLUMN_SQL[kind].format(self.column)
-
-    def as_text(self, parameters: Parameters) -> str:
-        """Return the expression for its value of whatever type as text, NULL where missing."""
-        if self.column is not None:
-            value = self.sql(_TYPE_OF[self.column], parameters)
-            if self.is_thumbs:
-                return f"multiIf({value}, 'up', NOT {value}, 'down', NULL)"
-            return f"toString({value})"
-        values = {kind: self.sql(kind, parameters) for kind in self.types_in(parameters.storage)}
-        texts = [
-            value if kind == Type.TEXT else f"toString({value})" for kind, value in values.items()
-        ]
-        return texts[0] if len(texts) == 1 else f"coalesce({', '.join(reversed(texts))})"
-
-    def elements_sql(self, kind: Type, parameters: Parameters) -> str:
-        """Return the expression for the values under a wildcard path, as an array."""
-        pattern = parameters.text(self.pattern)
-        return f"mapValues(mapFilter((path, leaf) -> match(path, {pattern}), {MAPS[kind]}))"
-
 
 _TYPE_OF: Final[Mapping[str, Type]] = {**COLUMNS, THUMBS_UP: Type.BOOLEAN}
 
-_THUMBS_SQL: Final = "multiIf(source != 'explicit', NULL, value IS NULL, {rating}, value = 0, NULL, toBool(value > 0))"
-"""As the view `feedback_current` has it."""
-
 _CLOSE: Final = 0.8
 """How alike a misspelt word is, by difflib's ratio; `score` and `source` are no such pair."""
-
-_COLUMN_SQL: Final = {
-    Type.NUMBER: "toFloat64({})",
-    Type.TEXT: "nullIf({}, '')",
-    Type.TIME: "{}",
-    Type.UUID: "{}",
-}
 
 
 def resolve(name: str) -> Field:
@@ -181,10 +132,13 @@ def resolve(name: str) -> Field:
     return Field(name, None)
 
 
-def _thumbs_sql(parameters: Parameters) -> str:
-    kept_in = MAPS[Type.BOOLEAN]
-    rating = parameters.promoted(kept_in, RATING) or f"{kept_in}['{RATING}']"
-    return parameters.derived(THUMBS_UP, _THUMBS_SQL.format(rating=rating))
+def is_utf8(text: str) -> bool:
+    """Whether text is UTF-8: half of a surrogate pair, as bytes of no UTF-8 become, is not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _advice(name: str) -> str:

@@ -1,20 +1,22 @@
 """Read moments and time zones as people write them.
 
-    parse_moment("7d", now=now, zone=UTC)                  seven times 24 hours before now
-    parse_moment("2026-01-31", now=now, zone=berlin)       the start of that day in Berlin
-    parse_moment("2026-01-31T09:30:00Z", now=now, zone=UTC)
+    clock = Clock(now, parse_zone("Europe/Berlin"))
+    parse_moment("7d", clock)                       seven times 24 hours before now
+    parse_moment("2026-01-31", clock)               the start of that day in Berlin
+    parse_moment("2026-01-31T09:30:00Z", clock)
 
-The clock is never read: `now` is passed in.
+No clock of the machine is read: `now` is passed in.
 """
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from afterword_consumers.query.language.errors import QuestionError
+from afterword_consumers.query.language.question import QuestionError
 
 _DURATION: Final = re.compile(r"([0-9]{1,6})(s|m|h|d|w)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -29,24 +31,48 @@ _LAST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 _HOW: Final = "Write a duration before now (30m, 24h, 7d, 2w), a date (2026-01-31) or a time (2026-01-31T09:30:00Z)."
 
 
-def parse_moment(text: str, *, now: datetime, zone: tzinfo) -> datetime:
-    """Return the moment in UTC.
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What the words for a time depend on.
 
-    Args:
-        text: A duration before `now`, a date, or a time; without an offset it is in `zone`.
-        now: An aware time.
-        zone: Where a day begins.
+    Attributes:
+        now: An aware time that durations such as `7d` count from.
+        zone: Where a day begins, and what a time without an offset is in.
+    """
+
+    now: datetime
+    zone: tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment as read.
+
+    Attributes:
+        at: In UTC.
+        day: The date, where the moment was written as the start of a day; else None.
+        zone: The name of the zone in which that day begins.
+    """
+
+    at: datetime
+    day: str | None
+    zone: str
+
+
+def parse_moment(text: str, clock: Clock) -> Moment:
+    """Read a duration before now, a date, or a time.
 
     Raises:
         QuestionError: It is none of these, or lies before 1970 or after 2100.
     """
+    written = text.strip()
     try:
-        moment = _read(text.strip(), now, zone).astimezone(UTC)
+        at = _read(written, clock).astimezone(UTC)
     except (ValueError, OverflowError):
         raise QuestionError(f"{text!r} is not a moment in time.", _HOW) from None
-    if not _FIRST <= moment < _LAST:
+    if not _FIRST <= at < _LAST:
         raise QuestionError(f"{text!r} lies before 1970 or after 2100.", _HOW)
-    return moment
+    return Moment(at, written if _DAY.fullmatch(written) else None, str(clock.zone))
 
 
 def parse_zone(name: str) -> tzinfo:
@@ -65,25 +91,6 @@ def parse_zone(name: str) -> tzinfo:
     )
 
 
-def date_in(text: str) -> str | None:
-    """Return the date where a moment is written as the start of a day; else None."""
-    return text.strip() if _DAY.fullmatch(text.strip()) else None
-
-
-def to_clickhouse(moment: datetime) -> str:
-    """Write a moment as ClickHouse reads it, in UTC, cut off to milliseconds.
-
-    >>> to_clickhouse(datetime(2026, 1, 31, 9, 30, 0, 125999, tzinfo=UTC))
-    '2026-01-31 09:30:00.125'
-    """
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")
-
-
-def rfc3339_sql(column: str) -> str:
-    """Return the expression that writes a column of times in RFC 3339, in UTC."""
-    return f"concat(replaceOne(toString({column}), ' ', 'T'), 'Z')"
-
-
 @lru_cache
 def _load(name: str) -> tzinfo | None:
     """Return a zone of the package tzdata: a machine may have none, or old ones."""
@@ -94,10 +101,10 @@ def _load(name: str) -> tzinfo | None:
         return None
 
 
-def _read(text: str, now: datetime, zone: tzinfo) -> datetime:
+def _read(text: str, clock: Clock) -> datetime:
     if duration := _DURATION.fullmatch(text):
-        return now - timedelta(seconds=int(duration[1]) * _SECONDS[duration[2]])
+        return clock.now - timedelta(seconds=int(duration[1]) * _SECONDS[duration[2]])
     if not _DATE.fullmatch(text):
         raise ValueError(text)
     moment = datetime.fromisoformat(text.upper())
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return moment if moment.tzinfo else moment.replace(tzinfo=clock.zone)
