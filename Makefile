@@ -46,7 +46,7 @@ clean:
 
 # uv installs exactly what uv.lock names; pip fetches uv once.
 .venv/.uv:
-	@echo "making .venv and fetching about 340 MB of packages, once; see README" >&2
+	@echo "making .venv and fetching about 375 MB of packages, once; see README" >&2
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.13'
 	@touch $@

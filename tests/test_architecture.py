@@ -28,6 +28,7 @@ ONLY_IN = {
         "consumers/afterword_consumers/clickhouse_faults.py",  # its errors, to say what they mean
     },
     "hypothesis": {"schemas/afterword_schemas/testing.py"},
+    "scipy": {"consumers/afterword_consumers/query/statistics/intervals.py"},
     "urllib3.connection": {"producers/afterword/_http_post.py"},
 }
 """What one module alone may import, so that the network has one seam."""
@@ -50,7 +51,8 @@ SERVERS = {
 QUERY_ROOMS = {
     "language": set[str](),
     "compile": {"language"},
-    "answer": {"language", "compile"},
+    "statistics": set[str](),
+    "answer": {"language", "compile", "statistics"},
 }
 """The rooms of the query package, and the rooms that each may know beside its own."""
 

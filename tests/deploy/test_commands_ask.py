@@ -169,14 +169,28 @@ def test_a_text_of_others_is_printed_safely(ask: "Afterword") -> None:
 
 
 def test_the_sql_it_prints_gives_the_same_answer(ask: "Afterword", filled: ClickHouse) -> None:
-    """Pasted as it is; it goes to stderr, so that stdout stays the answer."""
+    """All but intervals, pasted as it is; it goes to stderr, so that stdout stays the answer."""
     plain = ask("query", "feedback.score", "-g", "metadata.model", "-f", "json")
     ran = ask("query", "feedback.score", "-g", "metadata.model", "-f", "json", "--sql")
     answers = [json.loads(text) | {"freshness": None} for text in (ran.out, plain.out)]
     assert answers[0] == answers[1]
-    assert "\n-- number\nWITH selected" in ran.err
-    pasted = filled.select(ran.err)
-    assert [list(row) for row in pasted] == json.loads(ran.out)["series"][0]["rows"]
+    assert "\n-- number\nWITH parts" in ran.err
+    pasted = filled.query(ran.err, {}, {})
+    (series,) = json.loads(ran.out)["series"]
+    names = [column["name"] for column in series["columns"]]
+    assert {*names} - {*pasted.columns} == {"avg_low", "avg_high", "is_small"}
+    for found, row in zip(pasted.rows, series["rows"], strict=True):
+        cells = dict(zip(pasted.columns, found, strict=True))
+        told = {name: cell for name, cell in zip(names, row, strict=True) if name in cells}
+        assert told == {name: cells[name] for name in told}
+
+
+def test_the_sql_of_a_plain_question_fits_a_screen(ask: "Afterword", filled: ClickHouse) -> None:
+    """A person reads 25 lines at once; nothing is integrated in it."""
+    ran = ask("query", "feedback.score", "--since", "2020-01-01", "--sql")
+    _, _, sql = ran.err.partition("-- number\n")
+    assert len(sql.rstrip().splitlines()) <= 25
+    assert filled.query(sql, {}, {}).columns[:3] == ("n", "sum", "deviation")
 
 
 def test_a_long_wait_says_what_would_be_sooner(filled: ClickHouse) -> None:

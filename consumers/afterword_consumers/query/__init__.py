@@ -11,6 +11,7 @@ What users write never becomes SQL: column names come from a closed list, all el
 Filters and groups see each feedback once, in its latest state, and never what was taken back.
 """
 
+from afterword_consumers.query.answer.columns import Column, Kind, tell_apart
 from afterword_consumers.query.answer.formats import as_csv, as_json, as_object, freshness_fields
 from afterword_consumers.query.answer.run import (
     Answer,
@@ -20,7 +21,6 @@ from afterword_consumers.query.answer.run import (
     run_plan,
 )
 from afterword_consumers.query.answer.suggestions import did_you_mean, suggest
-from afterword_consumers.query.columns import Column, Kind, tell_apart
 from afterword_consumers.query.compile.measures import SeriesType
 from afterword_consumers.query.compile.statements import Statement, compile_plan, to_sql
 from afterword_consumers.query.compile.storage import read_promoted, read_storage

@@ -79,17 +79,18 @@ def test_hostile_names_and_values_are_found(
 @given(value=_hostile.filter(lambda text: text.strip()))
 def test_no_text_reaches_the_sql(value: str) -> None:
     """Two questions that differ in users' text only have the same SQL."""
+    question = Question(
+        f"feedback.{value}",
+        group_by=(f"metadata.{value}",),
+        where=(f"metrics.x = {_quoted(value)}",),
+    )
     try:
-        question = Question(
-            f"feedback.{value}",
-            group_by=(f"metadata.{value}",),
-            where=(f"metrics.x = {_quoted(value)}",),
-        )
+        plan = parse(question, _NOW)
     except QuestionError:
         return
     plain = Question("feedback.x", group_by=("metadata.y",), where=("metrics.x = 'z'",))
     if "*" not in value.split("."):
-        assert [each.sql for each in compile_plan(parse(question, _NOW))] == [
+        assert [each.sql for each in compile_plan(plan)] == [
             each.sql for each in compile_plan(parse(plain, _NOW))
         ]
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from afterword_consumers.query import Cell, Database, Question, SeriesType, compile_plan, parse
+from afterword_consumers.query import Cell, Database, Question, SeriesType, answer_question
 
 _NOW = datetime(2026, 2, 10, tzinfo=UTC)
 _SAMPLES = 4000
@@ -77,11 +77,11 @@ def _ask(
 ) -> list[dict[str, Cell]]:
     """Return the answer for each of the samples of a size."""
     run(_DRAW.format(samples=_SAMPLES, size=size))
-    question = Question(measure, group_by=("prompt",), top=_SAMPLES)
-    statement = next(each for each in compile_plan(parse(question, _NOW)) if each.series == kind)
-    table = analytics.query(statement.sql, statement.parameters, statement.settings)
-    assert len(table.rows) == _SAMPLES
-    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    answer = answer_question(Question(measure, group_by=("prompt",), top=_SAMPLES), analytics, _NOW)
+    series = next(each for each in answer.series if each.type == kind)
+    assert len(series.rows) == _SAMPLES
+    names = [column.name for column in series.columns]
+    return [dict(zip(names, row, strict=True)) for row in series.rows]
 
 
 def _holds(low: Cell, truth: float, high: Cell) -> bool:

@@ -10,8 +10,8 @@ import json
 from typing import Any
 
 from afterword_consumers.csv_text import CsvLine, csv_line
+from afterword_consumers.query.answer.columns import Column, Kind, tell_apart
 from afterword_consumers.query.answer.run import Answer, Freshness
-from afterword_consumers.query.columns import Column, Kind, tell_apart
 from afterword_consumers.query.database import Cell
 from afterword_consumers.rfc3339 import rfc3339
 

@@ -13,9 +13,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from afterword_consumers.query.answer.columns import (
+    MIN_COMPARABLE,
+    Column,
+    Row,
+    complete,
+    output_columns,
+)
 from afterword_consumers.query.answer.diagnosis import explain_nothing, find_unknown_path
-from afterword_consumers.query.columns import Column
-from afterword_consumers.query.compile.measures import MIN_COMPARABLE, SeriesType
+from afterword_consumers.query.compile.measures import SeriesType
 from afterword_consumers.query.compile.statements import Statement, compile_plan
 from afterword_consumers.query.compile.storage import read_storage, unpromoted_paths
 from afterword_consumers.query.database import Budget, Cell, Database
@@ -151,17 +157,32 @@ def _empty_side(series: tuple[Series, ...]) -> str:
 
 def _series(statement: Statement, plan: Plan, database: Database) -> Series:
     table = database.query(statement.sql, statement.parameters, statement.settings)
-    rows = tuple(tuple(_finite(cell) for cell in row) for row in table.rows)
+    columns = output_columns(plan, statement.series)
+    rows = tuple(
+        _cells(
+            complete(plan, statement.series, dict(zip(table.columns, row, strict=True))), columns
+        )
+        for row in table.rows
+    )
     return Series(
-        statement.series, statement.columns, rows, statement, _note(plan, statement, rows)
+        statement.series, columns, rows, statement, _note(plan, statement.series, columns, rows)
     )
 
 
-def _note(plan: Plan, statement: Statement, rows: tuple[tuple[Cell, ...], ...]) -> str:
+def _cells(row: Row, columns: tuple[Column, ...]) -> tuple[Cell, ...]:
+    return tuple(_finite(row[column.name]) for column in columns)
+
+
+def _note(
+    plan: Plan,
+    series: SeriesType,
+    columns: tuple[Column, ...],
+    rows: tuple[tuple[Cell, ...], ...],
+) -> str:
     notes = []
-    if plan.approximate and statement.series == SeriesType.NUMBER and not plan.comparison:
+    if plan.approximate and series == SeriesType.NUMBER and not plan.comparison:
         notes.append("percentiles are approximate, within 0.8 % of the value at their rank")
-    marks = [at for at, column in enumerate(statement.columns) if column.name == "is_small"]
+    marks = [at for at, column in enumerate(columns) if column.name == "is_small"]
     if any(row[at] for at in marks for row in rows):
         of_a_kind = " or 5 of a kind" if plan.comparison else ""
         notes.append(f"few: fewer than {MIN_COMPARABLE}{of_a_kind}, too small to compare")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from afterword_consumers.query.compile.measures import Recipe
+from afterword_consumers.query.compile.measures import AggregationPlan
 
 OTHER: Final = "other"
 """The name of what lies past the top; told from a group of that name by its column `other_…`."""
@@ -43,18 +43,23 @@ class Layout:
         bucket: The SQL that writes `bucket_start`; None without buckets.
         dimensions: None, groups, values, or groups and values.
         totals: Counts over all values in the same bucket and group: their names, and what they sum.
-        recipe: What is aggregated.
+        aggregation: What is computed.
     """
 
     bucket: str | None
     dimensions: tuple[Dimension, ...]
     totals: Mapping[str, str]
-    recipe: Recipe
+    aggregation: AggregationPlan
 
     @property
     def bucket_keys(self) -> list[str]:
         """The column that tells buckets apart, if there are any."""
         return [] if self.bucket is None else ["bucket_start"]
+
+    @property
+    def buckets(self) -> list[str]:
+        """The column that shows them."""
+        return [] if self.bucket is None else [f"{self.bucket} AS bucket"]
 
 
 def aggregate(selected: str, layout: Layout, *, top: str) -> str:
@@ -65,29 +70,34 @@ def aggregate(selected: str, layout: Layout, *, top: str) -> str:
         layout: What to make of them.
         top: The placeholder of how many groups and values are shown; unused without dimensions.
     """
-    steps = {"selected": selected}
-    if layout.dimensions:
-        steps |= _ranked(layout)
-        steps["stats"] = _merged(layout, top)
-    else:
-        steps["stats"] = _plain(layout)
-    source = "stats"
-    if layout.totals:
-        steps["shares"] = _shares(layout)
-        source = "shares"
-    ctes = ",\n".join(f"{name} AS (\n{_indent(sql)}\n)" for name, sql in steps.items())
-    return f"WITH {ctes}\n{_final(layout, source)}"
+    if not layout.dimensions:
+        return _plain(selected, layout)
+    steps = {"parts": _parts(selected, layout), "ranked": _ranked(layout)}
+    ctes = ",\n".join(f"{name} AS {_nested(sql)}" for name, sql in steps.items())
+    return f"WITH {ctes}\n{_merged(layout, top)}"
 
 
-def _plain(layout: Layout) -> str:
-    columns = [*layout.bucket_keys, *(each.whole() for each in layout.recipe.aggregates)]
-    return _query(columns, "selected", group_by=layout.bucket_keys)
+def _plain(selected: str, layout: Layout) -> str:
+    columns = [
+        *layout.buckets,
+        *(sql for each in layout.aggregation.aggregates for sql in each.whole()),
+        *_made_of_aggregates(layout),
+    ]
+    if keys := layout.bucket_keys:
+        return _query(columns, _nested(selected), group_by=keys, order_by=keys)
+    # Without groups ClickHouse makes a row of nothing; no rows at all is our "no data".
+    return f"{_query(columns, _nested(selected))}\nHAVING n > 0"
 
 
-def _ranked(layout: Layout) -> dict[str, str]:
-    """Return the steps from rows to the parts of each combination, with the ranks of its keys."""
+def _parts(selected: str, layout: Layout) -> str:
+    """Return the query from rows to the parts of each combination of keys."""
     keys = [*layout.bucket_keys, *(key for each in layout.dimensions for key in each.keys)]
-    parts = [each.part() for each in layout.recipe.aggregates]
+    parts = [each.part() for each in layout.aggregation.aggregates]
+    return _query([*keys, *parts], _nested(selected), group_by=keys)
+
+
+def _ranked(layout: Layout) -> str:
+    """Return the query that ranks groups, and values, by how many rows they have."""
     sizes = [
         f"sum(n_part) OVER (PARTITION BY {', '.join(each.keys)}) AS {each.name}_size"
         for each in layout.dimensions
@@ -97,59 +107,51 @@ def _ranked(layout: Layout) -> dict[str, str]:
         f" AS {each.name}_rank"
         for each in layout.dimensions
     ]
-    return {
-        "parts": _query([*keys, *parts], "selected", group_by=keys),
-        "sized": _query(["*", *sizes], "parts"),
-        "ranked": _query(["*", *ranks], "sized"),
-    }
+    return _query(["*", *ranks], _nested(_query(["*", *sizes], "parts")))
 
 
 def _merged(layout: Layout, top: str) -> str:
-    columns = [*layout.bucket_keys]
+    """Return the query that shows the top, and joins the parts of all else."""
+    columns, keys, order = layout.buckets, layout.bucket_keys, layout.bucket_keys
     for each in layout.dimensions:
         place = f"{each.name}_place"
-        columns.append(f"least({each.name}_rank, {top} + 1) AS {place}")
+        keys.append(f"least({each.name}_rank, {top} + 1) AS {place}")
+        order.append(place)
         columns += [
-            f"if({place} > {top}, '{OTHER}', any({shown})) AS {output}_shown"
+            f"if({place} > {top}, '{OTHER}', any({shown})) AS {output}"
             for output, shown in each.outputs.items()
         ]
         columns.append(f"if({place} > {top}, uniqExact({each.name}_rank), 0) AS {each.folded}")
-    columns += [each.merge() for each in layout.recipe.aggregates]
-    return _query(columns, "ranked", group_by=_places(layout))
-
-
-def _shares(layout: Layout) -> str:
-    """Return the step that adds to each value the count of all values beside it."""
-    beside = [key for key in _places(layout) if key != "value_place"]
+    columns += [sql for each in layout.aggregation.aggregates for sql in each.merge()]
+    beside = [key for key in order if key != "value_place"]
     window = f"PARTITION BY {', '.join(beside)}" if beside else ""
-    totals = (f"sum({each}) OVER ({window}) AS {name}" for name, each in layout.totals.items())
-    return _query(["*", *totals], "stats")
+    columns += [f"sum({each}) OVER ({window}) AS {name}" for name, each in layout.totals.items()]
+    columns += _made_of_aggregates(layout)
+    return _query(columns, "ranked", group_by=keys, order_by=order)
 
 
-def _final(layout: Layout, source: str) -> str:
-    columns = [] if layout.bucket is None else [f"{layout.bucket} AS bucket"]
-    for each in layout.dimensions:
-        columns += [f"{output}_shown AS {output}" for output in each.outputs]
-        columns.append(each.folded)
-    columns += [
-        name if (name := each.column.name) == each.sql else f"{each.sql} AS {name}"
-        for each in layout.recipe.columns
-    ]
-    order = f"\nORDER BY {', '.join(keys)}" if (keys := _places(layout)) else ""
-    # Without groups ClickHouse makes a row of nothing; no rows at all is our "no data".
-    return f"{_query(columns, source)}\nWHERE n > 0{order}"
+def _made_of_aggregates(layout: Layout) -> list[str]:
+    return [f"{each.sql} AS {each.name}" for each in layout.aggregation.columns]
 
 
-def _places(layout: Layout) -> list[str]:
-    return [*layout.bucket_keys, *(f"{each.name}_place" for each in layout.dimensions)]
-
-
-def _query(columns: list[str], source: str, *, group_by: list[str] | None = None) -> str:
-    listed = ",\n".join(columns)
-    lines = [f"SELECT\n{_indent(listed)}", f"FROM {source}"]
+def _query(
+    columns: list[str],
+    source: str,
+    *,
+    group_by: list[str] | None = None,
+    order_by: list[str] | None = None,
+) -> str:
+    listed = _indent(",\n".join(columns))
+    lines = [f"SELECT\n{listed}", f"FROM {source}"]
     if group_by:
         lines.append(f"GROUP BY {', '.join(group_by)}")
+    if order_by:
+        lines.append(f"ORDER BY {', '.join(order_by)}")
     return "\n".join(lines)
+
+
+def _nested(sql: str) -> str:
+    return f"(\n{_indent(sql)}\n)"
 
 
 def _indent(sql: str) -> str:

@@ -1,21 +1,25 @@
-"""What is measured of each type of value: the aggregates, and the columns made of them.
+"""What ClickHouse computes for each type of value; `answer.columns` adds intervals and tests.
 
-    boolean   n, true %, false %
-    thumbs    n, up %, down %
-    number    n, sum, avg, median, min, max, p95, p98, p99
-    text      each value with its count and share
-    weighted  the sum of value times weight by the sum of weights, and the count of each pair
+    boolean, thumbs   n, how many are true, and the shares
+    number            n, sum, avg, deviation, min, max, median, p95, p98, p99
+    text              each value with its count and share
+    weighted          the weighted mean, and the sums that its error is made of
 
-Beside every share and mean stands its 95 % interval. Percentiles are those of `numpy.percentile`.
+Percentiles are exact, and those of `numpy.percentile` but for the last digit.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from afterword_consumers.query.columns import Column, Kind
-from afterword_consumers.query.compile.intervals import student, wilson
-from afterword_consumers.query.compile.percentiles import LEVELS, MAX_SORTED, interpolated
+FIRST: Final = 1
+"""What `side` is for the first of two groups that are compared."""
+
+SECOND: Final = 2
+
+_LEVELS: Final = "(0.5, 0.95, 0.98, 0.99)"
+_PERCENTILES: Final = ("median", "p95", "p98", "p99")
 
 
 class SeriesType(StrEnum):
@@ -46,164 +50,152 @@ class Aggregate:
     """An aggregate function over the rows of a group, in ClickHouse's terms.
 
     Attributes:
-        name: What later steps call its result.
+        name: What its result is called.
         function: `quantilesExactInclusive`.
         argument: What it runs over; empty for `count`.
         parameters: `(0.5, 0.95)`, or empty.
-        then: A function that the result is put through; empty for none.
+        elements: What the elements are called, where its result is an array.
     """
 
     name: str
     function: str
     argument: str = "measure"
     parameters: str = ""
-    then: str = ""
+    elements: tuple[str, ...] = ()
 
-    def whole(self) -> str:
-        """Return the SQL that computes it in one step."""
-        return self._named(f"{self.function}{self.parameters}({self.argument})")
+    def whole(self) -> list[str]:
+        """Return the SQL of the columns that compute it in one step."""
+        return self._columns(f"{self.function}{self.parameters}({self.argument})")
 
     def part(self) -> str:
         """Return the SQL of a part that `merge` joins with others without loss."""
         state = "" if self.function in _MERGED_BY else "State"
         return f"{self.function}{state}{self.parameters}({self.argument}) AS {self.name}_part"
 
-    def merge(self) -> str:
-        """Return the SQL that joins parts."""
+    def merge(self) -> list[str]:
+        """Return the SQL of the columns that join parts."""
         function = _MERGED_BY.get(self.function, f"{self.function}Merge")
-        return self._named(f"{function}{self.parameters}({self.name}_part)")
+        return self._columns(f"{function}{self.parameters}({self.name}_part)")
 
-    def _named(self, sql: str) -> str:
-        return f"{f'{self.then}({sql})' if self.then else sql} AS {self.name}"
+    def _columns(self, sql: str) -> list[str]:
+        if not self.elements:
+            return [f"{sql} AS {self.name}"]
+        arrays = [f"({sql} AS {self.name})", *[self.name] * (len(self.elements) - 1)]
+        return [
+            f"{array}[{at}] AS {element}"
+            for at, (array, element) in enumerate(zip(arrays, self.elements, strict=True), start=1)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """A column of the answer and the SQL that makes it from the aggregates."""
+class OutputColumn:
+    """A column that is made of aggregates.
 
-    column: Column
+    Attributes:
+        name: Which.
+        sql: How, from their names.
+    """
+
+    name: str
     sql: str
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How the series of one type is computed.
+class AggregationPlan:
+    """What a statement computes.
 
     Attributes:
         aggregates: Over the rows of each group.
-        columns: From the aggregates.
+        columns: Made of these.
     """
 
     aggregates: tuple[Aggregate, ...]
-    columns: tuple[Measured, ...]
+    columns: tuple[OutputColumn, ...] = ()
 
 
-MIN_COMPARABLE: Final = 30
-"""A rate or mean of fewer is marked as small: intervals hold, but what looks like a trend is chance.
-
-From 30 on, the usual rule of thumb, the mean of most distributions is close to normal.
-"""
+SHARES: Final[Mapping[SeriesType, tuple[str, str]]] = {
+    SeriesType.BOOLEAN: ("true", "false"),
+    SeriesType.THUMBS: ("up", "down"),
+}
+"""What the two values of a type are called."""
 
 _N: Final = Aggregate("n", "count", argument="")
+_SIDES: Final = (("first", FIRST), ("second", SECOND))
 
 
-def recipe(kind: SeriesType, *, approximate: bool = False) -> Recipe:
-    """Return how a type is measured; of a text, each value is a group by itself."""
+def plan_aggregation(kind: SeriesType, *, approximate: bool = False) -> AggregationPlan:
+    """Return what is computed of a type; of a text, each value is a group by itself."""
     match kind:
         case SeriesType.NUMBER:
             return _number(approximate=approximate)
-        case SeriesType.BOOLEAN:
-            return _boolean("true", "false")
-        case SeriesType.THUMBS:
-            return _boolean("up", "down")
+        case SeriesType.BOOLEAN | SeriesType.THUMBS:
+            part, rest = SHARES[kind]
+            columns = (
+                OutputColumn(f"{part}_percent", "100 * trues / n"),
+                OutputColumn(f"{rest}_percent", "100 * (n - trues) / n"),
+            )
+            return AggregationPlan((_N, Aggregate("trues", "countIf")), columns)
         case SeriesType.WEIGHTED:
-            return _weighted()
+            mean = OutputColumn("weighted_avg", "wx / nullIf(w, 0)")
+            return AggregationPlan((_N, *_weighted_sums()), (mean,))
         case SeriesType.TEXT | SeriesType.PAIRS:
-            return _values()
+            return AggregationPlan((_N,), (OutputColumn("percent", "100 * n / of"),))
         case SeriesType.COUNT:
-            return Recipe((_N,), (measured("n", Kind.COUNT, "n"),))
+            return AggregationPlan((_N,))
 
 
-def _number(*, approximate: bool) -> Recipe:
+def plan_comparison(kind: SeriesType) -> AggregationPlan:
+    """Return what is computed of a type on each side, from columns `measure` and `side`."""
+    match kind:
+        case SeriesType.NUMBER:
+            # What many sums of rounded numbers lose would be taken for a difference.
+            functions = (("sum", "sumKahanIf"), ("deviation", "stddevSampStableIf"))
+            parts = [
+                Aggregate(f"{name}_{side}", function, f"measure, side = {number}")
+                for side, number in _SIDES
+                for name, function in functions
+            ]
+            columns = _on_both_sides("avg", "sum_{0} / n_{0}")
+        case SeriesType.BOOLEAN | SeriesType.THUMBS:
+            columns = _on_both_sides(f"{SHARES[kind][0]}_percent", "100 * trues_{0} / n_{0}")
+            parts = [
+                Aggregate(f"trues_{side}", "countIf", f"measure AND side = {number}")
+                for side, number in _SIDES
+            ]
+        case SeriesType.WEIGHTED:
+            parts = [each for side, at in _SIDES for each in _weighted_sums(f"_{side}", at)]
+            columns = _on_both_sides("weighted_avg", "wx_{0} / nullIf(w_{0}, 0)")
+        case _:
+            parts = []
+            columns = _on_both_sides("percent", "100 * n_{0} / of_{0}")
+    counts = [Aggregate(f"n_{side}", "countIf", f"side = {number}") for side, number in _SIDES]
+    return AggregationPlan((_N, *counts, *parts), columns)
+
+
+def _on_both_sides(name: str, sql: str) -> tuple[OutputColumn, ...]:
+    return tuple(OutputColumn(f"{name}_{side}", sql.format(side)) for side, _ in _SIDES)
+
+
+def _number(*, approximate: bool) -> AggregationPlan:
     # Counts by the first 16 bits of a 32-bit float: exact in rank, and cut off below 1 / 128 of the value.
-    sketch = (Aggregate("quantiles", "quantilesBFloat16", parameters=f"({LEVELS})"),)
-    exact = (
-        Aggregate("quantiles", "quantilesExactInclusive", parameters=f"({LEVELS})"),
-        Aggregate("sorted", "groupArray", parameters=f"({MAX_SORTED})", then="arraySort"),
-    )
-    percentiles = "quantiles" if approximate else interpolated()
+    quantiles = "quantilesBFloat16" if approximate else "quantilesExactInclusive"
     aggregates = (
         _N,
-        Aggregate("total", "sum"),
+        Aggregate("sum", "sum"),
         Aggregate("deviation", "stddevSampStable"),
-        Aggregate("lowest", "min"),
-        Aggregate("highest", "max"),
-        *(sketch if approximate else exact),
+        Aggregate("min", "min"),
+        Aggregate("max", "max"),
+        Aggregate("percentiles", quantiles, parameters=_LEVELS, elements=_PERCENTILES),
     )
-    low, high = student("total / n", "deviation / sqrt(n)", "n")
-    columns = (
-        measured("n", Kind.COUNT, "n"),
-        measured("sum", Kind.NUMBER, "total"),
-        measured("avg", Kind.NUMBER, "total / n"),
-        measured("avg_low", Kind.INTERVAL, low),
-        measured("avg_high", Kind.INTERVAL, high),
-        measured("median", Kind.NUMBER, f"({percentiles} AS percentiles)[1]"),
-        measured("min", Kind.NUMBER, "lowest"),
-        measured("max", Kind.NUMBER, "highest"),
-        measured("p95", Kind.NUMBER, "percentiles[2]"),
-        measured("p98", Kind.NUMBER, "percentiles[3]"),
-        measured("p99", Kind.NUMBER, "percentiles[4]"),
-        small("n"),
-    )
-    return Recipe(aggregates, columns)
+    return AggregationPlan(aggregates, (OutputColumn("avg", "sum / n"),))
 
 
-def _boolean(true: str, false: str) -> Recipe:
-    """Return the shares of the two values, by what they are called."""
-    low, high = wilson("trues", "n")
-    columns = (
-        measured("n", Kind.COUNT, "n"),
-        measured(f"{true}_percent", Kind.PERCENT, "100 * trues / n", f"{true} %"),
-        measured(f"{true}_percent_low", Kind.INTERVAL, low, "low"),
-        measured(f"{true}_percent_high", Kind.INTERVAL, high, "high"),
-        measured(f"{false}_percent", Kind.PERCENT, "100 * (n - trues) / n", f"{false} %"),
-        small("n"),
-    )
-    return Recipe((_N, Aggregate("trues", "countIf")), columns)
-
-
-def _weighted() -> Recipe:
-    """Return the weighted mean and its interval, that of a ratio of two sums."""
-    low, high = student("wx / w", f"sqrt({squared_error()})", "counted")
-    columns = (
-        measured("n", Kind.COUNT, "n"),
-        measured("weight_sum", Kind.NUMBER, "w", "sum of weights"),
-        measured("weighted_avg", Kind.NUMBER, "if(w > 0, wx / w, NULL)", "weighted avg"),
-        measured("weighted_avg_low", Kind.INTERVAL, low, "low"),
-        measured("weighted_avg_high", Kind.INTERVAL, high, "high"),
-        small("counted"),
-    )
-    return Recipe((_N, *weighted_sums()), columns)
-
-
-def _values() -> Recipe:
-    low, high = wilson("n", "of")
-    columns = (
-        measured("n", Kind.COUNT, "n"),
-        measured("percent", Kind.PERCENT, "100 * n / of", "%"),
-        measured("percent_low", Kind.INTERVAL, low, "low"),
-        measured("percent_high", Kind.INTERVAL, high, "high"),
-        small("of"),
-    )
-    return Recipe((_N,), columns)
-
-
-def weighted_sums(suffix: str = "", where: str = "") -> tuple[Aggregate, ...]:
-    """Return what a weighted mean and its error are made of.
+def _weighted_sums(suffix: str = "", side: int | None = None) -> tuple[Aggregate, ...]:
+    """Return what `statistics.intervals.WeightedSums` holds.
 
     Args:
         suffix: What the names of all end in.
-        where: Which rows are summed up; empty for all.
+        side: Which rows are summed up; None for all.
     """
     sums = {
         "w": "measure_weight",
@@ -212,34 +204,10 @@ def weighted_sums(suffix: str = "", where: str = "") -> tuple[Aggregate, ...]:
         "wwx": "pow(measure_weight, 2) * measure",
         "wwxx": "pow(measure_weight * measure, 2)",
     }
-    function, only, also = ("sumIf", f", {where}", f" AND {where}") if where else ("sum", "", "")
+    function, only, also = ("sum", "", "")
+    if side is not None:
+        function, only, also = ("sumIf", f", side = {side}", f" AND side = {side}")
     return (
         Aggregate(f"counted{suffix}", "countIf", f"measure_weight > 0{also}"),
         *(Aggregate(f"{name}{suffix}", function, f"{sql}{only}") for name, sql in sums.items()),
     )
-
-
-def squared_error(suffix: str = "") -> str:
-    """Return the variance of a weighted mean, as of a ratio of two sums; from `weighted_sums`.
-
-    It is n / (n - 1) * sum(w^2 (x - mean)^2) / sum(w)^2 over the n values of a weight above 0; with
-    equal weights that of the plain mean.
-    """
-    n, w, wx, ww, wwx, wwxx = (
-        f"{name}{suffix}" for name in ("counted", "w", "wx", "ww", "wwx", "wwxx")
-    )
-    mean = f"{wx} / {w}"
-    # Where all values agree, the difference of the sums is what rounding has left of them.
-    squares = f"({wwxx} - 2 * {mean} * {wwx} + pow({mean}, 2) * {ww} AS squares{suffix})"
-    squares = f"if({squares} > 1e-12 * {wwxx}, squares{suffix}, 0)"
-    return f"{n} / ({n} - 1) * {squares} / pow({w}, 2)"
-
-
-def measured(name: str, kind: Kind, sql: str, label: str = "") -> Measured:
-    """Return a column; called like its name where it has no label."""
-    return Measured(Column(name, kind, label or name.replace("_", " ")), sql)
-
-
-def small(n: str) -> Measured:
-    """Return the mark of a row whose numbers come from too few observations to compare."""
-    return measured("is_small", Kind.FLAG, f"toBool({n} < {MIN_COMPARABLE})", "few")

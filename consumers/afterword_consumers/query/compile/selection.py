@@ -1,6 +1,6 @@
 """The innermost part of a statement: which feedback is read, and what of each row.
 
-    SELECT assumeNotNull(numbers[{p0:String}]) AS measure, nullIf(prompt, '') AS group_1
+    SELECT assumeNotNull(numbers[{p0:String}]) AS measure, toString(nullIf(prompt, '')) AS key_1
     FROM feedback_current
     WHERE project = {p1:String} AND created_at >= … AND numbers[{p0:String}] IS NOT NULL
 
@@ -11,9 +11,8 @@ ClickHouse moves only the one on the primary key (`project`) ahead of that.
 from dataclasses import dataclass
 from typing import Final
 
-from afterword_consumers.query.compile.comparing import FIRST, SECOND
 from afterword_consumers.query.compile.conditions import condition, conditions
-from afterword_consumers.query.compile.measures import SeriesType
+from afterword_consumers.query.compile.measures import FIRST, SECOND, SeriesType
 from afterword_consumers.query.compile.source import Source
 from afterword_consumers.query.language.fields import Field, Type
 from afterword_consumers.query.language.parse import Plan
@@ -40,7 +39,7 @@ _BUCKETS: Final = {
 def select(plan: Plan, series: SeriesType, source: Source) -> str:
     """Return the query whose rows are aggregated.
 
-    Its columns are `bucket_start`, `group_1`, `group_2` and `side` where asked for, and `measure`, which
+    Its columns are `bucket_start`, `key_1`, `key_2` and `side` where asked for, and `measure`, which
     is never NULL; of weighted feedback and its pairs also `measure_weight`.
     """
     measured = _measure(plan, series, source)
@@ -107,8 +106,7 @@ def _bucket(plan: Plan, source: Source) -> list[str]:
 
 def _groups(plan: Plan, source: Source) -> list[str]:
     return [
-        f"{source.text(field)} AS group_{number}"
-        for number, field in enumerate(plan.groups, start=1)
+        f"{source.text(field)} AS key_{number}" for number, field in enumerate(plan.groups, start=1)
     ]
 
 

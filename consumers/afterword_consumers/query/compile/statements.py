@@ -10,10 +10,12 @@ Every statement reads `feedback_current`, so filters see each feedback once, in 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from afterword_consumers.query.columns import Column, Kind
-from afterword_consumers.query.compile.comparing import comparing_recipe
 from afterword_consumers.query.compile.grouping import Dimension, Layout, aggregate
-from afterword_consumers.query.compile.measures import Recipe, SeriesType, recipe
+from afterword_consumers.query.compile.measures import (
+    SeriesType,
+    plan_aggregation,
+    plan_comparison,
+)
 from afterword_consumers.query.compile.parameters import Parameters, inline
 from afterword_consumers.query.compile.selection import select
 from afterword_consumers.query.compile.source import Source
@@ -42,14 +44,12 @@ class Statement:
         parameters: Their values.
         settings: ClickHouse settings for this query alone.
         series: What it answers.
-        columns: What it answers, column by column.
     """
 
     sql: str
     parameters: Mapping[str, Parameter]
     settings: Mapping[str, int | float]
     series: SeriesType
-    columns: tuple[Column, ...]
 
 
 def compile_plan(
@@ -95,17 +95,15 @@ def _statement(
         bucket=_bucket(plan),
         dimensions=_dimensions(plan, series),
         totals=_totals(plan, series),
-        recipe=_recipe(plan, series),
+        aggregation=(
+            plan_aggregation(series, approximate=plan.approximate)
+            if plan.comparison is None
+            else plan_comparison(series)
+        ),
     )
     top = parameters.count(plan.top) if layout.dimensions else ""
     sql = aggregate(selected, layout, top=top)
-    return Statement(sql, parameters.values, settings, series, _columns(plan, layout))
-
-
-def _recipe(plan: Plan, series: SeriesType) -> Recipe:
-    if (compared := plan.comparison) is not None:
-        return comparing_recipe(series, compared.names)
-    return recipe(series, approximate=plan.approximate)
+    return Statement(sql, parameters.values, settings, series)
 
 
 def _totals(plan: Plan, series: SeriesType) -> dict[str, str]:
@@ -127,20 +125,12 @@ def _bucket(plan: Plan) -> str | None:
 
 
 def _dimensions(plan: Plan, series: SeriesType) -> tuple[Dimension, ...]:
-    names = tuple(f"group_{number}" for number, _ in enumerate(plan.groups, start=1))
-    groups = (Dimension("group", names, {name: name for name in names}),) if names else ()
+    keys = tuple(f"key_{number}" for number, _ in enumerate(plan.groups, start=1))
+    outputs = {f"group_{number}": key for number, key in enumerate(keys, start=1)}
+    groups = (Dimension("group", keys, outputs),) if keys else ()
     match series:
         case SeriesType.TEXT:
             return (*groups, Dimension("value", ("measure",), {"value": "measure"}))
         case SeriesType.PAIRS:
             return (*groups, Dimension("value", ("measure", "measure_weight"), {"value": _PAIR}))
     return groups
-
-
-def _columns(plan: Plan, layout: Layout) -> tuple[Column, ...]:
-    columns = [] if layout.bucket is None else [Column("bucket", Kind.TIME, str(plan.bucket))]
-    labels = {f"group_{number}": field.name for number, field in enumerate(plan.groups, start=1)}
-    for each in layout.dimensions:
-        columns += [Column(name, Kind.TEXT, labels.get(name, name)) for name in each.outputs]
-        columns.append(Column(each.folded, Kind.COUNT, each.folded.replace("_", " ")))
-    return (*columns, *(each.column for each in layout.recipe.columns))
