@@ -65,8 +65,8 @@ def _local_parts() -> Finding:
     java = find_java()
     if java is None:
         return Finding(
-            f"{engine}, no Java: a mock that forgets stands in for Kafka {KAFKA_VERSION}",
-            "pip install '.[local]' in a clone, or install Java 17 or later",
+            f"{engine}, no Java for Kafka {KAFKA_VERSION}, so no `afterword demo` and `afterword up`",
+            "pip install '.[local]' in a clone, or install Java 17 or later; or use your own servers",
         )
     return Finding(f"local parts: {engine}, Kafka {KAFKA_VERSION} on Java {java.major}")
 

@@ -24,7 +24,6 @@ from afterword_stack.local.child import ChildProcess
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.local.lifecycle import Lifecycle
-from afterword_stack.local.mock_kafka import MockKafkaNode
 from afterword_stack.local.ports import persisted_ports
 from afterword_stack.local.stack import LocalStack
 from afterword_stack.restarts import Part, Restarts
@@ -133,7 +132,7 @@ class Pipeline(Lifecycle):
         for server, url in self._servers:
             yield _child_part(server, partial(_restart_server, server, url))
 
-    def _stack_part(self, name: str, node: KafkaNode | MockKafkaNode | ClickHouseNode) -> Part:
+    def _stack_part(self, name: str, node: KafkaNode | ClickHouseNode) -> Part:
         failure = SetupError(f"{name} has ended.", f"Its log is in {self.stack.data_dir}.")
         return Part(name, lambda: node.alive, node.restart, lambda: failure)
 

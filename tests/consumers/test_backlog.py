@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import Consumer, ConsumerGroupState, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions  # the package exports it without a type
+from tests.mock_kafka import MockKafka
 from tests.topics import recreate_topic
 from tests.waiting import wait_until
 
@@ -19,7 +20,6 @@ from afterword_consumers.completeness import to_metadata
 from afterword_consumers.partitions import likely_partitions
 from afterword_schemas import SetupError, StoreError
 from afterword_stack.local.kafka import KafkaNode
-from afterword_stack.local.mock_kafka import MockKafkaNode
 
 pytestmark = pytest.mark.services
 
@@ -325,7 +325,7 @@ def test_a_closed_backlog_opens_again(behind: Topic) -> None:
 
 def test_the_mock_broker_is_enough() -> None:
     """Where the local stack has no Kafka, receipts work all the same."""
-    with MockKafkaNode() as mock:
+    with MockKafka() as mock:
         mock.create_topic("t")
         topic = Topic(mock.bootstrap_servers, "t")
         backlog = topic.backlog()

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import pytest
 from confluent_kafka import Producer
+from tests.mock_kafka import MockKafka
 
 from afterword_consumers import ends
 from afterword_consumers.ends import EndsWatch
 from afterword_consumers.source import LogEnds
 from afterword_stack.local.kafka import KafkaNode
-from afterword_stack.local.mock_kafka import MockKafkaNode
 
 NOBODY = "127.0.0.1:1"
 
@@ -47,7 +47,7 @@ def test_a_log_that_ends_before_what_was_read_tells_nothing(kafka: KafkaNode, to
 @pytest.mark.services
 def test_a_partition_that_is_not_there_takes_nothing_from_the_others() -> None:
     """An error of one is an answer of one."""
-    with MockKafkaNode() as mock:
+    with MockKafka() as mock:
         mock.create_topic("t")
         watch = EndsWatch({"bootstrap.servers": mock.bootstrap_servers}, "t", 10.0)
         assert ask(watch, {0: 0, 99: 0}).offsets == {0: 0}

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from tests.mock_kafka import MockKafka
 from tests.waiting import wait_until
 
 from afterword_consumers.completeness import to_metadata
@@ -19,7 +20,6 @@ from afterword_consumers.lag import PartitionLag, read_lag
 from afterword_consumers.query import Freshness
 from afterword_consumers.source import Committed
 from afterword_stack.local.kafka import KafkaNode
-from afterword_stack.local.mock_kafka import MockKafkaNode
 
 NOBODY = "127.0.0.1:1"
 WRONG = (
@@ -299,7 +299,7 @@ def test_a_topic_that_does_not_exist_is_no_error(kafka: KafkaNode) -> None:
 @pytest.mark.services
 def test_it_notices_that_kafka_comes_and_goes() -> None:
     """One book, through an outage."""
-    mock = MockKafkaNode()
+    mock = MockKafka()
     with mock:
         mock.create_topic("t")
         servers = mock.bootstrap_servers

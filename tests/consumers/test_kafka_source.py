@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from tests.mock_kafka import MockKafka
 from tests.topics import delete_topic, recreate_topic
 from tests.waiting import wait_until
 
@@ -14,7 +15,6 @@ from afterword_consumers.kafka import KafkaSource
 from afterword_consumers.source import Committed
 from afterword_schemas import SetupError, StoreError
 from afterword_stack.local.kafka import KafkaNode
-from afterword_stack.local.mock_kafka import MockKafkaNode
 
 pytestmark = pytest.mark.services
 
@@ -309,7 +309,7 @@ def test_the_classic_protocol_keeps_the_same_promise(kafka: KafkaNode, topic: st
 
 def test_a_broker_without_topic_ids_is_not_waited_for() -> None:
     """The mock has no controller to ask for it: the name stands for the id, at once."""
-    with MockKafkaNode() as mock:
+    with MockKafka() as mock:
         mock.create_topic("t")
         # Waiting would take a minute.
         source = KafkaSource(mock.bootstrap_servers, topic="t", group="g", request_timeout_s=60.0)

@@ -3,11 +3,11 @@
 import uuid
 
 import pytest
+from tests.mock_kafka import MockKafka
 
 from afterword_consumers.topic_limits import TopicSettings, find_concerns, judge
 from afterword_schemas import UnreachableError
 from afterword_stack.local.kafka import KafkaNode
-from afterword_stack.local.mock_kafka import MockKafkaNode
 
 GOOD = {
     "cleanup.policy": "delete",
@@ -95,7 +95,7 @@ def test_the_settings_are_those_of_the_broker(kafka: KafkaNode) -> None:
 
 def test_a_broker_without_such_settings_gives_no_concern() -> None:
     """As the mock is one."""
-    with MockKafkaNode() as mock:
+    with MockKafka() as mock:
         mock.create_topic("t")
         assert find_concerns(mock.bootstrap_servers, "t", {}) == []
 

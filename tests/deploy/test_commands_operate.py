@@ -223,7 +223,7 @@ def test_the_doctor_names_every_part_that_is_away(
     ran = afterword("doctor")
     assert ran.status == 2
     assert [row[0] for row in ran.out.splitlines() if row[0] != " "] == ["✓", "!", "✗", "✗"]
-    assert "no Java: a mock that forgets stands in for Kafka" in ran.out
+    assert "no Java for Kafka 4.3.1, so no `afterword demo` and `afterword up`" in ran.out
     assert "or set AFTERWORD_KAFKA_BOOTSTRAP_SERVERS\n" in ran.out
     assert "✗ Kafka at 127.0.0.1:1 does not answer\n" in ran.out
     assert "✗ ClickHouse at http://127.0.0.1:1 does not answer\n" in ran.out

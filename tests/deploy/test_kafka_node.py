@@ -18,7 +18,6 @@ from afterword_stack.local.child import ChildProcess
 from afterword_stack.local.java import parse_major
 from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.local.kafka_admin import new_admin
-from afterword_stack.local.mock_kafka import MockKafkaNode
 from afterword_stack.local.ports import persisted_ports
 
 
@@ -217,19 +216,3 @@ def test_a_damaged_port_file_is_named(tmp_path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(SetupError, match=r"ports\.json is damaged"):
         persisted_ports(path, ["a"])
-
-
-def test_the_mock_carries_records_and_says_that_it_forgets() -> None:
-    """The stand-in speaks Kafka's protocol and is marked volatile."""
-    with MockKafkaNode() as mock:
-        mock.create_topic("t", partitions=4)
-        produce(mock.bootstrap_servers, "t", [b"1"])
-        assert consume(mock.bootstrap_servers, "t", 1) == [b"1"]
-    assert (mock.volatile, KafkaNode.volatile) == (True, False)
-    assert not mock.alive
-
-
-def test_the_mock_refuses_what_it_cannot_do() -> None:
-    """Another number of partitions is an error, not silently 4."""
-    with MockKafkaNode() as mock, pytest.raises(SetupError, match="4 partitions"):
-        mock.create_topic("t", partitions=3)

@@ -11,9 +11,8 @@ import psutil
 import pytest
 
 from afterword_schemas.errors import SetupError
-from afterword_stack.local import stack as stack_module
+from afterword_stack.local import kafka as kafka_module
 from afterword_stack.local.clickhouse import ClickHouseNode, _get
-from afterword_stack.local.jars import FetchError
 from afterword_stack.local.kafka_admin import new_admin, serves
 from afterword_stack.local.lock import FileLock, is_locked
 from afterword_stack.local.stack import Addresses, LocalStack, running_stack
@@ -42,7 +41,7 @@ def test_a_temporary_stack_serves_and_leaves_nothing() -> None:
     with LocalStack.temporary() as stack:
         addresses = stack.addresses
         assert serve(addresses) == (True, True)
-        assert (addresses.volatile, addresses.kafka) == (False, "4.3.1")
+        assert addresses.kafka == "4.3.1"
         assert running_stack() is None
     assert serve(addresses) == (False, False)
     assert not Path(addresses.data_dir).exists()
@@ -51,7 +50,7 @@ def test_a_temporary_stack_serves_and_leaves_nothing() -> None:
 def test_a_running_stack_is_found_by_others(tmp_path: Path) -> None:
     """Another process reads the addresses while it runs, and nothing afterwards."""
     code = "from afterword_stack.local.stack import running_stack; print(running_stack())"
-    with LocalStack(tmp_path / "afterword", broker="mock") as stack:
+    with LocalStack(tmp_path / "afterword") as stack:
         found = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
@@ -61,9 +60,9 @@ def test_a_running_stack_is_found_by_others(tmp_path: Path) -> None:
 
 def test_a_second_stack_on_the_folder_is_refused_and_harms_nothing(tmp_path: Path) -> None:
     """The error says that one runs already, and that one goes on."""
-    with LocalStack(tmp_path / "afterword", broker="mock") as first:
+    with LocalStack(tmp_path / "afterword") as first:
         with pytest.raises(SetupError, match="already running"):
-            LocalStack(tmp_path / "afterword", broker="mock").start()
+            LocalStack(tmp_path / "afterword").start()
         assert first.start() == first.addresses
         assert serve(first.addresses) == (True, True)
         assert running_stack() == first.addresses
@@ -73,8 +72,8 @@ def test_each_of_two_stacks_is_found_by_its_own_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second one changes nothing for the user of the first, neither beside it nor after its end."""
-    with LocalStack(broker="mock") as first:
-        with LocalStack(tmp_path / "other" / "afterword", broker="mock") as second:
+    with LocalStack() as first:
+        with LocalStack(tmp_path / "other" / "afterword") as second:
             assert running_stack() == first.addresses
             monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "other"))
             assert running_stack() == second.addresses
@@ -139,7 +138,7 @@ def test_a_stack_killed_by_sigkill_is_not_found_and_can_start_again(tmp_path: Pa
     """The state it left says nothing, as the kernel freed its lock."""
     code = (
         "import sys, pathlib; from afterword_stack.local.stack import LocalStack\n"
-        "print(LocalStack(pathlib.Path(sys.argv[1]), broker='mock').start().pid, flush=True)\n"
+        "print(LocalStack(pathlib.Path(sys.argv[1])).start().pid, flush=True)\n"
         "sys.stdin.read()\n"
     )
     with subprocess.Popen(
@@ -156,32 +155,38 @@ def test_a_stack_killed_by_sigkill_is_not_found_and_can_start_again(tmp_path: Pa
         starter.kill()
     psutil.wait_procs(family, timeout=20)
     assert running_stack() is None
-    with LocalStack(tmp_path / "afterword", broker="mock") as stack:
+    with LocalStack(tmp_path / "afterword") as stack:
         assert serve(stack.addresses) == (True, True)
 
 
-def test_without_java_the_mock_stands_in_and_says_so(
+def test_without_java_it_ends_and_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The stack runs all the same, marked volatile, with a notice."""
-    said: list[str] = []
-    monkeypatch.setattr(stack_module, "find_java", lambda: None)
-    with LocalStack(tmp_path / "afterword", progress=said.append) as stack:
-        assert stack.addresses.volatile
-        assert serve(stack.addresses) == (True, True)
-    assert ["forgets" in line for line in said] == [True]
+    """Nothing stands in for Kafka, and ClickHouse does not stay behind."""
+    monkeypatch.setattr(kafka_module, "find_java", lambda: None)
+    stack = LocalStack(tmp_path / "afterword")
+    with pytest.raises(
+        SetupError, match=r"Kafka needs Java 17 or later, and there is none\."
+    ) as told:
+        stack.start()
+    assert "install a JRE and put it on PATH" in told.value.next_step
+    assert not stack.clickhouse.alive
+    assert not is_locked(tmp_path / "afterword" / "lock")
 
 
-def test_changed_jars_do_not_fall_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Out of reach is one thing, tampered with another: that stops."""
+def test_without_kafka_s_jars_it_ends_and_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As without a network on the first day."""
 
-    def tampered(**_: object) -> Path:
-        raise SetupError("not those that were locked", "")
+    def out_of_reach(**_: object) -> Path:
+        raise SetupError("no route to host", "Check the network.")
 
-    monkeypatch.setattr(stack_module, "resolve_kafka_jars", tampered)
-    assert not issubclass(SetupError, FetchError)
-    with pytest.raises(SetupError, match="not those that were locked"):
-        LocalStack(tmp_path / "afterword", progress=nothing).start()
+    monkeypatch.setattr(kafka_module, "resolve_kafka_jars", out_of_reach)
+    stack = LocalStack(tmp_path / "afterword", progress=nothing)
+    with pytest.raises(SetupError, match="no route to host"):
+        stack.start()
+    assert not stack.clickhouse.alive
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"pid": 1}'])
@@ -204,7 +209,6 @@ def test_a_stale_state_file_is_no_stack(tmp_path: Path) -> None:
         "a:9",
         "k",
         "c",
-        volatile=False,
         data_dir=str(path.parent),
         pid=os.getpid(),
     )
@@ -220,7 +224,7 @@ def test_a_stack_that_starts_takes_away_what_a_killed_one_left(
     """While it starts nobody is sent to the old addresses."""
     path = tmp_path / "afterword" / "running.json"
     path.parent.mkdir()
-    old = Addresses("a:1", "http://a:2", "a:9", "k", "c", volatile=False, data_dir="d", pid=1)
+    old = Addresses("a:1", "http://a:2", "a:9", "k", "c", data_dir="d", pid=1)
     path.write_text(json.dumps({name: getattr(old, name) for name in old.__slots__}))
     found: list[Addresses | None] = []
 
@@ -230,5 +234,5 @@ def test_a_stack_that_starts_takes_away_what_a_killed_one_left(
 
     monkeypatch.setattr(ClickHouseNode, "start", look)
     with pytest.raises(SetupError, match="enough"):
-        LocalStack(broker="mock").start()
+        LocalStack().start()
     assert found == [None]

@@ -56,9 +56,9 @@ def test_the_keys_file_is_the_same_one_for_a_process_in_another_folder(own_folde
 
 @pytest.fixture
 def stack(tmp_path: Path, own_folders: Path) -> LocalStack:
-    """A stack on the mock broker, which starts at once."""
+    """A stack of this test's own, not started."""
     assert own_folders.is_dir()
-    return LocalStack(tmp_path / "stack", broker="mock")
+    return LocalStack(tmp_path / "stack")
 
 
 @pytest.mark.services

@@ -173,7 +173,7 @@ def test_a_running_stack_fills_in_only_addresses_that_are_unset(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever names an address means it; so does whoever names the default."""
-    stack = Addresses("s:1", "http://s:2", "s:9", "k", "c", volatile=False, data_dir="d", pid=1)
+    stack = Addresses("s:1", "http://s:2", "s:9", "k", "c", data_dir="d", pid=1)
     monkeypatch.setattr(module, "running_stack", lambda: stack)
     assert load_settings().kafka_bootstrap_servers == "s:1"
     assert load_settings().clickhouse_url == "http://s:2"
@@ -187,7 +187,7 @@ def test_what_another_server_wants_is_not_said_to_a_local_stack(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A user, a password and settings of Kafka belong to an address that is set beside them."""
-    stack = Addresses("s:1", "http://s:2", "s:9", "k", "c", volatile=False, data_dir="d", pid=1)
+    stack = Addresses("s:1", "http://s:2", "s:9", "k", "c", data_dir="d", pid=1)
     monkeypatch.setattr(module, "running_stack", lambda: stack)
     write(
         'clickhouse_user = "me"\nclickhouse_password = "hunter2"\n[kafka]\nsecurity.protocol="SSL"\n'
@@ -203,7 +203,7 @@ def test_what_another_server_wants_is_not_said_to_a_local_stack(
 
 def test_the_keys_of_a_stack_go_with_the_whole_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway in front of other servers asks for keys that were made for those."""
-    stack = Addresses("s:1", "http://s:2", "s:9", "k", "c", volatile=False, data_dir="d", pid=1)
+    stack = Addresses("s:1", "http://s:2", "s:9", "k", "c", data_dir="d", pid=1)
     monkeypatch.setattr(module, "running_stack", lambda: stack)
     assert load_settings().gateway_keys_file == Path("d/afterword.keys.json")
     monkeypatch.setenv("AFTERWORD_KAFKA_BOOTSTRAP_SERVERS", "s:1")
@@ -216,7 +216,7 @@ def test_it_is_said_which_stack_is_talked_to_where_that_is_not_obvious(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """In a data folder that was chosen, or beside a server of yours; otherwise nothing is said."""
-    stack = Addresses("s:1", "http://s:2", "s:9", "k", "c", volatile=False, data_dir="/d", pid=1)
+    stack = Addresses("s:1", "http://s:2", "s:9", "k", "c", data_dir="/d", pid=1)
     monkeypatch.setattr(module, "running_stack", lambda: stack)
     said: list[str] = []
     load_settings(said.append)

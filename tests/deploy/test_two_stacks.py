@@ -33,7 +33,7 @@ def stacks(
     with ExitStack() as stack:
         for name in NAMES:
             monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / name))
-            made = Pipeline(LocalStack(broker="mock"), load_settings(), servers=True)
+            made = Pipeline(LocalStack(), load_settings(), servers=True)
             running[name] = stack.enter_context(made)
         yield running
 

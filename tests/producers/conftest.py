@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from tests.mock_kafka import MockKafka
 
 from afterword import Client, MemoryTransport, Message, Transport
 from afterword.gateway import GatewayServer, KeyFile, ServerOptions, create_app
 from afterword_schemas.receipt import Receipt, ReceiptStatus
-from afterword_stack.local.mock_kafka import MockKafkaNode
 
 ReadTopic = Callable[[str, str], list[Message]]
 StartGateway = Callable[..., GatewayServer]
@@ -33,7 +33,7 @@ def client(memory: MemoryTransport) -> Client:
 @pytest.fixture(scope="session")
 def mock_broker() -> Iterator[str]:
     """Address of librdkafka's mock broker: the real protocol without Java."""
-    with MockKafkaNode() as node:
+    with MockKafka() as node:
         yield node.bootstrap_servers
 
 

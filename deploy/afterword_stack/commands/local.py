@@ -11,7 +11,7 @@ import typer
 
 from afterword_stack.console import invocation, notice, out
 from afterword_stack.demo.run import run_demo
-from afterword_stack.local.stack import Broker, LocalStack
+from afterword_stack.local.stack import LocalStack
 from afterword_stack.pipeline import Pipeline
 from afterword_stack.restarts import Restarts
 from afterword_stack.settings import default_settings, read_settings
@@ -28,10 +28,6 @@ _NEXT: Final = {
 
 def demo(
     events: Annotated[int, typer.Option("--events", min=200, help="How many to publish.")] = 50_000,
-    broker: Annotated[
-        Broker,
-        typer.Option("--broker", help="mock needs no Java; auto takes it where Kafka cannot run."),
-    ] = "auto",
 ) -> None:
     """Run the whole pipeline once on made-up feedback, then clean up.
 
@@ -40,7 +36,7 @@ def demo(
     Example: `afterword demo --events 5000`.
     """
     _end_in_order()
-    with Pipeline(LocalStack.temporary(broker=broker), default_settings()) as pipeline:
+    with Pipeline(LocalStack.temporary(), default_settings()) as pipeline:
         addresses = pipeline.stack.addresses
         notice(f"running Kafka {addresses.kafka} and {addresses.clickhouse}, with one worker")
         run_demo(pipeline, events=events, now=datetime.now(UTC))

@@ -6,7 +6,6 @@ run_demo(pipeline, events=50_000, now=datetime.now(UTC))
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from itertools import islice
 from types import TracebackType
 from typing import Final, Self
 
@@ -23,8 +22,6 @@ from afterword_stack.pipeline import Pipeline
 _LOOK_EVERY_S: Final = 0.2
 _STALLED_S: Final = 60.0
 _FLUSH_S: Final = 30.0
-_VOLATILE_CHUNK: Final = 5_000
-"""What the mock broker surely still has when the worker comes: it forgets beyond 5 MiB a partition."""
 
 
 def run_demo(pipeline: Pipeline, *, events: int, now: datetime) -> None:
@@ -33,10 +30,9 @@ def run_demo(pipeline: Pipeline, *, events: int, now: datetime) -> None:
     Raises:
         StoreError: What was published is not what arrived, or nothing arrives any more.
     """
-    chunk = _VOLATILE_CHUNK if pipeline.stack.addresses.volatile else events
     began_s = time.monotonic()
     with open_database(pipeline.settings.clickhouse) as clickhouse:
-        stored, rejected = _feed(pipeline, clickhouse, events, chunk, now)
+        stored, rejected = _feed(pipeline, clickhouse, events, now)
         took_s = time.monotonic() - began_s
         out(f"\npublished {events:,} = stored {stored:,} + rejected {rejected:,}")
         out(f"in {took_s:.1f} s, from the first event to the last row")
@@ -46,18 +42,15 @@ def run_demo(pipeline: Pipeline, *, events: int, now: datetime) -> None:
 
 
 def _feed(
-    pipeline: Pipeline, clickhouse: ClickHouse, events: int, chunk: int, now: datetime
+    pipeline: Pipeline, clickhouse: ClickHouse, events: int, now: datetime
 ) -> tuple[int, int]:
     settings = pipeline.settings
     transport = KafkaTransport(settings.kafka_bootstrap_servers, topic=settings.kafka_topic)
-    sends = traffic(events, now)
     with Feeder(transport) as feeder:
-        for start in range(0, events, chunk):
-            end = min(start + chunk, events)
-            with progress("publishing", end - start) as advance:
-                feeder.publish(islice(sends, end - start), advance)
-            with progress("ingesting", end - start) as advance:
-                _await(pipeline, clickhouse, start, end, advance)
+        with progress("publishing", events) as advance:
+            feeder.publish(traffic(events, now), advance)
+        with progress("ingesting", events) as advance:
+            _await(pipeline, clickhouse, events, advance)
     return _arrived(clickhouse)
 
 
@@ -112,22 +105,18 @@ class Feeder:
 
 
 def _await(
-    pipeline: Pipeline,
-    clickhouse: ClickHouse,
-    start: int,
-    end: int,
-    advance: Callable[[int], None],
+    pipeline: Pipeline, clickhouse: ClickHouse, events: int, advance: Callable[[int], None]
 ) -> None:
-    """Wait until all messages up to a number have become rows, as long as there is progress."""
-    before, moved_s = start, time.monotonic()
-    while (arrived := sum(_arrived(clickhouse))) < end:
+    """Wait until all messages have become rows, as long as there is progress."""
+    before, moved_s = 0, time.monotonic()
+    while (arrived := sum(_arrived(clickhouse))) < events:
         if arrived > before:
             advance(arrived - before)
             before, moved_s = arrived, time.monotonic()
         pipeline.check()
         if time.monotonic() - moved_s > _STALLED_S:
             raise StoreError(
-                f"Nothing arrived for {_STALLED_S:.0f} s; {arrived:,} of {end:,} did. "
+                f"Nothing arrived for {_STALLED_S:.0f} s; {arrived:,} of {events:,} did. "
                 f"The end of the worker's log:\n{pipeline.worker_says}"
             )
         time.sleep(_LOOK_EVERY_S)

@@ -36,10 +36,6 @@ _NEXT_STEP: Final = (
 )
 
 
-class FetchError(SetupError):
-    """The jars are out of reach: no network, or nothing that could fetch them."""
-
-
 @dataclass(frozen=True, slots=True)
 class Jar:
     """One jar of the lock file.
@@ -78,7 +74,7 @@ def resolve_kafka_jars(root: Path | None = None, progress: Progress = print_prog
         progress: Is told what takes long.
 
     Raises:
-        FetchError: They cannot be fetched.
+        SetupError: They cannot be fetched.
         SetupError: A jar is not the one that was locked.
     """
     root = root or cache_dir()
@@ -154,10 +150,10 @@ def _fetch_by_maven(maven: str, folder: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise FetchError("Maven did not fetch Kafka in 15 minutes.", _NEXT_STEP) from error
+        raise SetupError("Maven did not fetch Kafka in 15 minutes.", _NEXT_STEP) from error
     if run.returncode != 0:
         said = "\n".join((run.stdout + run.stderr).strip().splitlines()[:12])
-        raise FetchError(f"Maven could not fetch Kafka:\n{said}\n", _NEXT_STEP)
+        raise SetupError(f"Maven could not fetch Kafka:\n{said}\n", _NEXT_STEP)
 
 
 def _fetch_by_jgo(folder: Path, progress: Progress) -> None:
@@ -178,7 +174,7 @@ def _fetch_one_by_jgo(jar: Jar, repository: Path, folder: Path) -> str:
     try:
         from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415  # optional
     except ImportError as error:
-        raise FetchError(
+        raise SetupError(
             "There is neither Maven (mvn) nor the Python package jgo to fetch Kafka.",
             "Install one of them: pip install '.[local]' in a clone brings jgo.",
         ) from error
@@ -188,7 +184,7 @@ def _fetch_one_by_jgo(jar: Jar, repository: Path, folder: Path) -> str:
     try:
         path = context.project(group, artifact).at_version(version).artifact().resolve()
     except Exception as error:  # jgo lets requests' and urllib's errors through
-        raise FetchError(
+        raise SetupError(
             f"Kafka's {jar.file_name} could not be fetched: {error}.", _NEXT_STEP
         ) from error
     shutil.copyfile(path, folder / jar.file_name)

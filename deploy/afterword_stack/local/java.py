@@ -1,6 +1,6 @@
 """A Java runtime that can run Kafka: the one from PyPI if installed, else the machine's.
 
-    java = find_java()      # None: no Kafka on this machine, see mock_kafka
+    java = find_java()      # None: no Kafka on this machine
 
 Kafka 4 servers need Java 17 or later.
 """

@@ -84,9 +84,6 @@ class KafkaNode(Lifecycle):
         progress: Is told when the jars must be fetched.
     """
 
-    volatile = False
-    """Whether records may vanish before they are read."""
-
     def __init__(
         self,
         data_dir: Path,

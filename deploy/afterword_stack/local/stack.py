@@ -17,20 +17,15 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 from afterword_schemas.errors import SetupError
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.folders import data_dir as default_data_dir
-from afterword_stack.local.jars import FetchError, Progress, print_progress, resolve_kafka_jars
-from afterword_stack.local.java import find_java
+from afterword_stack.local.jars import Progress, print_progress
 from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.local.lifecycle import Lifecycle
 from afterword_stack.local.lock import FileLock, is_locked
-from afterword_stack.local.mock_kafka import MockKafkaNode
-
-Broker = Literal["auto", "kafka", "mock"]
-"""Kafka where it can run and the mock elsewhere; or the one of the two."""
 
 # A look at who runs holds the lock for an instant.
 _LOCK_WAIT_S: Final = 0.5
@@ -46,7 +41,6 @@ class Addresses:
         clickhouse_native: Of its native protocol, `host:port`.
         kafka: What runs as Kafka, with its version.
         clickhouse: What runs as ClickHouse, with its version.
-        volatile: Whether Kafka is the mock, which forgets.
         data_dir: The stack's folder.
         pid: The process that keeps it up.
     """
@@ -56,7 +50,6 @@ class Addresses:
     clickhouse_native: str
     kafka: str
     clickhouse: str
-    volatile: bool
     data_dir: str
     pid: int
 
@@ -66,27 +59,22 @@ class LocalStack(Lifecycle):
 
     Args:
         data_dir: By default the user's, `~/.local/share/afterword`.
-        broker: Which broker.
-        kafka_properties: For the broker, when it is Kafka.
-        progress: Is told what takes long, and that a mock stands in for Kafka.
+        kafka_properties: For the broker.
+        progress: Is told what takes long.
     """
 
     def __init__(
         self,
         data_dir: Path | None = None,
         *,
-        broker: Broker = "auto",
         kafka_properties: Mapping[str, str] | None = None,
         progress: Progress = print_progress,
     ) -> None:
         self.data_dir = (data_dir or default_data_dir()).absolute()
         self.clickhouse = ClickHouseNode(self.data_dir / "clickhouse")
-        self.kafka: KafkaNode | MockKafkaNode = MockKafkaNode()
-        if broker != "mock":
-            self.kafka = KafkaNode(
-                self.data_dir / "kafka", extra_properties=kafka_properties, progress=progress
-            )
-        self._broker, self._progress = broker, progress
+        self.kafka = KafkaNode(
+            self.data_dir / "kafka", extra_properties=kafka_properties, progress=progress
+        )
         self._cleanup = contextlib.ExitStack()
         self._addresses: Addresses | None = None
 
@@ -94,13 +82,12 @@ class LocalStack(Lifecycle):
     def temporary(
         cls,
         *,
-        broker: Broker = "auto",
         kafka_properties: Mapping[str, str] | None = None,
         progress: Progress = print_progress,
     ) -> Self:
         """Make a stack on a folder of its own that leaves nothing behind."""
         folder = Path(tempfile.mkdtemp(prefix="afterword-"))
-        stack = cls(folder, broker=broker, kafka_properties=kafka_properties, progress=progress)
+        stack = cls(folder, kafka_properties=kafka_properties, progress=progress)
         stack._cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
         return stack
 
@@ -121,7 +108,6 @@ class LocalStack(Lifecycle):
             return self._addresses
         try:
             self._lock()
-            self._fall_back()
             _start_together(self.kafka, self.clickhouse)
             self._addresses = self._describe()
             _write_state(self._addresses)
@@ -152,21 +138,6 @@ class LocalStack(Lifecycle):
         self._cleanup.enter_context(lock)
         _state_file(self.data_dir).unlink(missing_ok=True)  # of a stack that was killed
 
-    def _fall_back(self) -> None:
-        """Let the mock stand in for a Kafka that cannot run here, and say so."""
-        if self._broker != "auto" or self.kafka.volatile:
-            return
-        try:
-            if find_java() is None:
-                raise FetchError("There is no Java 17 or later.")  # noqa: TRY301  # one way down
-            resolve_kafka_jars(progress=self._progress)
-        except FetchError as error:
-            self.kafka = MockKafkaNode()
-            self._progress(
-                f"{error.detail} A mock broker in memory stands in for Kafka: "
-                "it forgets what is not read soon, and everything when it stops."
-            )
-
     def _describe(self) -> Addresses:
         return Addresses(
             bootstrap_servers=self.kafka.bootstrap_servers,
@@ -174,7 +145,6 @@ class LocalStack(Lifecycle):
             clickhouse_native=self.clickhouse.native_address,
             kafka=self.kafka.version,
             clickhouse=self.clickhouse.engine,
-            volatile=self.kafka.volatile,
             data_dir=str(self.data_dir),
             pid=os.getpid(),
         )
@@ -212,7 +182,7 @@ def _write_state(addresses: Addresses) -> None:
     fresh.replace(path)
 
 
-def _start_together(kafka: KafkaNode | MockKafkaNode, clickhouse: ClickHouseNode) -> None:
+def _start_together(kafka: KafkaNode, clickhouse: ClickHouseNode) -> None:
     with ThreadPoolExecutor(2) as pool:
         starting = [pool.submit(part.start) for part in (kafka, clickhouse)]
         try:
@@ -223,9 +193,7 @@ def _start_together(kafka: KafkaNode | MockKafkaNode, clickhouse: ClickHouseNode
             raise
 
 
-def _end_starts(
-    starting: list[Future[None]], kafka: KafkaNode | MockKafkaNode, clickhouse: ClickHouseNode
-) -> None:
+def _end_starts(starting: list[Future[None]], kafka: KafkaNode, clickhouse: ClickHouseNode) -> None:
     # Again and again: a part may be about to start its process just now.
     while wait(starting, timeout=0.05).not_done:
         kafka.kill()
