@@ -1,7 +1,7 @@
 """One request's way to ClickHouse: within its budget, and with an end from outside.
 
     database = BudgetedDatabase(connection, Budget(time_s=10))
-    answer(question, database, now, budget)      # in a thread
+    run_plan(plan, database, budget)      # in a thread
     database.stop()                              # from another one: nobody waits any longer
 
 The time is that of the request: what one statement used, the next one lacks.

@@ -1,7 +1,7 @@
 """How many queries run at once: a few, a few more wait, and who goes away makes room.
 
     places = Places(running=4, waiting=16, wait_s=10, run_s=15)
-    found = await places.run(lambda: answer(question, database, now), stop=database.stop)
+    found = await places.run(lambda: run_plan(plan, database), stop=database.stop)
 
 Queries run in threads, so that the event loop never waits for one; nobody waits longer than these times.
 """
