@@ -223,7 +223,7 @@ def test_messages_behind_an_open_transaction_are_told_of(
         source.poll(10, 0.05)
         source.log_ends()
         return (
-            bool(caplog.messages) and "messages wait in partitions [0], but" in caplog.messages[-1]
+            bool(caplog.messages) and "message waits in partitions [0], but" in caplog.messages[-1]
         )
 
     wait_until(looks)
