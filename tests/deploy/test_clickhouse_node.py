@@ -18,7 +18,7 @@ import clickhouse_connect
 import psutil
 import pytest
 from clickhouse_connect.driver.client import Client
-from clickhouse_driver import Client as NativeClient  # type: ignore[import-untyped]  # has no types
+from clickhouse_driver import Client as NativeClient
 
 from afterword_schemas.errors import SetupError
 from afterword_stack.local.clickhouse import ClickHouseNode, _get, find_server
