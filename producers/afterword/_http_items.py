@@ -16,12 +16,13 @@ import orjson
 
 from afterword._errors import RefusedError
 from afterword._transport import Headers
-from afterword_schemas.errors import StoreError
+from afterword_schemas.errors import RejectCode, StoreError
 
 UNAVAILABLE: Final = "unavailable"
 """The gateway's code for an event that Kafka did not acknowledge; every other code is final."""
 
 _MAX_DETAIL: Final = 500
+_NO_EVENT: Final = "over HTTP only an event can be sent, under its own id"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -35,11 +36,15 @@ def to_item(key: bytes, value: bytes, headers: Headers, timestamp_ms: int | None
         timestamp_ms: When it was first published; now if None.
 
     Raises:
-        StoreError: The value is no event of this id. The gateway could not tell them apart.
+        RefusedError: The value is no event of this id. The gateway could not tell them apart.
     """
     event = _parse(value)
-    if not isinstance(event, dict) or str(event.get("feedback_id")).lower().encode() != key:
-        raise StoreError("over HTTP only an event can be sent, under its own id")
+    if event is None:
+        raise RefusedError(RejectCode.INVALID_JSON, "$", _NO_EVENT)
+    if not isinstance(event, dict):
+        raise RefusedError(RejectCode.NOT_AN_OBJECT, "$", _NO_EVENT)
+    if str(event.get("feedback_id")).lower().encode() != key:
+        raise RefusedError(RejectCode.WRONG_KEY, "$.feedback_id", _NO_EVENT)
     beside = {name: text.decode() for name, text in headers if name == "traceparent"}
     # The gateway may take it an hour from now, and would take that for the event's own time.
     for name in _times_due(key, event):

@@ -761,6 +761,24 @@ def test_a_row_that_is_damaged_holds_up_no_other(root: Path, memory: MemoryTrans
     assert refused_codes(root) == [(b"b", "invalid_json")]
 
 
+def test_a_row_that_is_no_event_any_more_is_kept_apart(
+    root: Path, start_gateway: Callable[[Transport], GatewayServer], memory: MemoryTransport
+) -> None:
+    """Over HTTP what a disk has damaged cannot be sent, now or ever: it does not wait for ever."""
+    heard: list[StoreError | None] = []
+    spool = SpoolTransport(HttpTransport(start_gateway(memory).address), root)
+    for key, value in [(b"a", b"{no JSON"), (b"b", b"[]"), (b"c", b'{"feedback_id":"d"}')]:
+        spool.send(key, value, (), heard.append)
+    spool.flush(20)
+    spool.close(20)
+    assert refused_codes(root) == [
+        (b"a", "invalid_json"),
+        (b"b", "not_an_object"),
+        (b"c", "wrong_key"),
+    ]
+    assert [type(each) for each in heard] == [RefusedError] * 3
+
+
 def test_a_fault_of_the_transport_below_holds_up_no_other(root: Path) -> None:
     """A message that it raises for waits and is tried again; the others go on."""
 
