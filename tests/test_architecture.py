@@ -19,13 +19,13 @@ MAY_IMPORT = {
 OURS = MAY_IMPORT["deploy"]
 
 ONLY_IN = {
-    "confluent_kafka.Consumer": {"consumers/afterword_consumers/kafka.py"},
+    "confluent_kafka.Consumer": {"consumers/afterword_consumers/kafka/consumer.py"},
     "confluent_kafka.DeserializingConsumer": set[str](),
     "confluent_kafka.Producer": {"producers/afterword/_kafka_producer.py"},
     "confluent_kafka.SerializingProducer": set[str](),
     "clickhouse_connect": {
-        "consumers/afterword_consumers/clickhouse.py",
-        "consumers/afterword_consumers/clickhouse_faults.py",  # its errors, to say what they mean
+        "consumers/afterword_consumers/clickhouse/client.py",
+        "consumers/afterword_consumers/clickhouse/faults.py",  # its errors, to say what they mean
     },
     "hypothesis": {"schemas/afterword_schemas/testing.py"},
     "scipy": {"consumers/afterword_consumers/query/statistics/intervals.py"},

@@ -12,10 +12,18 @@ from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from afterword_consumers.catalogue import Sighting
-from afterword_consumers.rejections import Rejection
-from afterword_consumers.rows import FEEDBACK_ID, IS_DELETED, PROJECT, Key, Row, decode, version
-from afterword_consumers.source import Committed, LogEnds, RebalanceListener
+from afterword_consumers.ingest.path_index import PathSeen
+from afterword_consumers.ingest.rejection import Rejection
+from afterword_consumers.ingest.rows import (
+    FEEDBACK_ID,
+    IS_DELETED,
+    PROJECT,
+    Key,
+    Row,
+    decode,
+    version,
+)
+from afterword_consumers.ingest.source import Committed, EndOffsets, RebalanceListener
 from afterword_schemas import StoreError
 
 
@@ -169,10 +177,10 @@ class MemorySource:
             messages += found
         return messages
 
-    def log_ends(self) -> LogEnds | None:
+    def end_offsets(self) -> EndOffsets | None:
         """Return how far the logs of its partitions go: here there is always news."""
         log, asked_at = self._broker.log, datetime.now(UTC)
-        return LogEnds(asked_at, {number: len(log[number]) for number in self._positions})
+        return EndOffsets(asked_at, {number: len(log[number]) for number in self._positions})
 
     def commit(self, next_offsets: Mapping[int, int], caught_up: Mapping[int, datetime]) -> None:
         """Record for each partition the offset to go on from."""
@@ -229,14 +237,14 @@ class MemoryStore:
         rows: The newest row of each key, tombstones included.
         inserts: How many lines each `insert_feedback` that succeeded held.
         rejections: By topic id, partition and offset.
-        sightings: All, in order.
+        paths_seen: All, in order.
         before_insert: Called with the lines before they are stored; what it raises is raised.
     """
 
     rows: dict[Key, Row] = field(default_factory=dict)
     inserts: list[int] = field(default_factory=list)
     rejections: dict[tuple[str, int, int], Rejection] = field(default_factory=dict)
-    sightings: list[Sighting] = field(default_factory=list)
+    paths_seen: list[PathSeen] = field(default_factory=list)
     before_insert: Callable[[bytes], object] | None = None
 
     @property
@@ -267,6 +275,6 @@ class MemoryStore:
             place = rejection.topic_id, rejection.partition, rejection.offset
             self.rejections[place] = rejection
 
-    def insert_sightings(self, sightings: Sequence[Sighting]) -> None:
-        """Insert paths into the catalogue."""
-        self.sightings += sightings
+    def insert_paths_seen(self, paths_seen: Sequence[PathSeen]) -> None:
+        """Insert paths into the path index."""
+        self.paths_seen += paths_seen

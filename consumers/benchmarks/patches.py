@@ -22,16 +22,16 @@ import orjson
 from confluent_kafka import Producer
 from worker_throughput import TOPIC, Costs, prepare
 
-from afterword_consumers.clickhouse import ClickHouse
-from afterword_consumers.rows import COLUMNS, Row, encode
-from afterword_consumers.sink import ClickHouseSink
+from afterword_consumers.clickhouse.client import ClickHouse
+from afterword_consumers.clickhouse.sink import ClickHouseSink
+from afterword_consumers.ingest.rows import COLUMNS, Row, encode
 from afterword_stack.local.kafka_admin import create_topic
 from afterword_stack.local.stack import LocalStack
 
 _BEGIN_MS: Final = 1_767_225_600_000
 _WORKER: Final = """
 import sys, worker_throughput
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 servers, port, events = sys.argv[1:]
 address = ClickHouseAddress(port=int(port), database="benchmark")
 worker_throughput.work(servers, ClickHouse(address), int(events))

@@ -11,7 +11,7 @@ comes of hashes of the event's number: the same rows every time.
 
 from collections.abc import Callable
 
-from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.clickhouse.client import ClickHouse
 
 FIRST_DAY = "2026-10-01"
 DAYS = 30

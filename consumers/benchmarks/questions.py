@@ -26,8 +26,8 @@ from urllib.parse import urlsplit
 
 from question_rows import DAYS, FIRST_DAY, fill
 
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.promotion import demote, promote, read_backfill
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
+from afterword_consumers.explore.promotion import demote, promote, read_backfill
 from afterword_consumers.query import (
     Budget,
     Question,

@@ -24,11 +24,11 @@ import orjson
 from confluent_kafka import Producer
 
 from afterword import KAFKA_DEFAULTS
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.kafka import KafkaSource
-from afterword_consumers.receipts import ReceiptBook
-from afterword_consumers.sink import ClickHouseSink
-from afterword_consumers.worker import Worker, WorkerOptions
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.sink import ClickHouseSink
+from afterword_consumers.ingest.worker import Worker, WorkerOptions
+from afterword_consumers.kafka.consumer import KafkaSource
+from afterword_consumers.progress.receipts import ReceiptFinder
 from afterword_schemas import ReceiptStatus
 from afterword_schemas.migrate import migrate
 from afterword_stack.local.kafka_admin import create_topic
@@ -52,7 +52,7 @@ class Bench:
         server.close()
         self.clickhouse = ClickHouse(self.address)
         migrate(self.clickhouse)
-        self.book = ReceiptBook(self.address, self.servers, topic=TOPIC, group=GROUP)
+        self.book = ReceiptFinder(self.address, self.servers, topic=TOPIC, group=GROUP)
         self.doubtful = 0
         self._producer = Producer({**KAFKA_DEFAULTS, "bootstrap.servers": self.servers})
 

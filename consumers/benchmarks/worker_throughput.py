@@ -23,11 +23,11 @@ import orjson
 import psutil
 from confluent_kafka import Producer
 
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.kafka import KafkaSource
-from afterword_consumers.messages import Message
-from afterword_consumers.sink import ClickHouseSink
-from afterword_consumers.worker import Worker, WorkerOptions
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.sink import ClickHouseSink
+from afterword_consumers.ingest.source import Message
+from afterword_consumers.ingest.worker import Worker, WorkerOptions
+from afterword_consumers.kafka.consumer import KafkaSource
 from afterword_schemas.migrate import migrate
 from afterword_stack.local.kafka_admin import create_topic
 from afterword_stack.local.stack import LocalStack

@@ -25,12 +25,12 @@ from afterword.gateway import (
     operation_routes,
 )
 from afterword_consumers.api import Api, ApiError, ApiOptions, ErrorCode, create_api
-from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_schemas import AfterwordError, SetupError, StoreError
 from afterword_stack.console import notice
 from afterword_stack.dashboard_openapi import dashboard_openapi
 from afterword_stack.database import missing_migrations
-from afterword_stack.freshness import open_freshness_book
+from afterword_stack.freshness import open_freshness_reader
 from afterword_stack.serving import serve
 from afterword_stack.settings import Settings
 
@@ -67,7 +67,7 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
     check_reach(
         settings.dashboard_host, keys_configured=keys.configured, part=_PART, scope=Scope.READ
     )
-    clickhouse, freshness = _connection(settings), open_freshness_book(settings)
+    clickhouse, freshness = _connection(settings), open_freshness_reader(settings)
     api = Api(
         clickhouse, admit=partial(_admit, keys), freshness=freshness, options=_options(settings)
     )

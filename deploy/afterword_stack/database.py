@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Budget, Table
 from afterword_schemas import AccessError, SetupError, StoreError
 from afterword_schemas.migrate import Migration, migrate, migrations, pending

@@ -9,8 +9,8 @@ Neither kind of look joins the group.
 from contextlib import AbstractContextManager, closing
 from typing import Final
 
-from afterword_consumers.freshness import FreshnessBook
-from afterword_consumers.lag import PartitionLag, read_lag
+from afterword_consumers.kafka.lag import PartitionLag, read_lag
+from afterword_consumers.progress.freshness import FreshnessReader
 from afterword_consumers.query import Freshness
 from afterword_consumers.rfc3339 import rfc3339
 from afterword_schemas.counted import counted
@@ -22,13 +22,13 @@ _KAFKA_WAIT_S: Final = 5.0
 
 def read_freshness(settings: Settings) -> Freshness:
     """Return how complete the tables are now; without Kafka, that it is not known."""
-    with closing(open_freshness_book(settings)) as book, _waiting_for_kafka(settings):
+    with closing(open_freshness_reader(settings)) as book, _waiting_for_kafka(settings):
         return book.read()
 
 
-def open_freshness_book(settings: Settings) -> FreshnessBook:
+def open_freshness_reader(settings: Settings) -> FreshnessReader:
     """Return a book about the topic and the group of the settings, for who asks often."""
-    return FreshnessBook(
+    return FreshnessReader(
         settings.kafka_bootstrap_servers,
         topic=settings.kafka_topic,
         group=settings.kafka_group,

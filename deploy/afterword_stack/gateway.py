@@ -18,8 +18,8 @@ from afterword.gateway import (
     check_reach,
     create_app,
 )
-from afterword_consumers.lag import find_partitions
-from afterword_consumers.receipts import ReceiptBook
+from afterword_consumers.kafka.lag import find_partitions
+from afterword_consumers.progress.receipts import ReceiptFinder
 from afterword_schemas import AfterwordError
 from afterword_stack.console import notice
 from afterword_stack.database import missing_migrations
@@ -64,7 +64,7 @@ def open_gateway(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]:
         },
         collector=False,
     )
-    receipts = ReceiptBook(
+    receipts = ReceiptFinder(
         settings.clickhouse,
         settings.kafka_bootstrap_servers,
         topic=settings.kafka_topic,

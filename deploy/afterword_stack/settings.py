@@ -35,10 +35,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from afterword_consumers.clickhouse import ClickHouseAddress
-from afterword_consumers.inserter import Backoff
+from afterword_consumers.clickhouse.client import ClickHouseAddress
+from afterword_consumers.ingest.inserter import Backoff
+from afterword_consumers.ingest.worker import WorkerOptions
 from afterword_consumers.query import Budget
-from afterword_consumers.worker import WorkerOptions
 from afterword_schemas import AfterwordError, SetupError, StoreError, UnreachableError
 from afterword_schemas.patterns import PROJECT, whole
 from afterword_stack.local.folders import data_dir, is_default_data_dir

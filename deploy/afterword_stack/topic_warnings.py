@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from afterword_consumers.topic_limits import Concern, find_concerns
+from afterword_consumers.kafka.topic_limits import Concern, find_concerns
 from afterword_schemas import AfterwordError
 from afterword_stack.console import notice
 from afterword_stack.settings import Settings

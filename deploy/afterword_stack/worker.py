@@ -14,11 +14,11 @@ from concurrent.futures import Future
 from types import FrameType
 from typing import Final, TypeVar
 
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.kafka import KafkaSource
-from afterword_consumers.reminder import Reminder
-from afterword_consumers.sink import ClickHouseSink
-from afterword_consumers.worker import Worker
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.sink import ClickHouseSink
+from afterword_consumers.ingest.reminder import Reminder
+from afterword_consumers.ingest.worker import Worker
+from afterword_consumers.kafka.consumer import KafkaSource
 from afterword_schemas import AccessError, AfterwordError, StoreError
 from afterword_schemas.migrate import Migration
 from afterword_stack.console import notice, once

@@ -6,10 +6,10 @@ from datetime import datetime
 import orjson
 import pytest
 
-from afterword_consumers.inserter import Backoff
-from afterword_consumers.source import LogEnds, RebalanceListener
+from afterword_consumers.ingest.inserter import Backoff
+from afterword_consumers.ingest.source import EndOffsets, RebalanceListener
+from afterword_consumers.ingest.worker import Worker, WorkerOptions
 from afterword_consumers.testing import MemoryBroker, MemoryMessage, MemorySource, MemoryStore
-from afterword_consumers.worker import Worker, WorkerOptions
 
 GROUP = "afterword"
 
@@ -22,7 +22,7 @@ class Watched:
         self.before_poll: Callable[[], None] = lambda: None
         self.before_commit: Callable[[], None] = lambda: None
         self.after_commit: Callable[[], None] = lambda: None
-        self.answer: Callable[[], LogEnds | None] = source.log_ends
+        self.answer: Callable[[], EndOffsets | None] = source.end_offsets
         self.before_rejoin: Callable[[], None] = lambda: None
         self.taken = self.polls = self.pauses = 0
 
@@ -48,7 +48,7 @@ class Watched:
         self.taken += len(messages)
         return messages
 
-    def log_ends(self) -> LogEnds | None:
+    def end_offsets(self) -> EndOffsets | None:
         """See `Source`."""
         return self.answer()
 

@@ -1,9 +1,9 @@
 """Write a batch as the worker's second thread does, and wait for it."""
 
-from afterword_consumers.batch import Batch
-from afterword_consumers.chains import DEFAULT_PIECE_BYTES
-from afterword_consumers.inserter import Backoff, Inserter
-from afterword_consumers.sink import Sink
+from afterword_consumers.ingest.batch import Batch
+from afterword_consumers.ingest.chains import DEFAULT_PIECE_BYTES
+from afterword_consumers.ingest.inserter import Backoff, Inserter
+from afterword_consumers.ingest.sink import Sink
 
 
 def write(batch: Batch, sink: Sink, *, piece_bytes: int = DEFAULT_PIECE_BYTES) -> None:

@@ -7,10 +7,11 @@ from typing import Protocol
 
 import pytest
 
-from afterword_consumers.catalogue import Sighting
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.rejections import Rejection
-from afterword_consumers.rows import (
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.sink import ClickHouseSink
+from afterword_consumers.ingest.path_index import PathSeen
+from afterword_consumers.ingest.rejection import Rejection
+from afterword_consumers.ingest.rows import (
     IS_DELETED,
     KAFKA_OFFSET,
     PROJECT,
@@ -21,7 +22,7 @@ from afterword_consumers.rows import (
     encode,
     key,
 )
-from afterword_consumers.sink import ClickHouseSink, Sink
+from afterword_consumers.ingest.sink import Sink
 from afterword_consumers.testing import MemoryStore
 from afterword_schemas import RejectCode
 from afterword_schemas.migrate import migrate
@@ -88,7 +89,7 @@ class MemoryShelf:
 
     def paths(self) -> list[tuple[object, ...]]:
         """See `Shelf`."""
-        return sorted({(s.project, s.path, s.type) for s in self.store.sightings})
+        return sorted({(s.project, s.path, s.type) for s in self.store.paths_seen})
 
 
 class ClickHouseShelf:
@@ -293,14 +294,14 @@ def test_a_rejection_is_kept_byte_for_byte_and_once(shelf: Shelf) -> None:
 
 def test_a_path_is_catalogued_once_for_each_type(shelf: Shelf) -> None:
     """The same path seen twice is one entry, and with another type a second one."""
-    shelf.sink.insert_sightings(
+    shelf.sink.insert_paths_seen(
         [
-            Sighting("acme", "feedback.rating", "boolean", 1_769_851_800_000, "true"),
-            Sighting("acme", "feedback.rating", "string", 1_769_851_800_000, "👍\x00"),
+            PathSeen("acme", "feedback.rating", "boolean", 1_769_851_800_000, "true"),
+            PathSeen("acme", "feedback.rating", "string", 1_769_851_800_000, "👍\x00"),
         ]
     )
-    shelf.sink.insert_sightings(
-        [Sighting("acme", "feedback.rating", "boolean", 1_769_851_900_000, "false")]
+    shelf.sink.insert_paths_seen(
+        [PathSeen("acme", "feedback.rating", "boolean", 1_769_851_900_000, "false")]
     )
     assert shelf.paths() == [
         ("acme", "feedback.rating", "boolean"),

@@ -11,9 +11,8 @@ import pytest
 from confluent_kafka import Producer
 from tests.topics import recreate_topic
 
-from afterword_consumers.kafka import KafkaSource
-from afterword_consumers.messages import Message
-from afterword_consumers.source import Committed, LogEnds, Source
+from afterword_consumers.ingest.source import Committed, EndOffsets, Message, Source
+from afterword_consumers.kafka.consumer import KafkaSource
 from afterword_consumers.testing import MemoryBroker
 from afterword_schemas import StoreError
 from afterword_stack.local.kafka_admin import create_topic
@@ -293,11 +292,11 @@ def test_the_ends_of_its_logs_are_told_after_a_while(broker: Broker, join: Join)
     assert published < ends.asked_at <= datetime.now(UTC)
 
 
-def _ends_since(source: Source, time_: datetime) -> LogEnds:
+def _ends_since(source: Source, time_: datetime) -> EndOffsets:
     """Return the first ends that were asked for after a time."""
     tick = threading.Event()
     for _ in range(2000):
-        ends = source.log_ends()
+        ends = source.end_offsets()
         if ends is not None and ends.asked_at > time_:
             return ends
         tick.wait(0.01)
@@ -319,7 +318,7 @@ def test_a_topic_that_is_recreated_is_read_from_its_start(broker: Broker, join: 
         broker.publish(1, b"new %d" % number)
     tick = threading.Event()
     while not source.topic_is_gone:
-        source.log_ends()
+        source.end_offsets()
         tick.wait(0.01)
     with pytest.raises(StoreError, match="was deleted"):
         source.commit({1: 4}, {})

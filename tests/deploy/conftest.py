@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
-from tests.consumers.one_fetch import ingest
+from tests.consumers.kafka.one_fetch import ingest
 
 from afterword.gateway import KeyFile
-from afterword_consumers.clickhouse import ClickHouse
-from afterword_consumers.kafka import KafkaSource
-from afterword_consumers.sink import ClickHouseSink
-from afterword_consumers.worker import Worker, WorkerOptions
+from afterword_consumers.clickhouse.client import ClickHouse
+from afterword_consumers.clickhouse.sink import ClickHouseSink
+from afterword_consumers.ingest.worker import Worker, WorkerOptions
+from afterword_consumers.kafka.consumer import KafkaSource
 from afterword_stack.commands import run
 from afterword_stack.database import prepare_database
 from afterword_stack.gateway import open_gateway

@@ -11,8 +11,8 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from tests.deploy.tls_proxy import Certificate, TlsProxy, make_certificate
 
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.clickhouse_faults import explain_failure
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.faults import explain_failure
 from afterword_schemas import AccessError
 from afterword_stack.database import prepare_database
 from afterword_stack.local.clickhouse import ClickHouseNode

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.deploy.tls_proxy import make_certificate
 
-from afterword_consumers import lag
+from afterword_consumers.kafka import lag
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.local.ports import LOOPBACK, persisted_ports

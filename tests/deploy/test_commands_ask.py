@@ -11,9 +11,9 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.consumers.one_fetch import ingest
+from tests.consumers.kafka.one_fetch import ingest
 
-from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.query import Question, answer_question
 from afterword_stack.commands.ask import slow_line
 from afterword_stack.settings import Settings

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from afterword_consumers import lag
-from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.clickhouse.client import ClickHouse
+from afterword_consumers.kafka import lag
 from afterword_stack.commands import events
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet
 import pytest
 
-from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.clickhouse.client import ClickHouse
 
 if TYPE_CHECKING:
     from tests.deploy.conftest import Afterword, Line

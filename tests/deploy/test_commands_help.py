@@ -179,7 +179,7 @@ def test_without_the_server_extra_it_says_how_to_get_it(module: str) -> None:
 
 def test_a_broken_installation_of_ours_is_not_mistaken_for_a_missing_extra() -> None:
     """A module of Afterword's own that is missing is a fault to see whole."""
-    done = without_extra("afterword_consumers.lag")
+    done = without_extra("afterword_consumers.kafka.lag")
     assert done.returncode == 1
     assert "ModuleNotFoundError" in done.stderr
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import clickhouse_connect
 import pytest
 
-from afterword_consumers import lag
+from afterword_consumers.kafka import lag
 from afterword_schemas.migrate import migrations
 from afterword_stack import doctor
 from afterword_stack.local.clickhouse import ClickHouseNode

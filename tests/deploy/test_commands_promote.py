@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.waiting import wait_until
 
-from afterword_consumers.clickhouse import ClickHouse
-from afterword_consumers.promotion import demote, read_backfill
+from afterword_consumers.clickhouse.client import ClickHouse
+from afterword_consumers.explore.promotion import demote, read_backfill
 from afterword_consumers.query import read_promoted
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourceType
 from tests.topics import recreate_topic
 
-from afterword_consumers.clickhouse import ClickHouse
-from afterword_consumers.lag import read_lag
+from afterword_consumers.clickhouse.client import ClickHouse
+from afterword_consumers.kafka.lag import read_lag
 from afterword_schemas import to_ms
 from afterword_stack.commands import rejected
 from afterword_stack.settings import Settings

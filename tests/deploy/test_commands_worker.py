@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from afterword_consumers.clickhouse import ClickHouse
-from afterword_consumers.lag import read_lag
+from afterword_consumers.clickhouse.client import ClickHouse
+from afterword_consumers.kafka.lag import read_lag
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.settings import Settings, load_settings

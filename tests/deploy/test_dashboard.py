@@ -20,7 +20,7 @@ import pytest
 from tests.waiting import wait_until
 
 from afterword.gateway import KeyFile, Scope
-from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_stack.dashboard import open_dashboard
 from afterword_stack.settings import Settings
 

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.applications import Starlette
 
 from afterword.gateway import GatewayServer, KeyFile
-from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_stack.dashboard import open_dashboard
 from afterword_stack.dashboard_openapi import dashboard_openapi
 from afterword_stack.database import prepare_database

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from afterword_consumers.clickhouse import ClickHouseAddress
+from afterword_consumers.clickhouse.client import ClickHouseAddress
 from afterword_schemas import StoreError
 from afterword_stack import console
 from afterword_stack.database import (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import psutil
 import pytest
 
-from afterword_consumers.lag import read_lag
+from afterword_consumers.kafka.lag import read_lag
 from afterword_schemas import SetupError
 from afterword_stack import pipeline as module
 from afterword_stack.local.stack import LocalStack, running_stack

@@ -11,11 +11,11 @@ import pytest
 from confluent_kafka import Producer
 from tests.waiting import wait_until
 
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.inserter import Backoff
-from afterword_consumers.kafka import KafkaSource
-from afterword_consumers.sink import ClickHouseSink
-from afterword_consumers.worker import Worker, WorkerOptions
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.sink import ClickHouseSink
+from afterword_consumers.ingest.inserter import Backoff
+from afterword_consumers.ingest.worker import Worker, WorkerOptions
+from afterword_consumers.kafka.consumer import KafkaSource
 from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode

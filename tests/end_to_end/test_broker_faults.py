@@ -8,10 +8,10 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.inserter import Backoff
-from afterword_consumers.sink import ClickHouseSink
-from afterword_consumers.worker import Worker, WorkerOptions
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.sink import ClickHouseSink
+from afterword_consumers.ingest.inserter import Backoff
+from afterword_consumers.ingest.worker import Worker, WorkerOptions
 from afterword_schemas import SetupError
 
 if TYPE_CHECKING:

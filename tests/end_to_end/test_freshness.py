@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.waiting import wait_until
 
-from afterword_consumers.freshness import FreshnessBook
+from afterword_consumers.progress.freshness import FreshnessReader
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Pipeline
@@ -71,7 +71,7 @@ class Flow:
 
     def __init__(self, pipeline: "Pipeline") -> None:
         self.pipeline = pipeline
-        self.book = FreshnessBook(
+        self.book = FreshnessReader(
             pipeline.kafka.bootstrap_servers, topic=pipeline.topic, group=pipeline.group
         )
         self.published: list[tuple[datetime, list[str]]] = []

@@ -10,9 +10,9 @@ import pytest
 
 from afterword import Client
 from afterword.gateway import KeyFile, Scope
-from afterword_consumers.backlog import TAIL_MESSAGES
-from afterword_consumers.receipts import ReceiptBook
-from afterword_consumers.rejected import RefusedMessage, Selection, replay
+from afterword_consumers.progress.backlog import TAIL_MESSAGES
+from afterword_consumers.progress.receipts import ReceiptFinder
+from afterword_consumers.rejected.replay import RejectedMessage, Selection, replay
 from afterword_schemas import Receipt, ReceiptStatus, StoreError
 from afterword_stack.gateway import open_gateway
 from afterword_stack.settings import default_settings
@@ -41,9 +41,9 @@ def time(number: int) -> str:
 
 
 @pytest.fixture
-def book(pipeline: "Pipeline") -> Iterator[ReceiptBook]:
+def book(pipeline: "Pipeline") -> Iterator[ReceiptFinder]:
     """The receipts of what the pipeline's workers do."""
-    one = ReceiptBook(
+    one = ReceiptFinder(
         pipeline.clickhouse.address,
         pipeline.kafka.bootstrap_servers,
         topic=pipeline.topic,
@@ -53,7 +53,7 @@ def book(pipeline: "Pipeline") -> Iterator[ReceiptBook]:
     one.close()
 
 
-def work_until_settled(pipeline: "Pipeline", book: ReceiptBook, feedback_id: str = ID) -> Receipt:
+def work_until_settled(pipeline: "Pipeline", book: ReceiptFinder, feedback_id: str = ID) -> Receipt:
     """Run a worker until an event is pending no more, and return its receipt then."""
 
     def settled() -> bool:
@@ -64,7 +64,7 @@ def work_until_settled(pipeline: "Pipeline", book: ReceiptBook, feedback_id: str
 
 
 def test_an_event_is_followed_from_the_topic_into_the_table(
-    pipeline: "Pipeline", book: ReceiptBook
+    pipeline: "Pipeline", book: ReceiptFinder
 ) -> None:
     """Unknown, pending as long as no worker runs, stored; each change of it once more."""
     stored = Receipt(ID, ReceiptStatus.STORED, updated_at=time(1), cleared=False)
@@ -80,7 +80,7 @@ def test_an_event_is_followed_from_the_topic_into_the_table(
         assert work_until_settled(pipeline, book) == receipt
 
 
-def test_what_the_sdk_publishes_has_receipts(pipeline: "Pipeline", book: ReceiptBook) -> None:
+def test_what_the_sdk_publishes_has_receipts(pipeline: "Pipeline", book: ReceiptFinder) -> None:
     """No gateway has seen it, and it is known all the same."""
     with Client(pipeline.kafka.bootstrap_servers, topic=pipeline.topic, project="acme") as client:
         ids = [client.feedback(trace_id="t", value=1) for _ in range(20)]
@@ -89,7 +89,7 @@ def test_what_the_sdk_publishes_has_receipts(pipeline: "Pipeline", book: Receipt
     assert {book.find("acme", each).status for each in ids} == {ReceiptStatus.STORED}
 
 
-def test_a_receipt_never_tells_an_older_state(pipeline: "Pipeline", book: ReceiptBook) -> None:
+def test_a_receipt_never_tells_an_older_state(pipeline: "Pipeline", book: ReceiptFinder) -> None:
     """Asked without pause while a worker goes by: pending, and then what was published last."""
     told: list[list[ReceiptStatus]] = []
 
@@ -110,7 +110,7 @@ def test_a_receipt_never_tells_an_older_state(pipeline: "Pipeline", book: Receip
 
 
 def test_a_refused_change_is_rejected_over_what_is_stored(
-    pipeline: "Pipeline", book: ReceiptBook
+    pipeline: "Pipeline", book: ReceiptFinder
 ) -> None:
     """The receipt says why, and which state stands; a change that is mended ends it."""
     many = {f"k{number}": number for number in range(900)}
@@ -124,7 +124,7 @@ def test_a_refused_change_is_rejected_over_what_is_stored(
     assert work_until_settled(pipeline, book).updated_at == time(3)
 
 
-def test_what_other_producers_get_wrong_is_told(pipeline: "Pipeline", book: ReceiptBook) -> None:
+def test_what_other_producers_get_wrong_is_told(pipeline: "Pipeline", book: ReceiptFinder) -> None:
     """With the code, the path and the sentence that the worker refused it with."""
     pipeline.publish([event(1, trace_id="t", valeu=1)])
     found = work_until_settled(pipeline, book)
@@ -136,7 +136,7 @@ def test_what_other_producers_get_wrong_is_told(pipeline: "Pipeline", book: Rece
     assert [(found.place,)] == places
 
 
-def test_a_replay_is_pending_and_then_stored(pipeline: "Pipeline", book: ReceiptBook) -> None:
+def test_a_replay_is_pending_and_then_stored(pipeline: "Pipeline", book: ReceiptFinder) -> None:
     """Refused, refused again, and stored once the fault is mended: each replay tells its own."""
     pipeline.clickhouse.command("ALTER TABLE feedback ADD CONSTRAINT c CHECK trace_id != 't'")
     pipeline.publish([event(1)])
@@ -158,7 +158,7 @@ def test_a_replay_is_pending_and_then_stored(pipeline: "Pipeline", book: Receipt
 def replay_all(pipeline: "Pipeline") -> None:
     """Publish what was refused and not replayed, replays included."""
 
-    def publish(page: Sequence[RefusedMessage]) -> None:
+    def publish(page: Sequence[RejectedMessage]) -> None:
         for message in page:
             pipeline.publish_raw(message.payload, message.key, message.replay_headers)
         pipeline.flush()
@@ -166,7 +166,7 @@ def replay_all(pipeline: "Pipeline") -> None:
     assert sum(replay(pipeline.clickhouse, publish, Selection(again=True))) == 1
 
 
-def test_projects_with_the_same_id_do_not_meet(pipeline: "Pipeline", book: ReceiptBook) -> None:
+def test_projects_with_the_same_id_do_not_meet(pipeline: "Pipeline", book: ReceiptFinder) -> None:
     """Each has its own event under it, and is told of that alone."""
     pipeline.publish([event(1), event(2, project="other", trace_id="t", value=2)])
     pipeline.work_off(2)
@@ -179,7 +179,9 @@ def test_projects_with_the_same_id_do_not_meet(pipeline: "Pipeline", book: Recei
     assert book.find("third", ID) == Receipt(ID, ReceiptStatus.UNKNOWN)
 
 
-def test_a_backlog_beyond_what_is_read_is_admitted(pipeline: "Pipeline", book: ReceiptBook) -> None:
+def test_a_backlog_beyond_what_is_read_is_admitted(
+    pipeline: "Pipeline", book: ReceiptFinder
+) -> None:
     """The newest are found at once, the oldest doubted, and in the end all are certain."""
     other = event(1, project="other", trace_id="t", value=1)
     pipeline.publish(
@@ -238,7 +240,7 @@ def test_the_gateway_follows_what_it_has_accepted(
         assert receipt(other) == unknown
 
 
-def test_receipts_outlive_clickhouse_and_kafka(pipeline: "Pipeline", book: ReceiptBook) -> None:
+def test_receipts_outlive_clickhouse_and_kafka(pipeline: "Pipeline", book: ReceiptFinder) -> None:
     """An error while one of them is away, and the truth when it is back."""
     pipeline.publish([event(1)])
     assert work_until_settled(pipeline, book).status == ReceiptStatus.STORED

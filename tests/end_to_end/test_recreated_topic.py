@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.topics import recreate_topic
 
-from afterword_consumers.freshness import FreshnessBook
-from afterword_consumers.lag import read_lag
+from afterword_consumers.kafka.lag import read_lag
+from afterword_consumers.progress.freshness import FreshnessReader
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Pipeline
@@ -41,16 +41,16 @@ def waiting(pipeline: "Pipeline") -> int:
 
 
 @pytest.fixture
-def book(pipeline: "Pipeline") -> Iterator[FreshnessBook]:
+def book(pipeline: "Pipeline") -> Iterator[FreshnessReader]:
     """A reader of the freshness."""
     servers = pipeline.kafka.bootstrap_servers
-    one = FreshnessBook(servers, topic=pipeline.topic, group=pipeline.group)
+    one = FreshnessReader(servers, topic=pipeline.topic, group=pipeline.group)
     yield one
     one.close()
 
 
 def test_all_of_a_topic_that_is_recreated_under_a_worker_is_stored(
-    pipeline: "Pipeline", book: FreshnessBook
+    pipeline: "Pipeline", book: FreshnessReader
 ) -> None:
     """More messages than the worker's old offsets skip, refused ones among them; none is missing.
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from afterword import Client
-from afterword_consumers.receipts import ReceiptBook
+from afterword_consumers.progress.receipts import ReceiptFinder
 from afterword_schemas import Receipt, ReceiptStatus
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def client(pipeline: "Pipeline") -> Iterator[Client]:
 
 
 @pytest.fixture
-def book(pipeline: "Pipeline") -> Iterator[ReceiptBook]:
+def book(pipeline: "Pipeline") -> Iterator[ReceiptFinder]:
     """The receipts of what the pipeline's workers do."""
-    one = ReceiptBook(
+    one = ReceiptFinder(
         pipeline.clickhouse.address,
         pipeline.kafka.bootstrap_servers,
         topic=pipeline.topic,
@@ -66,7 +66,7 @@ def test_what_a_wrong_clock_said_can_be_changed_and_taken_back(
 
 
 def test_a_row_from_before_such_times_were_capped_gives_way(
-    pipeline: "Pipeline", client: Client, book: ReceiptBook
+    pipeline: "Pipeline", client: Client, book: ReceiptFinder
 ) -> None:
     """An update and a clear win over it, also once ClickHouse has merged the rows."""
     pipeline.clickhouse.command(
@@ -89,7 +89,7 @@ def test_a_row_from_before_such_times_were_capped_gives_way(
     assert values(pipeline) == [(-1,), (2,)]
 
 
-def test_what_is_too_old_to_be_kept_is_shown(pipeline: "Pipeline", book: ReceiptBook) -> None:
+def test_what_is_too_old_to_be_kept_is_shown(pipeline: "Pipeline", book: ReceiptFinder) -> None:
     """A clear and an update that came late say so in the receipt and the table, once each."""
     old = {"updated_at": "2026-01-01T00:00:00Z"}
     pipeline.publish([event(updated_at="2026-01-01T00:00:01Z"), event(OTHER)])
@@ -116,7 +116,7 @@ def test_what_is_too_old_to_be_kept_is_shown(pipeline: "Pipeline", book: Receipt
     assert values(pipeline) == [(1,), (1,)]
 
 
-def test_what_is_read_again_is_never_too_old(pipeline: "Pipeline", book: ReceiptBook) -> None:
+def test_what_is_read_again_is_never_too_old(pipeline: "Pipeline", book: ReceiptFinder) -> None:
     """Changes that newer ones followed were in time when they came first."""
     for second in range(3):
         time = {"updated_at": f"2026-01-01T00:00:0{second}Z"}

@@ -20,11 +20,11 @@ import pytest
 
 from afterword import KafkaTransport, enrichment_id
 from afterword.gateway import GatewayServer, KeyFile, Scope, ServerOptions, create_app
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.kafka import KafkaSource
-from afterword_consumers.lag import read_lag
-from afterword_consumers.sink import ClickHouseSink
-from afterword_consumers.worker import Worker, WorkerOptions
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.sink import ClickHouseSink
+from afterword_consumers.ingest.worker import Worker, WorkerOptions
+from afterword_consumers.kafka.consumer import KafkaSource
+from afterword_consumers.kafka.lag import read_lag
 from afterword_schemas.receipt import Receipt, ReceiptStatus
 from afterword_stack.database import prepare_database
 from afterword_stack.local.clickhouse import ClickHouseNode

@@ -10,12 +10,12 @@ on purpose: it shows that the tests see what a worker loses that commits before 
 import signal
 import sys
 
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
-from afterword_consumers.inserter import Backoff
-from afterword_consumers.kafka import KafkaSource
-from afterword_consumers.sink import ClickHouseSink
-from afterword_consumers.source import LogEnds
-from afterword_consumers.worker import Worker, WorkerOptions
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.sink import ClickHouseSink
+from afterword_consumers.ingest.inserter import Backoff
+from afterword_consumers.ingest.source import EndOffsets
+from afterword_consumers.ingest.worker import Worker, WorkerOptions
+from afterword_consumers.kafka.consumer import KafkaSource
 
 OPTIONS = WorkerOptions(
     batch_max_rows=200, batch_max_age_s=0.05, backoff=Backoff(first_s=0.02, most_s=0.1)
@@ -25,9 +25,9 @@ OPTIONS = WorkerOptions(
 class Telling(KafkaSource):
     """Prints when the ends that it gives were asked for."""
 
-    def log_ends(self) -> LogEnds | None:
+    def end_offsets(self) -> EndOffsets | None:
         """See `Source`."""
-        ends = super().log_ends()
+        ends = super().end_offsets()
         if ends is not None:
             sys.stdout.write(f"{ends.asked_at.isoformat()}\n")
             sys.stdout.flush()

@@ -1,6 +1,6 @@
 """The JSON API of analytics: read-only, one project a key. Needs the extra `server`.
 
-    app = create_api(Api(ClickHouse(address), admit=…, freshness=FreshnessBook(…)))
+    app = create_api(Api(ClickHouse(address), admit=…, freshness=FreshnessReader(…)))
 
 `afterword dashboard` serves it; see consumers/API.md for the routes. Who asks is the caller's to find
 out, so that this package knows nothing of keys.

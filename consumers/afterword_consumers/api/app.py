@@ -1,6 +1,6 @@
 """The JSON API as an ASGI application.
 
-    app = create_api(Api(ClickHouse(address), admit=…, freshness=FreshnessBook(…)))
+    app = create_api(Api(ClickHouse(address), admit=…, freshness=FreshnessSource(…)))
 
 Whatever serves it decides on sockets, and brings the routes for operations.
 """
@@ -19,7 +19,7 @@ from afterword_consumers.api import (
     index,
     known_paths,
     questions,
-    refused,
+    rejected,
     status,
     trace_routes,
 )
@@ -48,7 +48,7 @@ def create_api(api: Api, operations: Sequence[Route] = ()) -> Starlette:
             *known_paths.ROUTES,
             *trace_routes.ROUTES,
             *status.ROUTES,
-            *refused.ROUTES,
+            *rejected.ROUTES,
             *index.ROUTES,
             *operations,
         ],

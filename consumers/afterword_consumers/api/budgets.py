@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class Connection(Protocol):
-    """ClickHouse, as `afterword_consumers.clickhouse.ClickHouse` is; safe across threads."""
+    """ClickHouse, as `afterword_consumers.clickhouse.client.ClickHouse` is; safe across threads."""
 
     def query(
         self,

@@ -12,10 +12,10 @@ from starlette.routing import Route
 from afterword_consumers.api.budgets import BudgetedDatabase
 from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.service import api_of
-from afterword_consumers.paths import KnownPath, find_paths, suggest_paths
+from afterword_consumers.explore.paths import KnownPath, find_paths, suggest_paths
 
 _ONE: Final = ("prefix", "measured", "limit")
-USUAL_LIMIT: Final = 1_000
+DEFAULT_LIMIT: Final = 1_000
 MAX_LIMIT: Final = 10_000
 
 
@@ -24,7 +24,7 @@ async def paths(request: Request) -> Response:
     api = api_of(request)
     asked = api.read(request, one=_ONE)
     measured = asked.arguments.flag("measured")
-    limit = asked.arguments.count("limit", usual=USUAL_LIMIT, most=MAX_LIMIT)
+    limit = asked.arguments.count("limit", usual=DEFAULT_LIMIT, most=MAX_LIMIT)
     prefix = asked.arguments.text("prefix") or ""
 
     def find(database: BudgetedDatabase) -> tuple[list[KnownPath], list[str]]:

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Final
 
-from afterword_consumers.api import known_paths, refused, trace_routes
+from afterword_consumers.api import known_paths, rejected, trace_routes
 from afterword_consumers.api.openapi_parts import (
     PROJECT,
     Json,
@@ -128,7 +128,7 @@ def _paths() -> Json:
                 [
                     parameter("prefix", _TEXT, "What a path begins with.", example="feedback."),
                     parameter("measured", _FLAG, "Add how common each is; reads all feedback."),
-                    _limit(known_paths.USUAL_LIMIT, known_paths.MAX_LIMIT),
+                    _limit(known_paths.DEFAULT_LIMIT, known_paths.MAX_LIMIT),
                     PROJECT,
                 ],
             )
@@ -137,7 +137,7 @@ def _paths() -> Json:
 
 
 def _traces() -> Json:
-    limit = _limit(trace_routes.USUAL_LIMIT, trace_routes.MAX_LIMIT)
+    limit = _limit(trace_routes.DEFAULT_LIMIT, trace_routes.MAX_LIMIT)
     identity = {
         "name": "trace_id",
         "in": "path",
@@ -183,9 +183,9 @@ def _rest() -> Json:
                     parameter(
                         "payload",
                         _FLAG,
-                        f"Add the bytes; then limit is at most {refused.MAX_PAYLOADS}.",
+                        f"Add the bytes; then limit is at most {rejected.MAX_PAYLOADS}.",
                     ),
-                    _limit(refused.USUAL_LIMIT, refused.MAX_LIMIT),
+                    _limit(rejected.DEFAULT_LIMIT, rejected.MAX_LIMIT),
                     _CURSOR,
                     PROJECT,
                 ],

@@ -16,10 +16,10 @@ from starlette.requests import Request
 
 from afterword_consumers.api.arguments import Arguments
 from afterword_consumers.api.budgets import BudgetedDatabase, Connection
+from afterword_consumers.api.cached_read import CachedRead
 from afterword_consumers.api.errors import ApiError, ErrorCode, of_question
 from afterword_consumers.api.failures import translate
-from afterword_consumers.api.places import Places
-from afterword_consumers.api.recently import Recently
+from afterword_consumers.api.query_executor import QueryExecutor
 from afterword_consumers.query import Budget, Freshness, QuestionError
 from afterword_schemas import StoreError
 from afterword_schemas.patterns import is_project
@@ -31,8 +31,8 @@ Admit = Callable[[Request], str | None]
 """Returns the one project that a request may ask about, None for all; raises `ApiError` 401 or 403."""
 
 
-class FreshnessReader(Protocol):
-    """Tells up to when the tables are complete; `FreshnessBook` is one."""
+class FreshnessSource(Protocol):
+    """Tells up to when the tables are complete; `FreshnessSource` is one."""
 
     def read(self) -> Freshness:
         """Return it; called in a thread, before the tables are read."""
@@ -83,14 +83,14 @@ class Api:
         connection: Connection,
         *,
         admit: Admit,
-        freshness: FreshnessReader,
+        freshness: FreshnessSource,
         options: ApiOptions | None = None,
     ) -> None:
         self.options = options = options or ApiOptions()
-        self.freshness = Recently(freshness.read, kept_s=_KAFKA_KEPT_S)
+        self.freshness = CachedRead(freshness.read, kept_s=_KAFKA_KEPT_S)
         self._connection, self._admit = connection, admit
         time_s = options.budget.time_s
-        self._places = Places(
+        self._places = QueryExecutor(
             running=options.running,
             waiting=options.waiting,
             wait_s=time_s,

@@ -13,7 +13,7 @@ from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.service import api_of
 from afterword_consumers.query.answer.formats import freshness_fields
 from afterword_consumers.query.compile.parameters import Parameters
-from afterword_consumers.refusals import count_refusals
+from afterword_consumers.rejected.listing import count_refusals
 
 _REJECTED_WITHIN: Final = timedelta(hours=24)
 

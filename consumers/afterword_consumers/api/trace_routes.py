@@ -18,17 +18,17 @@ from afterword_consumers.api.errors import ApiError, ErrorCode
 from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.pages import Page, read_cursor
 from afterword_consumers.api.service import Asked, api_of
+from afterword_consumers.explore.trace import FeedbackPlace, TraceFeedback, read_trace
+from afterword_consumers.explore.traces import Trace, TracePlace, find_traces
 from afterword_consumers.query import Plan, Question, parse
 from afterword_consumers.query.language.question import COUNT
 from afterword_consumers.rfc3339 import rfc3339
-from afterword_consumers.trace_feedback import FeedbackPlace, TraceFeedback, read_trace
-from afterword_consumers.traces import Trace, TracePlace, find_traces
 
 _LIST_ONE: Final = ("since", "until", "timezone", "limit", "cursor")
 _LIST_MANY: Final = ("where",)
 _TRACE_ONE: Final = ("limit", "cursor")
 
-USUAL_LIMIT: Final = 50
+DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
 
 
@@ -37,7 +37,7 @@ async def list_traces(request: Request) -> Response:
     api = api_of(request)
     asked = api.read(request, one=_LIST_ONE, many=_LIST_MANY)
     arguments = asked.arguments
-    limit = arguments.count("limit", usual=USUAL_LIMIT, most=MAX_LIMIT)
+    limit = arguments.count("limit", usual=DEFAULT_LIMIT, most=MAX_LIMIT)
     cursor = read_cursor(arguments.text("cursor"), int, str, str)
     found = await api.ask(
         request,
@@ -60,7 +60,7 @@ async def show_trace(request: Request) -> Response:
     if not trace_id:  # or the feedback of no trace would be taken for that of one
         raise HTTPException(404)
     asked = api.read(request, one=_TRACE_ONE)
-    limit = asked.arguments.count("limit", usual=USUAL_LIMIT, most=MAX_LIMIT)
+    limit = asked.arguments.count("limit", usual=DEFAULT_LIMIT, most=MAX_LIMIT)
     cursor = read_cursor(asked.arguments.text("cursor"), int, UUID)
     found = await api.ask(
         request,

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from afterword_consumers.explore.traces import GROUND_TRUTH
 from afterword_consumers.export.selection import (
     SETTINGS,
     StreamingDatabase,
@@ -17,7 +18,6 @@ from afterword_consumers.query.compile.parameters import Parameters, of_project
 from afterword_consumers.query.compile.source import Source
 from afterword_consumers.query.compile.storage import MAPS
 from afterword_consumers.query.language.fields import resolve
-from afterword_consumers.traces import GROUND_TRUTH
 
 EDIT: Final = re.compile(r"feedback\.edits\.([0-9]+)\.(value|original)")
 """Where SDK and browser snippet put an edit: what the answer became, and what it was."""

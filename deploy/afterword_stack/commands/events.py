@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO, Final
 import typer
 
 from afterword import Client, QueueFullError
-from afterword_consumers.lag import find_partitions
+from afterword_consumers.kafka.lag import find_partitions
 from afterword_schemas import EventError, SetupError, StoreError, read_event
 from afterword_schemas.counted import counted
 from afterword_schemas.limits import MAX_EVENT_BYTES

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.export import (
     PairCounts,
     PairPaths,

@@ -10,8 +10,8 @@ from typing import Annotated, Final
 
 import typer
 
-from afterword_consumers.freshness import judge
-from afterword_consumers.rejected import counts
+from afterword_consumers.progress.freshness import judge
+from afterword_consumers.rejected.replay import counts
 from afterword_schemas.counted import counted
 from afterword_schemas.migrate import plan
 from afterword_stack.commands.options import Timeout

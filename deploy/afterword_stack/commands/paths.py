@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from afterword_consumers.csv_text import BYTE_ORDER_MARK, CsvLine, csv_line, spreadsheet_line
-from afterword_consumers.paths import find_paths, suggest_paths
+from afterword_consumers.explore.paths import find_paths, suggest_paths
 from afterword_schemas import SetupError
 from afterword_stack.commands.ask import Format
 from afterword_stack.commands.options import Project, Spreadsheet, Timeout

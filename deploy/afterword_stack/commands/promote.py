@@ -5,10 +5,10 @@ from typing import Annotated, Final
 
 import typer
 
-from afterword_consumers.clickhouse import ClickHouse
-from afterword_consumers.promotion import demote as demote_path
-from afterword_consumers.promotion import promote as promote_path
-from afterword_consumers.promotion import read_backfill
+from afterword_consumers.clickhouse.client import ClickHouse
+from afterword_consumers.explore.promotion import demote as demote_path
+from afterword_consumers.explore.promotion import promote as promote_path
+from afterword_consumers.explore.promotion import read_backfill
 from afterword_consumers.query import read_promoted
 from afterword_schemas import StoreError
 from afterword_stack.commands.options import Timeout

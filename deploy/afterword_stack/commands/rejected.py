@@ -14,10 +14,10 @@ from typing import Annotated, Final
 import typer
 
 from afterword import KafkaTransport, QueueFullError, RefusedError, Transport
-from afterword_consumers.clickhouse import ClickHouse
-from afterword_consumers.lag import find_partitions
-from afterword_consumers.rejected import (
-    RefusedMessage,
+from afterword_consumers.clickhouse.client import ClickHouse
+from afterword_consumers.kafka.lag import find_partitions
+from afterword_consumers.rejected.replay import (
+    RejectedMessage,
     Selection,
     count_replayable,
     counts,
@@ -242,7 +242,7 @@ def _open_transport(settings: Settings) -> Iterator[Transport]:
         transport.close(0)  # what was sent has been waited for
 
 
-def _mended(message: RefusedMessage, source: str | None) -> bytes:
+def _mended(message: RejectedMessage, source: str | None) -> bytes:
     """Return the payload to publish in place of a message, without the newline that editors add."""
     if source is not None:
         with open_events(source) as file:
@@ -287,7 +287,7 @@ def _naming(file: str | None) -> Iterator[None]:
         raise
 
 
-def _publish(transport: Transport, messages: Sequence[RefusedMessage]) -> None:
+def _publish(transport: Transport, messages: Sequence[RejectedMessage]) -> None:
     """Publish messages and wait until the broker has them all."""
     reports = list[StoreError | None]()
     for message in messages:
@@ -314,7 +314,7 @@ def _publish(transport: Transport, messages: Sequence[RefusedMessage]) -> None:
         raise StoreError(f"Kafka did not take all of them, replay again later: {reason}")
 
 
-def _check_one(found: Sequence[RefusedMessage], place: str) -> RefusedMessage:
+def _check_one(found: Sequence[RejectedMessage], place: str) -> RejectedMessage:
     """Return the one message at a place; an offset comes again where a topic is created again."""
     if not found:
         raise _nothing_at(place)
@@ -344,7 +344,7 @@ def _selection(code: str | None, place: str | None, *, waiting: bool = False) ->
     return Selection(code, parts["place"], parts["topic_id"], waiting=waiting)
 
 
-def _summary(message: RefusedMessage) -> dict[str, object]:
+def _summary(message: RejectedMessage) -> dict[str, object]:
     refusal = message.refusal
     return {
         "at": str(refusal.place),
@@ -356,14 +356,14 @@ def _summary(message: RefusedMessage) -> dict[str, object]:
     }
 
 
-def _replayed(message: RefusedMessage) -> str:
+def _replayed(message: RejectedMessage) -> str:
     """Return whether it was published again, as `counts` has it: what came of a replay does not wait."""
     if message.refusal.replayed_ms is not None:
         return "yes"
     return "refused again" if message.is_replay else "no"
 
 
-def _print(message: RefusedMessage) -> None:
+def _print(message: RejectedMessage) -> None:
     refusal = message.refusal
     out(f"topic     {refusal.topic} ({refusal.place.topic_id})")
     out(f"at        {refusal.place}")
@@ -378,7 +378,7 @@ def _print(message: RefusedMessage) -> None:
     out(_text(message.payload, keep="\n\t"))
 
 
-def _why(message: RefusedMessage) -> str:
+def _why(message: RejectedMessage) -> str:
     refusal = message.refusal
     return f"{printable(refusal.detail)} [{refusal.code} at {printable(refusal.path)}]"
 

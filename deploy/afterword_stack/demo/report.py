@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.query import Question, answer_question
-from afterword_consumers.rejected import counts
+from afterword_consumers.rejected.replay import counts
 from afterword_stack.answers import rows_of
 from afterword_stack.console import out, print_table
 from afterword_stack.demo.traffic import DRIFTING_MODEL, PROJECT

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from afterword import Client, KafkaTransport, QueueFullError, Transport
-from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_schemas import StoreError
 from afterword_schemas.counted import counted
 from afterword_stack.console import out, progress

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from tests.consumers.stored_rows import make_row
 
 from afterword_consumers.api import Api, ApiError, ApiOptions, create_api
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Freshness
 from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
@@ -35,7 +35,7 @@ class Kafka:
     freshness: Freshness = field(default_factory=lambda: Freshness(COMPLETE_UNTIL, 3))
 
     def read(self) -> Freshness:
-        """See `FreshnessReader`."""
+        """See `FreshnessSource`."""
         return self.freshness
 
 

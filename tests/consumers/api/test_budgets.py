@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 
 from afterword_consumers.api import Api, ApiError, ApiOptions, budgets, create_api
 from afterword_consumers.api.budgets import BudgetedDatabase
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Budget, Freshness, Table
 from afterword_consumers.query.language.question import MAX_FILTERS
 from afterword_schemas import StoreError, UnreachableError
@@ -227,7 +227,7 @@ class Unknown:
     """A Kafka that does not answer."""
 
     def read(self) -> Freshness:
-        """See `FreshnessReader`."""
+        """See `FreshnessSource`."""
         return Freshness(None, None)
 
 

@@ -8,8 +8,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from afterword_consumers.api import Api, create_api
-from afterword_consumers.clickhouse import ClickHouse
-from afterword_consumers.promotion import demote, promote
+from afterword_consumers.clickhouse.client import ClickHouse
+from afterword_consumers.explore.promotion import demote, promote
 from afterword_consumers.query import Question, Table, answer_question, read_promoted
 from afterword_schemas import StoreError
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from afterword_consumers.api.failures import translate
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Budget
 from afterword_schemas import BatchRefusedError, StoreError
 

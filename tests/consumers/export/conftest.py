@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.consumers.one_fetch import ingest
+from tests.consumers.kafka.one_fetch import ingest
 
-from afterword_consumers.clickhouse import ClickHouse, ClickHouseAddress
+from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
 

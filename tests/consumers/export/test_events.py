@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.export import export_events, parse_selection
-from afterword_consumers.rows import COLUMNS
+from afterword_consumers.ingest.rows import COLUMNS
 from afterword_schemas import read_event
 from afterword_schemas.testing import events
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.export import (
     PairCounts,
     PairPaths,

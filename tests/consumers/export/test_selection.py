@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from afterword_consumers.clickhouse import ClickHouse
+from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.export import count, explain_empty, export_events, parse_selection
 from afterword_consumers.query import Question, QuestionError, answer_question
 

@@ -53,7 +53,7 @@ def kitchen(engine: Any) -> Database:
     engine.start_over()
     events = make_events()
     engine.replace([[event.row() for event in events[part::3]] for part in range(3)])
-    _insert(engine, "feedback_paths", _sightings(events))
+    _insert(engine, "feedback_paths", _paths_seen(events))
     rejections = make_rejections()
     for states in (rejections[:90], rejections[90:]):
         _insert(engine, "feedback_rejected", map(_rejection, states))
@@ -117,7 +117,7 @@ def _insert(engine: Any, table: str, rows: Iterable[Mapping[str, object]]) -> No
     engine.command(f"INSERT INTO {table} FORMAT JSONEachRow {lines}")
 
 
-def _sightings(events: Iterable[Event]) -> list[dict[str, object]]:
+def _paths_seen(events: Iterable[Event]) -> list[dict[str, object]]:
     """Return a row for each time that a path was seen; the table keeps the first and the last."""
     found: list[dict[str, object]] = []
     for event in events:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from afterword_consumers.catalogue import Catalogue, Sighting
-from afterword_consumers.paths import KnownPath, find_paths, suggest_paths
+from afterword_consumers.explore.paths import KnownPath, find_paths, suggest_paths
+from afterword_consumers.ingest.path_index import PathIndex, PathSeen
 from afterword_consumers.query import Budget, Database, QuestionError
 from afterword_schemas import StoreError, flatten
 from afterword_schemas.testing import documents
@@ -22,11 +22,11 @@ AT_MS = 1_767_225_600_000
 
 
 @pytest.fixture
-def catalogued(analytics: Any) -> Callable[[Sequence[Sighting]], None]:
-    """Give what writes sightings as the worker does, each in a part of its own."""
+def catalogued(analytics: Any) -> Callable[[Sequence[PathSeen]], None]:
+    """Give what writes paths_seen as the worker does, each in a part of its own."""
 
-    def write(sightings: Sequence[Sighting]) -> None:
-        for each in sightings:
+    def write(paths_seen: Sequence[PathSeen]) -> None:
+        for each in paths_seen:
             line = {
                 "project": each.project,
                 "path": each.path,
@@ -45,16 +45,16 @@ def names(found: Sequence[KnownPath]) -> list[tuple[str, str, str]]:
     return [(each.project, each.path, each.type) for each in found]
 
 
-def test_sightings_of_a_path_are_one(
-    analytics: Database, catalogued: Callable[[Sequence[Sighting]], None]
+def test_path_seens_of_a_path_are_one(
+    analytics: Database, catalogued: Callable[[Sequence[PathSeen]], None]
 ) -> None:
     """From the first to the last of them, each type and each project by itself."""
     catalogued(
         [
-            Sighting("acme", "feedback.rating", "boolean", AT_MS + 5, "true"),
-            Sighting("acme", "feedback.rating", "boolean", AT_MS, "true"),
-            Sighting("acme", "feedback.rating", "string", AT_MS + 60_000, "good"),
-            Sighting("bank", "feedback.rating", "boolean", AT_MS, "false"),
+            PathSeen("acme", "feedback.rating", "boolean", AT_MS + 5, "true"),
+            PathSeen("acme", "feedback.rating", "boolean", AT_MS, "true"),
+            PathSeen("acme", "feedback.rating", "string", AT_MS + 60_000, "good"),
+            PathSeen("bank", "feedback.rating", "boolean", AT_MS, "false"),
         ]
     )
     assert find_paths(analytics, project="acme") == [
@@ -79,12 +79,12 @@ def test_sightings_of_a_path_are_one(
 
 
 def test_a_prefix_is_text_and_a_limit_cuts(
-    analytics: Database, catalogued: Callable[[Sequence[Sighting]], None]
+    analytics: Database, catalogued: Callable[[Sequence[PathSeen]], None]
 ) -> None:
     """Case counts, `%` and quotes stand for themselves, and the first in order are shown."""
     odd = "feedback.50%25 o'clock"
     paths = ["feedback.Score", "feedback.score", odd, "metadata.model"]
-    catalogued([Sighting("acme", path, "number", AT_MS, "1") for path in paths])
+    catalogued([PathSeen("acme", path, "number", AT_MS, "1") for path in paths])
     assert [each.path for each in find_paths(analytics, prefix="feedback.s")] == ["feedback.score"]
     assert [each.path for each in find_paths(analytics, prefix="feedback.50%25 o'")] == [odd]
     assert find_paths(analytics, prefix="%") == []
@@ -93,17 +93,17 @@ def test_a_prefix_is_text_and_a_limit_cuts(
 
 def test_reserved_metadata_are_strings(
     analytics: Database,
-    catalogued: Callable[[Sequence[Sighting]], None],
+    catalogued: Callable[[Sequence[PathSeen]], None],
     store: Store,
     row: Rows,
 ) -> None:
     """Also where an integer was sent, and they are counted in the columns that hold them."""
     catalogued(
         [
-            Sighting("acme", "metadata._user", "number", AT_MS, "7"),
-            Sighting("acme", "metadata._user", "string", AT_MS, "u-8"),
-            Sighting("acme", "metadata._prompt", "string", AT_MS, "v1"),
-            Sighting("acme", "value", "number", AT_MS, "3"),
+            PathSeen("acme", "metadata._user", "number", AT_MS, "7"),
+            PathSeen("acme", "metadata._user", "string", AT_MS, "u-8"),
+            PathSeen("acme", "metadata._prompt", "string", AT_MS, "v1"),
+            PathSeen("acme", "value", "number", AT_MS, "3"),
         ]
     )
     store(
@@ -129,16 +129,16 @@ def test_reserved_metadata_are_strings(
 
 def test_a_share_is_of_the_projects_current_feedback(
     analytics: Database,
-    catalogued: Callable[[Sequence[Sighting]], None],
+    catalogued: Callable[[Sequence[PathSeen]], None],
     store: Store,
     row: Rows,
 ) -> None:
     """Each feedback once, in its latest state; what was taken back and other tenants do not count."""
     catalogued(
         [
-            Sighting("acme", "feedback.score", "number", AT_MS, "1"),
-            Sighting("bank", "feedback.score", "number", AT_MS, "1"),
-            Sighting("gone", "feedback.score", "number", AT_MS, "1"),
+            PathSeen("acme", "feedback.score", "number", AT_MS, "1"),
+            PathSeen("bank", "feedback.score", "number", AT_MS, "1"),
+            PathSeen("gone", "feedback.score", "number", AT_MS, "1"),
         ]
     )
     store(
@@ -161,7 +161,7 @@ def test_a_share_is_of_the_projects_current_feedback(
 @given(events=st.lists(st.tuples(st.sampled_from(["acme", "bank"]), documents()), max_size=6))
 def test_counts_equal_a_loop_over_the_events(
     analytics: Any,
-    catalogued: Callable[[Sequence[Sighting]], None],
+    catalogued: Callable[[Sequence[PathSeen]], None],
     store: Store,
     row: Rows,
     events: list[tuple[str, Mapping[str, Any]]],
@@ -171,7 +171,7 @@ def test_counts_equal_a_loop_over_the_events(
     rows = [row(n, project=project, feedback=said) for n, (project, said) in enumerate(events)]
     store(*[rows] * bool(rows))
     seen: dict[tuple[str, str, str], list[object]] = defaultdict(list)
-    catalogue = Catalogue()
+    catalogue = PathIndex()
     for project, said in events:
         leaves = flatten({"feedback": said})
         catalogued(catalogue.observe(project, leaves, AT_MS))
@@ -187,11 +187,11 @@ def test_counts_equal_a_loop_over_the_events(
 
 
 def test_many_distinct_values_are_estimated_as_stated(
-    analytics: Any, catalogued: Callable[[Sequence[Sighting]], None]
+    analytics: Any, catalogued: Callable[[Sequence[PathSeen]], None]
 ) -> None:
     """Exact at 50,000; at 300,000 within three of the standard errors that are stated."""
     catalogued(
-        [Sighting("acme", f"feedback.{n}", "number", AT_MS, "1") for n in ("few", "many", "step")]
+        [PathSeen("acme", f"feedback.{n}", "number", AT_MS, "1") for n in ("few", "many", "step")]
     )
     analytics.command(
         "INSERT INTO feedback (project, feedback_id, numbers, created_at, updated_at, kafka_offset) "
@@ -206,13 +206,13 @@ def test_many_distinct_values_are_estimated_as_stated(
 
 
 def test_a_misspelt_prefix_has_near_ones(
-    analytics: Database, catalogued: Callable[[Sequence[Sighting]], None]
+    analytics: Database, catalogued: Callable[[Sequence[PathSeen]], None]
 ) -> None:
     """Whole paths, and the objects above them, of the project that was asked about."""
     catalogued(
         [
-            Sighting("acme", "feedback.step1.retry", "boolean", AT_MS, "true"),
-            Sighting("bank", "feedback.step2.retry", "boolean", AT_MS, "true"),
+            PathSeen("acme", "feedback.step1.retry", "boolean", AT_MS, "true"),
+            PathSeen("bank", "feedback.step2.retry", "boolean", AT_MS, "true"),
         ]
     )
     assert suggest_paths(analytics, "feedback.stpe1.", project="acme")[0] == "feedback.step1"
@@ -237,7 +237,7 @@ def test_what_no_path_begins_with_is_refused(
 
 
 def test_what_cannot_be_asked_is_not_suggested(
-    analytics: Database, catalogued: Callable[[Sequence[Sighting]], None]
+    analytics: Database, catalogued: Callable[[Sequence[PathSeen]], None]
 ) -> None:
     """A key that is empty or `*`: the one is no name, and the other would stand for many."""
     paths = (
@@ -247,19 +247,19 @@ def test_what_cannot_be_asked_is_not_suggested(
         "feedback.",
         "feedback.a* .note",
     )
-    catalogued([Sighting("acme", path, "string", AT_MS, "x") for path in paths])
+    catalogued([PathSeen("acme", path, "string", AT_MS, "x") for path in paths])
     assert suggest_paths(analytics, "feedback.a.note") == ["feedback.a* .note", "feedback.a* "]
     assert suggest_paths(analytics, "feedback") == []
 
 
 def test_a_budget_ends_a_count(
     analytics: Database,
-    catalogued: Callable[[Sequence[Sighting]], None],
+    catalogued: Callable[[Sequence[PathSeen]], None],
     store: Store,
     row: Rows,
 ) -> None:
     """Counting that would read more than it may is broken off; the list alone is not."""
-    catalogued([Sighting("acme", "feedback.score", "number", AT_MS, "1")])
+    catalogued([PathSeen("acme", "feedback.score", "number", AT_MS, "1")])
     store([row(n, feedback={"score": n}) for n in range(20)])
     few = Budget(read_rows=10)
     assert len(find_paths(analytics, budget=few)) == 1

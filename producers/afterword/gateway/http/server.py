@@ -44,7 +44,7 @@ _UNKNOWN_CODING: Final = (
     "Transfer-Encoding takes chunked and nothing else.",
 )
 
-Refusal = Callable[[int, str, str], Response]
+RejectedRow = Callable[[int, str, str], Response]
 """Makes the answer to what is no request of the app's: of a status, a code and a sentence."""
 
 
@@ -74,7 +74,7 @@ class ServerOptions:
     keep_alive_s: int = 75
     shutdown_s: int = 45
     part: str = "gateway"
-    refusal: Refusal = _refuse
+    refusal: RejectedRow = _refuse
     answers_half_closed: bool = True
 
 

@@ -12,7 +12,7 @@ from tests.consumers.query.conftest import Engine
 from tests.consumers.query.reference import Event, Expected, expected
 from tests.consumers.query.reference_strategies import NOW, ZONES, filters, histories, questions
 
-from afterword_consumers.promotion import demote, promote
+from afterword_consumers.explore.promotion import demote, promote
 from afterword_consumers.query import Cell, Database, Question, Series, answer_question
 
 Store = Callable[..., None]

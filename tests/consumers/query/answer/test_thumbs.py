@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from tests.consumers.query.conftest import Engine
 
+from afterword_consumers.explore.promotion import promote
+from afterword_consumers.explore.traces import find_traces
 from afterword_consumers.export.selection import count, parse_selection
-from afterword_consumers.promotion import promote
 from afterword_consumers.query import (
     Cell,
     Database,
@@ -20,7 +21,6 @@ from afterword_consumers.query import (
     parse,
     to_sql,
 )
-from afterword_consumers.traces import find_traces
 
 Ask = Callable[..., list[dict[str, Cell]]]
 Row = Callable[..., dict[str, Any]]

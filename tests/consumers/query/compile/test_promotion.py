@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.consumers.query.conftest import Engine
 
-from afterword_consumers.promotion import demote, promote, read_backfill
+from afterword_consumers.explore.promotion import demote, promote, read_backfill
 from afterword_consumers.query import (
     Question,
     QuestionError,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from afterword_consumers.explore.traces import find_traces
 from afterword_consumers.query import (
     Bucket,
     Database,
@@ -19,7 +20,6 @@ from afterword_consumers.query import (
 from afterword_consumers.query.language.fields import Field, Type
 from afterword_consumers.query.language.filters import Filter, Literal, Operator
 from afterword_consumers.query.language.periods import Moment
-from afterword_consumers.traces import find_traces
 
 _NOW = datetime(2026, 2, 10, tzinfo=UTC)
 _WHERE = ("metadata.model in (m1, m2)", "created_at >= 2026-01-01", "thumbs missing")

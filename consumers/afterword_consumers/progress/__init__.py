@@ -1,0 +1,1 @@
+"""How far the workers are: freshness of answers, receipts of events."""

@@ -1,0 +1,1 @@
+"""Messages that were not accepted: list them, correct them, publish them again."""
