@@ -226,7 +226,10 @@ def test_a_misspelt_prefix_has_near_ones(
 
 @pytest.mark.parametrize(
     ("asked", "says"),
-    [({"prefix": "feedback.\udcff"}, "no UTF-8"), ({"project": "a\udcff"}, "letters, digits")],
+    [
+        ({"prefix": "feedback.\udcff"}, "not valid UTF-8"),
+        ({"project": "a\udcff"}, "letters, digits"),
+    ],
 )
 def test_what_no_path_begins_with_is_refused(
     analytics: Database, asked: dict[str, Any], says: str
