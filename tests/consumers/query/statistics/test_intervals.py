@@ -113,7 +113,7 @@ def test_scipy_is_imported_where_an_interval_of_a_mean_is_asked_for() -> None:
     """It takes half a second of processor time; a worker and a count do without, and without numpy."""
     code = (
         "import sys\n"
-        "import afterword_consumers.query, afterword_consumers.worker\n"
+        "import afterword_consumers.query, afterword_consumers.ingest.worker\n"
         "from afterword_consumers.query.statistics.intervals import Share, share_interval\n"
         "share_interval(Share(1, 2))\n"
         "print(*{name.partition('.')[0] for name in sys.modules} & {'numpy', 'scipy'})"
