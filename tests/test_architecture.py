@@ -21,7 +21,7 @@ OURS = MAY_IMPORT["deploy"]
 ONLY_IN = {
     "confluent_kafka.Consumer": {"consumers/afterword_consumers/kafka/consumer.py"},
     "confluent_kafka.DeserializingConsumer": set[str](),
-    "confluent_kafka.Producer": {"producers/afterword/_kafka_producer.py"},
+    "confluent_kafka.Producer": {"producers/afterword/_kafka/producer.py"},
     "confluent_kafka.SerializingProducer": set[str](),
     "clickhouse_connect": {
         "consumers/afterword_consumers/clickhouse/client.py",
@@ -29,14 +29,14 @@ ONLY_IN = {
     },
     "hypothesis": {"schemas/afterword_schemas/testing.py"},
     "scipy": {"consumers/afterword_consumers/query/statistics/intervals.py"},
-    "urllib3.connection": {"producers/afterword/_http_post.py"},
+    "urllib3.connection": {"producers/afterword/_http/connection.py"},
 }
 """What one module alone may import, so that the network has one seam."""
 
 READS_ENVIRONMENT = {
     "deploy/afterword_stack/settings.py",  # to refuse an AFTERWORD_* name that no setting has
-    "deploy/afterword_stack/editor.py",  # the editor that this person has chosen
-    "deploy/afterword_stack/console.py",  # whether this person wants colours
+    "deploy/afterword_stack/terminal/editor.py",  # the editor that this person has chosen
+    "deploy/afterword_stack/terminal/console.py",  # whether this person wants colours
     "deploy/afterword_stack/local/child.py",  # hands its own on to the process it starts
     "deploy/afterword_stack/local/folders.py",  # where this person keeps caches and data
 }
@@ -165,7 +165,9 @@ def test_only_the_stack_knows_the_servers(server: str) -> None:
 def test_only_the_servers_know_the_web() -> None:
     """A service that installs the SDK alone gets no web server, and neither SDK nor worker asks for one."""
     web = {"starlette", "uvicorn", "httptools", "prometheus_client", "opentelemetry", "google"}
-    wired = "deploy/afterword_stack/dashboard.py"  # translates the gateway's refusals to the API's
+    wired = (
+        "deploy/afterword_stack/run/dashboard.py"  # translates the gateway's refusals to the API's
+    )
     assert {
         module.as_posix()
         for module in PRODUCT
@@ -225,3 +227,80 @@ def test_names_say_what_is_inside() -> None:
 def test_source_roots_are_no_packages(root: str) -> None:
     """A bare top-level `schemas` would break every application that has its own."""
     assert not (ROOT / root / "__init__.py").exists()
+
+
+ROOMS = {
+    "producers/afterword": [
+        {"gateway", "middleware"},
+        {"_client"},
+        {"_sender", "_votes", "_encode"},
+        {"_http", "_kafka", "_spool", "_memory", "_process"},
+    ],
+    "producers/afterword/gateway": [
+        {"app"},
+        {"openapi"},
+        {"feedback", "browser", "vendors"},
+        {"service"},
+        {"publisher"},
+        {"intake"},
+        {"portkey", "json_values", "receipts"},
+        {"auth", "json_objects", "unicode_text"},
+        {"http"},
+    ],
+    "consumers/afterword_consumers": [
+        {"api", "export", "testing"},
+        {"explore", "rejected", "progress"},
+        {"clickhouse", "kafka"},
+        {"ingest", "query"},
+        {"csv_text", "rfc3339", "tls"},
+    ],
+    "consumers/afterword_consumers/query": [
+        {"answer"},
+        {"compile", "statistics"},
+        {"language"},
+        {"database"},
+    ],
+    "deploy/afterword_stack": [
+        {"commands"},
+        {"demo"},
+        {"run"},
+        {"settings", "terminal"},
+        {"interrupts", "local"},
+    ],
+}
+"""The rooms of each package, from the top down. A room imports those below it, and none beside it."""
+
+
+def rooms_of(package: str) -> dict[str, set[str]]:
+    """Return which rooms each room of a package imports; a module beside the folders is one, too."""
+    folder = Path(package)
+    name = ".".join(folder.parts[1:])
+    imported: dict[str, set[str]] = {}
+    for module in PRODUCT:
+        if not module.is_relative_to(folder):
+            continue
+        room = module.relative_to(folder).with_suffix("").parts[0]
+        inside = [found for found in imports(read(module)) if found.startswith(f"{name}.")]
+        known = {found.removeprefix(f"{name}.").split(".")[0] for found in inside} - {room}
+        imported.setdefault(room, set()).update(known)
+    return imported
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_rooms_import_only_those_below(package: str) -> None:
+    """No arrow runs back up or to the side, so there is no circle of rooms."""
+    order = ROOMS[package]
+    floor = {room: number for number, rooms in enumerate(order) for room in rooms}
+    assert {
+        room: wrong
+        for room, known in rooms_of(package).items()
+        if room in floor
+        and (wrong := {name for name in known if floor.get(name, len(order)) <= floor[room]})
+    } == {}
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_every_room_has_its_floor(package: str) -> None:
+    """A new folder says what it may import."""
+    folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+    assert folders - set[str]().union(*ROOMS[package]) == set()

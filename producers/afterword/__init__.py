@@ -12,13 +12,13 @@ from afterword._client import DEFAULT_TOPIC, Client
 from afterword._counters import Stats
 from afterword._errors import ClosedError, DeliveryError, QueueFullError, RefusedError
 from afterword._fields import ChangeFields, EventFields, Fields
-from afterword._http import HttpTransport
+from afterword._http.transport import HttpTransport
 from afterword._identity import enrichment_id
-from afterword._kafka import KAFKA_DEFAULTS, KafkaTransport
+from afterword._kafka.transport import KAFKA_DEFAULTS, KafkaTransport
 from afterword._memory import MemoryTransport, Message
 from afterword._sender import Delivery
 from afterword._signals import COPIED, EDITED, REGENERATED, Signal
-from afterword._spool import SpoolTransport
+from afterword._spool.transport import SpoolTransport
 from afterword._trace import current_trace_id, trace
 from afterword._transport import DeliveryCallback, Headers, Transport
 from afterword._votes import vote_id

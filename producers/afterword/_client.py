@@ -19,12 +19,12 @@ from afterword._encode import encode
 from afterword._errors import DeliveryError
 from afterword._fields import ChangeFields, EventFields, Fields
 from afterword._hints import hint
-from afterword._http import HttpTransport
+from afterword._http.transport import HttpTransport
 from afterword._identity import enrichment_id, new_id, now, require_name
-from afterword._kafka import KafkaTransport
+from afterword._kafka.transport import KafkaTransport
 from afterword._sender import Delivery, Sender
 from afterword._signals import COPIED, EDITED, REGENERATED, build_signal, without_none
-from afterword._spool import SpoolTransport
+from afterword._spool.transport import SpoolTransport
 from afterword._trace import current_trace_id, current_traceparent
 from afterword._transport import Transport
 from afterword._votes import build_vote, find_vote

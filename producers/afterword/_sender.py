@@ -9,7 +9,7 @@ from functools import partial
 from afterword import _process
 from afterword._counters import Counters, Stats
 from afterword._errors import ClosedError, DeliveryError
-from afterword._spool import SpoolTransport
+from afterword._spool.transport import SpoolTransport
 from afterword._threads import may_start_threads
 from afterword._transport import Headers, Transport
 from afterword_schemas.errors import SetupError, StoreError

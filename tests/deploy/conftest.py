@@ -16,10 +16,10 @@ from afterword_consumers.clickhouse.sink import ClickHouseSink
 from afterword_consumers.ingest.worker import Worker, WorkerOptions
 from afterword_consumers.kafka.consumer import KafkaSource
 from afterword_stack.commands import run
-from afterword_stack.database import prepare_database
-from afterword_stack.gateway import open_gateway
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
+from afterword_stack.run.database import prepare_database
+from afterword_stack.run.gateway import open_gateway
 from afterword_stack.settings import Settings, load_settings
 
 

@@ -14,9 +14,9 @@ from tests.deploy.tls_proxy import Certificate, TlsProxy, make_certificate
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.clickhouse.faults import explain_failure
 from afterword_schemas import AccessError
-from afterword_stack.database import prepare_database
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
+from afterword_stack.run.database import prepare_database
 from afterword_stack.settings import Settings, load_settings
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from afterword_stack import console
 from afterword_stack import settings as settings_module
 from afterword_stack.local.folders import data_dir
 from afterword_stack.local.lock import FileLock
 from afterword_stack.settings import Settings
+from afterword_stack.terminal import console
 
 if TYPE_CHECKING:
     from tests.deploy.conftest import Afterword

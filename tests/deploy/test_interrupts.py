@@ -47,7 +47,7 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         "logging",
         "afterword_stack.commands",
         "typer",
-        "afterword_stack.console",
+        "afterword_stack.terminal.console",
         "afterword_stack.commands.paths",
         "clickhouse_connect",
         "pydantic_settings",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from afterword_stack.local.stack import LocalStack
-from afterword_stack.pipeline import Pipeline
+from afterword_stack.run.pipeline import Pipeline
 from afterword_stack.settings import load_settings
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from afterword_consumers.progress.backlog import TAIL_MESSAGES
 from afterword_consumers.progress.receipts import ReceiptFinder
 from afterword_consumers.rejected.replay import RejectedMessage, Selection, replay
 from afterword_schemas import Receipt, ReceiptStatus, StoreError
-from afterword_stack.gateway import open_gateway
+from afterword_stack.run.gateway import open_gateway
 from afterword_stack.settings import default_settings
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ from afterword_consumers.ingest.worker import Worker, WorkerOptions
 from afterword_consumers.kafka.consumer import KafkaSource
 from afterword_consumers.kafka.lag import read_lag
 from afterword_schemas.receipt import Receipt, ReceiptStatus
-from afterword_stack.database import prepare_database
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
+from afterword_stack.run.database import prepare_database
 
 pytestmark = pytest.mark.services
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from afterword_stack.commands.app import app
-from afterword_stack.console import notice, printable, writing_to_stdout
+from afterword_stack.terminal.console import notice, printable, writing_to_stdout
 
 __all__ = ["run"]
 

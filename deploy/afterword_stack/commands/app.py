@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 import typer
 
 from afterword_stack.commands.lazy import PLAIN, LazyCommand, LazyGroup
-from afterword_stack.console import out
 from afterword_stack.interrupts import raise_from_now_on
+from afterword_stack.terminal.console import out
 
 
 class Root(LazyGroup):

@@ -23,7 +23,6 @@ from afterword_consumers.query import (
 )
 from afterword_consumers.query.language.question import DEFAULT_TOP
 from afterword_schemas import SetupError, StoreError
-from afterword_stack.answers import as_table
 from afterword_stack.commands.options import (
     Project,
     Since,
@@ -33,10 +32,11 @@ from afterword_stack.commands.options import (
     Until,
     Where,
 )
-from afterword_stack.console import bold, notice, out, terminal_width
-from afterword_stack.database import open_database, patience
-from afterword_stack.freshness import freshness_line, read_freshness
+from afterword_stack.run.database import open_database, patience
+from afterword_stack.run.freshness import freshness_line, read_freshness
 from afterword_stack.settings import load_settings
+from afterword_stack.terminal.console import bold, notice, out, terminal_width
+from afterword_stack.terminal.tables import as_table
 
 
 class Format(StrEnum):

@@ -13,8 +13,8 @@ from afterword_consumers.kafka.lag import find_partitions
 from afterword_schemas import EventError, SetupError, StoreError, read_event
 from afterword_schemas.counted import counted
 from afterword_schemas.limits import MAX_EVENT_BYTES
-from afterword_stack.console import notice, out, printable, progress
 from afterword_stack.settings import load_settings
+from afterword_stack.terminal.console import notice, out, printable, progress
 
 _File = Annotated[str, typer.Argument(metavar="FILE", help="JSONL, one event a line; - for stdin.")]
 

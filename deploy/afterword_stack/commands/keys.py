@@ -6,8 +6,8 @@ import typer
 
 from afterword.gateway.auth.key_file import Key, KeyFile, Scope
 from afterword_stack.commands.lazy import PLAIN
-from afterword_stack.console import notice, out, print_table
 from afterword_stack.settings import load_settings
+from afterword_stack.terminal.console import notice, out, print_table
 
 keys = typer.Typer(
     **PLAIN,

@@ -9,12 +9,12 @@ from typing import Annotated, Final
 
 import typer
 
-from afterword_stack.console import invocation, notice, out
 from afterword_stack.demo.run import run_demo
 from afterword_stack.local.stack import LocalStack
-from afterword_stack.pipeline import Pipeline
-from afterword_stack.restarts import Restarts
+from afterword_stack.run.pipeline import Pipeline
+from afterword_stack.run.restarts import Restarts
 from afterword_stack.settings import default_settings, read_settings
+from afterword_stack.terminal.console import invocation, notice, out
 
 _LOOK_EVERY_S: Final = 1.0
 

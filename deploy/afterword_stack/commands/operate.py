@@ -15,17 +15,17 @@ from afterword_consumers.rejected.replay import counts
 from afterword_schemas.counted import counted
 from afterword_schemas.migrate import plan
 from afterword_stack.commands.options import Timeout
-from afterword_stack.console import notice, out, print_table, styled
-from afterword_stack.database import (
+from afterword_stack.local.stack import running_stack
+from afterword_stack.run.database import (
     create_statement,
     missing_migrations,
     open_database,
     prepare_database,
 )
-from afterword_stack.doctor import diagnose
-from afterword_stack.freshness import freshness_line, read_lags
-from afterword_stack.local.stack import running_stack
+from afterword_stack.run.doctor import diagnose
+from afterword_stack.run.freshness import freshness_line, read_lags
 from afterword_stack.settings import Settings, load_settings
+from afterword_stack.terminal.console import notice, out, print_table, styled
 
 _COLOURS: Final = {"✓": "32", "!": "33", "✗": "31"}
 
@@ -44,7 +44,7 @@ def worker(
     settings = load_settings(notice)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # the worker reports each try itself
-    from afterword_stack.worker import run_worker  # noqa: PLC0415  # not for the other commands
+    from afterword_stack.run.worker import run_worker  # noqa: PLC0415  # not for the other commands
 
     run_worker(settings, migrate_first=migrate_first)
 
@@ -58,7 +58,7 @@ def gateway() -> None:
     Example: `curl 127.0.0.1:8080/v1/feedback --json '{"trace_id": "tr-1", "value": 1}'`.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    from afterword_stack.gateway import serve_gateway  # noqa: PLC0415  # no other command serves
+    from afterword_stack.run.gateway import serve_gateway  # noqa: PLC0415  # no other command serves
 
     serve_gateway(load_settings(notice))
 
@@ -73,7 +73,7 @@ def dashboard() -> None:
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it says of a retry names addresses
-    from afterword_stack.dashboard import serve_dashboard  # noqa: PLC0415  # as above
+    from afterword_stack.run.dashboard import serve_dashboard  # noqa: PLC0415  # as above
 
     serve_dashboard(load_settings(notice))
 
@@ -178,7 +178,7 @@ _MAKERS: Final = {
     Document.JSON: ("afterword_schemas.documents", "json_schema"),
     Document.ASYNCAPI: ("afterword_schemas.documents", "asyncapi"),
     Document.OPENAPI: ("afterword.gateway.openapi.document", "openapi"),
-    Document.OPENAPI_DASHBOARD: ("afterword_stack.dashboard_openapi", "dashboard_openapi"),
+    Document.OPENAPI_DASHBOARD: ("afterword_stack.run.dashboard_openapi", "dashboard_openapi"),
 }
 """Where each is made; imported when it is asked for."""
 

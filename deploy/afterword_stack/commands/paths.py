@@ -11,9 +11,9 @@ from afterword_consumers.explore.paths import find_paths, suggest_paths
 from afterword_schemas import SetupError
 from afterword_stack.commands.ask import Format
 from afterword_stack.commands.options import Project, Spreadsheet, Timeout
-from afterword_stack.console import notice, out, print_table
-from afterword_stack.database import open_database, patience
+from afterword_stack.run.database import open_database, patience
 from afterword_stack.settings import load_settings
+from afterword_stack.terminal.console import notice, out, print_table
 
 _TO_THE_MINUTE: Final = len("2026-01-31T12:00")
 

@@ -12,9 +12,9 @@ from afterword_consumers.explore.promotion import read_backfill
 from afterword_consumers.query import read_promoted
 from afterword_schemas import StoreError
 from afterword_stack.commands.options import Timeout
-from afterword_stack.console import notice, out, print_table, progress
-from afterword_stack.database import open_database
+from afterword_stack.run.database import open_database
 from afterword_stack.settings import load_settings
+from afterword_stack.terminal.console import notice, out, print_table, progress
 
 _LOOK_EVERY_S: Final = 0.5
 

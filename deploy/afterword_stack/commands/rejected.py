@@ -34,13 +34,20 @@ from afterword_schemas import (
     read_event,
 )
 from afterword_schemas.counted import counted
-from afterword_stack import editor
 from afterword_stack.commands.events import open_events
 from afterword_stack.commands.lazy import PLAIN
 from afterword_stack.commands.options import Timeout
-from afterword_stack.console import notice, out, print_table, printable, progress, table_lines
-from afterword_stack.database import open_database
+from afterword_stack.run.database import open_database
 from afterword_stack.settings import Settings, load_settings
+from afterword_stack.terminal import editor
+from afterword_stack.terminal.console import (
+    notice,
+    out,
+    print_table,
+    printable,
+    progress,
+    table_lines,
+)
 
 rejected = typer.Typer(
     **PLAIN,

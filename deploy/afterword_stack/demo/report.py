@@ -7,9 +7,9 @@ from datetime import datetime
 from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.query import Question, answer_question
 from afterword_consumers.rejected.replay import counts
-from afterword_stack.answers import rows_of
-from afterword_stack.console import out, print_table
 from afterword_stack.demo.traffic import DRIFTING_MODEL, PROJECT
+from afterword_stack.terminal.console import out, print_table
+from afterword_stack.terminal.tables import rows_of
 
 
 @dataclass(frozen=True, slots=True)

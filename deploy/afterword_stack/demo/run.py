@@ -13,11 +13,11 @@ from afterword import Client, KafkaTransport, QueueFullError, Transport
 from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_schemas import StoreError
 from afterword_schemas.counted import counted
-from afterword_stack.console import out, progress
-from afterword_stack.database import open_database
 from afterword_stack.demo.report import print_report
 from afterword_stack.demo.traffic import PROJECT, Send, traffic
-from afterword_stack.pipeline import Pipeline
+from afterword_stack.run.database import open_database
+from afterword_stack.run.pipeline import Pipeline
+from afterword_stack.terminal.console import out, progress
 
 _LOOK_EVERY_S: Final = 0.2
 _STALLED_S: Final = 60.0

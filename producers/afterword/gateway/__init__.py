@@ -7,7 +7,7 @@
 """
 
 from afterword.gateway.app import create_app
-from afterword.gateway.auth.access import admit
+from afterword.gateway.auth.access import admit, check_reach
 from afterword.gateway.auth.key_file import Key, KeyFile, Scope
 from afterword.gateway.http.bodies import BodyLimits
 from afterword.gateway.http.health_routes import operation_routes
@@ -15,7 +15,7 @@ from afterword.gateway.http.metrics import RequestMetrics
 from afterword.gateway.http.middleware import RequestMiddleware
 from afterword.gateway.http.readiness import Readiness
 from afterword.gateway.http.responses import RequestError
-from afterword.gateway.http.server import GatewayServer, ServerOptions, check_reach
+from afterword.gateway.http.server import GatewayServer, ServerOptions
 from afterword.gateway.receipts import Receipts
 from afterword.gateway.service import GatewayOptions
 

@@ -73,7 +73,7 @@ def test_an_answer_that_takes_nothing_loses_nothing(
     server: Any, reports: Any, answer: Any, monkeypatch: pytest.MonkeyPatch, reply: Any
 ) -> None:
     """Whatever else comes back than that the events were taken or refused, they are sent again."""
-    monkeypatch.setattr("afterword._http_post._MAX_RETRY_AFTER_S", 0.1)
+    monkeypatch.setattr("afterword._http.connection._MAX_RETRY_AFTER_S", 0.1)
     server.script.append(answer(reply))
     feedback_id = reports.send()
     reports._transport.flush(20)
@@ -169,7 +169,7 @@ def test_a_firewall_that_dislikes_all_loses_nothing(
     server: Any, reply: Any, collect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While nothing gets past, no event is given up: it is nobody's text, and may be mended."""
-    monkeypatch.setattr("afterword._http_backoff._LONGEST_S", 0.01)
+    monkeypatch.setattr("afterword._http.backoff._LONGEST_S", 0.01)
     server.script.extend([reply.say(403)] * 60)
     transport = HttpTransport(server.url)
     reports = collect(transport)

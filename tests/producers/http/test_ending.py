@@ -13,7 +13,7 @@ from afterword import (
     QueueFullError,
     StoreError,
 )
-from afterword._http_backoff import Backoff
+from afterword._http.backoff import Backoff
 
 NOBODY = "http://127.0.0.1:1"
 """An address at which nothing listens."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afterword._http_items import to_item
+from afterword._http.wire import to_item
 
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 V7 = "019c12e9-8b3d-7000-8000-000000000000"

@@ -45,7 +45,7 @@ def test_a_connection_that_was_ended_is_replaced(
         reply.accept(exchange)
         exchange.cut()
 
-    monkeypatch.setattr("afterword._http_backoff._FIRST_S", 30)
+    monkeypatch.setattr("afterword._http.backoff._FIRST_S", 30)
     server.script.append(accept_once)
     reports.send()
     reports._transport.flush(20)

@@ -45,8 +45,8 @@ def test_order_and_number_hold_in_a_storm(
     server: Any, monkeypatch: pytest.MonkeyPatch, reply: Any, collect: Any
 ) -> None:
     """Four threads, forty ids, a gateway that mostly fails: each event is taken, reported once, in turn."""
-    monkeypatch.setattr("afterword._http_backoff._FIRST_S", 0.001)
-    monkeypatch.setattr("afterword._http_backoff._LONGEST_S", 0.005)
+    monkeypatch.setattr("afterword._http.backoff._FIRST_S", 0.001)
+    monkeypatch.setattr("afterword._http.backoff._LONGEST_S", 0.005)
     dice = random.Random(7)  # a storm that can be repeated
 
     def some_unavailable(exchange: Any) -> None:

@@ -17,6 +17,7 @@ from afterword._loopback import is_loopback
 from afterword.gateway.auth.key_file import Key, KeyFile, Scope
 from afterword.gateway.http.headers import headers_of
 from afterword.gateway.http.responses import RequestError
+from afterword_schemas.errors import SetupError
 
 _LONGEST_HOST: Final = 300
 _OF_PROXIES: Final = frozenset(
@@ -84,6 +85,27 @@ def is_of_loopback(url: str) -> bool:
         return is_loopback(urlsplit(url).hostname or "")
     except ValueError:  # brackets that hold no address
         return False
+
+
+def check_reach(
+    host: str, *, keys_configured: bool, part: str = "gateway", scope: Scope = Scope.WRITE
+) -> None:
+    """Refuse to let other machines in while everybody may do everything.
+
+    Args:
+        host: The address to listen on.
+        keys_configured: Whether there are keys.
+        part: What would listen, and
+        scope: what a key to it may do, both for the error.
+
+    Raises:
+        SetupError: There are no keys, and `host` is no loopback address.
+    """
+    if not keys_configured and not is_loopback(host):
+        raise SetupError(
+            f"Without keys the {part} serves this machine only, and {host} is more than that.",
+            f"Make a key first: afterword keys create --project NAME --scope {scope.value}.",
+        )
 
 
 def _admit_local(request: Request) -> Access:

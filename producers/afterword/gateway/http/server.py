@@ -22,8 +22,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from afterword._loopback import is_loopback
-from afterword.gateway.auth.key_file import Scope
 from afterword.gateway.http.responses import RequestError
 from afterword_schemas.errors import SetupError
 
@@ -117,27 +115,6 @@ class GatewayServer(uvicorn.Server):
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal, or until `should_exit` is set."""
         super().run(sockets or [self._socket])
-
-
-def check_reach(
-    host: str, *, keys_configured: bool, part: str = "gateway", scope: Scope = Scope.WRITE
-) -> None:
-    """Refuse to let other machines in while everybody may do everything.
-
-    Args:
-        host: The address to listen on.
-        keys_configured: Whether there are keys.
-        part: What would listen, and
-        scope: what a key to it may do, both for the error.
-
-    Raises:
-        SetupError: There are no keys, and `host` is no loopback address.
-    """
-    if not keys_configured and not is_loopback(host):
-        raise SetupError(
-            f"Without keys the {part} serves this machine only, and {host} is more than that.",
-            f"Make a key first: afterword keys create --project NAME --scope {scope.value}.",
-        )
 
 
 def _listen(options: ServerOptions) -> socket.socket:

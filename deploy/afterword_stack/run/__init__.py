@@ -1,0 +1,1 @@
+"""The parts as they run: gateway, dashboard, worker, pipeline, and their checks."""
