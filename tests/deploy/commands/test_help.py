@@ -86,6 +86,7 @@ def test_version_and_help_import_nothing_of_what_the_commands_do(option: str) ->
         "afterword_stack.commands",
         "afterword_stack.commands.app",
         "afterword_stack.commands.lazy",
+        "afterword_stack.terminal",
         "afterword_stack.terminal.console",
     }
     outside = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
