@@ -34,12 +34,12 @@ format: .venv/.installed-dev
 	$(BIN)/ruff format $(SOURCES)
 
 bench: .venv/.installed-dev
-	$(BIN)/python consumers/benchmarks/worker_throughput.py
-	$(BIN)/python consumers/benchmarks/patches.py
-	$(BIN)/python producers/benchmarks/sdk_latency.py
-	$(BIN)/python producers/benchmarks/gateway_throughput.py
-	$(BIN)/python consumers/benchmarks/receipts.py
-	$(BIN)/python consumers/benchmarks/questions.py
+	$(BIN)/python deploy/benchmarks/worker_throughput.py
+	$(BIN)/python deploy/benchmarks/patches.py
+	$(BIN)/python deploy/benchmarks/sdk_latency.py
+	$(BIN)/python deploy/benchmarks/gateway_throughput.py
+	$(BIN)/python deploy/benchmarks/receipts.py
+	$(BIN)/python deploy/benchmarks/questions.py
 
 clean:
 	rm -rf .venv .venv-3.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -66,7 +66,7 @@ PARSERS = {
 """What reads text of a question, in `query.language`."""
 
 BENCHMARKS = "benchmarks"
-"""Folders of scripts that measure the parts from outside, each below the root it measures."""
+"""A folder of scripts that measure the parts from outside, in the stack, since they start one."""
 
 MODULES = [
     path.relative_to(ROOT) for root in MAY_IMPORT for path in sorted((ROOT / root).rglob("*.py"))

@@ -1,6 +1,6 @@
 """How many events one worker process takes from Kafka into ClickHouse a second, and what they cost.
 
-    python consumers/benchmarks/worker_throughput.py --events 1000000
+    python deploy/benchmarks/worker_throughput.py --events 1000000
 
 Starts Kafka and ClickHouse of its own on this machine, publishes typical events (about 350 bytes),
 then runs one worker over them. The clock runs from the first message read to the last row stored.

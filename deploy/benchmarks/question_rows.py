@@ -19,7 +19,7 @@ PATHS = {
     "feedback.score": "number",
     "feedback.step1.latency_ms": "number",
     "metrics.accuracy": "number",
-    "feedback.liked": "boolean",
+    "feedback.rating": "boolean",
     "feedback.step1.retry": "boolean",
     "feedback.reason": "string",
     "feedback.comment": "string",
@@ -67,7 +67,7 @@ SELECT
         'feedback.score', round(exp((a % 10007) / 2500), 3),
         'feedback.step1.latency_ms', round(pow(1 + b % 9973, 1.3)),
         'metrics.accuracy', (c % 1000003) / 1000003),
-    map('feedback.liked', a % 10 < 7, 'feedback.step1.retry', c % 20 = 0),
+    map('feedback.rating', a % 10 < 7, 'feedback.step1.retry', c % 20 = 0),
     mapFromArrays(
         arrayConcat(
             ['metadata.model', 'metadata.country', 'metadata.app.version', 'feedback.reason'],

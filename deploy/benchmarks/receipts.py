@@ -1,6 +1,6 @@
 """What one receipt costs, with the workers up to date and behind, and how soon it tells of a row.
 
-    python consumers/benchmarks/receipts.py
+    python deploy/benchmarks/receipts.py
 
 Starts Kafka and ClickHouse of its own on this machine, stores a million typical events with one worker, and
 asks for receipts of events drawn at random, in rounds, of which the best and the worst are printed. Then

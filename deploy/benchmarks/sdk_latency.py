@@ -1,8 +1,8 @@
 """Measure how long `feedback()` keeps its caller, and how many bytes an event takes.
 
-    python producers/benchmarks/sdk_latency.py
-    python producers/benchmarks/sdk_latency.py --url http://127.0.0.1:8080
-    python producers/benchmarks/sdk_latency.py --spool /var/tmp
+    python deploy/benchmarks/sdk_latency.py
+    python deploy/benchmarks/sdk_latency.py --url http://127.0.0.1:8080
+    python deploy/benchmarks/sdk_latency.py --spool /var/tmp
 
 Starts a Kafka of its own on this machine, or sends to a gateway that runs. Prints microseconds per call, paced as a busy service would and flat
 out, and the same for one bare `produce` of librdkafka, which no SDK can go below. Or with a spool on the disk of a folder, with and without waiting

@@ -1,7 +1,7 @@
 """How many patches of distinct events one worker takes a second, what they cost, and its peak memory.
 
-    python consumers/benchmarks/patches.py
-    python consumers/benchmarks/patches.py --patches 5000 --stored 5000 --leaves 900
+    python deploy/benchmarks/patches.py
+    python deploy/benchmarks/patches.py --patches 5000 --stored 5000 --leaves 900
 
 Starts Kafka and ClickHouse of its own on this machine, stores events, and publishes a small patch of
 each of some of them, in random order. Then a worker in a process of its own takes the patches, so that its

@@ -1,7 +1,7 @@
 """Measure how many requests one gateway process serves, beside a bare Starlette handler.
 
-    python producers/benchmarks/gateway_throughput.py
-    python producers/benchmarks/gateway_throughput.py --soak-minutes 10
+    python deploy/benchmarks/gateway_throughput.py
+    python deploy/benchmarks/gateway_throughput.py --soak-minutes 10
 
 Starts a Kafka of its own. The server under test has one core to itself; the load, from one process with
 many connections, and Kafka share the others. The bare handler reads the body and answers in the gateway's

@@ -1,6 +1,6 @@
 """What ten usual questions cost: with and without FINAL, promoted, and with bucketed maps.
 
-    python consumers/benchmarks/questions.py --rows 10000000 --data-dir /var/tmp/questions
+    python deploy/benchmarks/questions.py --rows 10000000 --data-dir /var/tmp/questions
 
 Starts a ClickHouse of its own on this machine, makes 30 days of feedback in it, and asks each question
 several times, through the builder and the client that the command line uses; no answer comes from a cache
@@ -41,7 +41,7 @@ from afterword_stack.local.clickhouse import ClickHouseNode
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = ("2026-10-15", "2026-10-16")
-PROMOTED = ("feedback.score", "feedback.liked", "feedback.reason", "metadata.model")
+PROMOTED = ("feedback.score", "feedback.rating", "feedback.reason", "metadata.model")
 BUDGET = Budget(time_s=600, memory_bytes=14 * 2**30)
 BUCKETS = """
     map_serialization_version = 'with_buckets',
@@ -61,16 +61,16 @@ QUESTIONS = {
     "percentiles of a number by prompt, 30 days": Question("feedback.score", group_by=("prompt",)),
     "the same, approximate": Question("feedback.score", group_by=("prompt",), approximate=True),
     "thumbs up by prompt and model, 30 days": Question(
-        "feedback.liked", group_by=("prompt", "metadata.model")
+        "feedback.rating", group_by=("prompt", "metadata.model")
     ),
     "thumbs up day by day in Berlin": Question(
-        "feedback.liked", bucket="day", timezone="Europe/Berlin"
+        "feedback.rating", bucket="day", timezone="Europe/Berlin"
     ),
     "two prompts compared, thumbs up, 30 days": Question(
-        "feedback.liked", compare="prompt = v1, v2"
+        "feedback.rating", compare="prompt = v1, v2"
     ),
     "reasons where thumbs are down, 30 days": Question(
-        "feedback.reason", where=("feedback.liked = false",)
+        "feedback.reason", where=("feedback.rating = false",)
     ),
     "weighted feedback by prompt, 30 days": Question("weighted", group_by=("prompt",)),
     "how much feedback, hour by hour, one day": Question(
