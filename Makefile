@@ -8,7 +8,7 @@ SOURCES := schemas producers consumers deploy tests .ci
 
 help:
 	@echo "make demo    run the whole pipeline on this machine once, with sample data"
-	@echo "make test    run every test, on a real Kafka and a real ClickHouse engine"
+	@echo "make test    run every test, on a real Kafka and a real ClickHouse; ARGS='tests/schemas -k times' for some"
 	@echo "make test-pythons  run the tests that need no services on each supported Python (VERSIONS=3.14 for one)"
 	@echo "make check   lint, formatting and types"
 	@echo "make format  rewrite the sources in the project's format"
@@ -19,7 +19,7 @@ demo: .venv/.installed
 	@$(BIN)/afterword demo
 
 test: .venv/.installed-dev
-	@$(BIN)/pytest -n 2 --dist worksteal
+	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 test-pythons: .venv/.installed-dev
 	@$(BIN)/python .ci/pythons.py $(VERSIONS)
