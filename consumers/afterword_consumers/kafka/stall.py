@@ -48,15 +48,16 @@ class StallWatch:
             now_s: By the clock of `reach`.
         """
         waiting = {
-            partition: end - max(0, self._reached[partition])
+            partition: end - reached
             for partition, end in ends.items()
-            if end > self._reached.get(partition, end)
+            # Before the first message librdkafka's position is a negative number of its own.
+            if end > (reached := max(0, self._reached.get(partition, end)))
         }
         lasted_s = now_s - self._since_s if waiting else 0.0
         if not self._reminder.is_due(lasted_s):
             return None
         return (
             f"{counted(sum(waiting.values()), 'message waits', 'messages wait')} in partitions "
-            f"{sorted(waiting)}, but Kafka has handed out none for {lasted_s:.0f} s: look for an open transaction of a producer, and at the "
-            "broker's log"
+            f"{sorted(waiting)}, but Kafka has handed out none for {lasted_s:.0f} s: "
+            "look for an open transaction of a producer, and at the broker's log"
         )

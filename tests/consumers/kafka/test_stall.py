@@ -49,3 +49,11 @@ def test_partitions_of_others_are_not_looked_at(watch: StallWatch) -> None:
     """An answer may come after they were given up."""
     watch.forget([0, 1])
     assert watch.look({0: 7, 1: 40, 2: 3}, 1000.0) is None
+
+
+def test_an_empty_partition_that_was_never_read_does_not_wait(watch: StallWatch) -> None:
+    """librdkafka's position there is negative, which is before the end of no message."""
+    assert watch.look({0: 5, 1: 0}, 1000.0) is None
+    told = watch.look({0: 7, 1: 0}, 2000.0)
+    assert told is not None
+    assert told.startswith("2 messages wait in partitions [0], but")
