@@ -52,7 +52,7 @@ def test_partitions_of_others_are_not_looked_at(watch: StallWatch) -> None:
 
 
 def test_an_empty_partition_that_was_never_read_does_not_wait(watch: StallWatch) -> None:
-    """librdkafka's position there is negative, which is before the end of no message."""
+    """Its position is a negative number of librdkafka's, which is before no message."""
     assert watch.look({0: 5, 1: 0}, 1000.0) is None
     told = watch.look({0: 7, 1: 0}, 2000.0)
     assert told is not None
