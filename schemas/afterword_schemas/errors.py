@@ -3,9 +3,9 @@
     AfterwordError
     ├── EventError   this one event is wrong: refuse it, never retry
     ├── StoreError   the store or the broker said no for now: retry the whole batch
-    │   ├── BatchRefusedError   the store understood and refused the rows: find the row
     │   ├── UnreachableError   nothing answers at the address
     │   └── AccessError   it answers, but the connection or its user is set up wrongly
+    ├── RowsRejectedError   the store read the rows and refused them: find the row
     └── SetupError   a person must change something: stop and say what
 
 The tree follows what the catcher does next, not where the error came from. No message quotes a
@@ -126,10 +126,6 @@ class StoreError(AfterwordError):
         return self.detail
 
 
-class BatchRefusedError(StoreError):
-    """The store read the rows and refused them: another try would end alike."""
-
-
 class UnreachableError(StoreError):
     """Nothing answers there, or not in time: it is down, hangs, or the address is another's.
 
@@ -160,6 +156,22 @@ class AccessError(StoreError):
 
     def __str__(self) -> str:
         return f"{self.detail} {self.next_step}".strip()
+
+
+class RowsRejectedError(AfterwordError):
+    """The store read the rows and refused them: another try would end alike.
+
+    Attributes:
+        detail: The reason by name, without the values of a row.
+        store_code: ClickHouse's number for the reason.
+    """
+
+    def __init__(self, detail: str, store_code: int | None = None) -> None:
+        super().__init__(detail, store_code)  # both, as above
+        self.detail, self.store_code = detail, store_code
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 class SetupError(AfterwordError):

@@ -7,9 +7,9 @@ import pytest
 from afterword_schemas import (
     AccessError,
     AfterwordError,
-    BatchRefusedError,
     EventError,
     RejectCode,
+    RowsRejectedError,
     SetupError,
     StoreError,
     UnreachableError,
@@ -22,7 +22,7 @@ from afterword_schemas import (
         (EventError(RejectCode.TOO_DEEP, "$.a", "too deep"), "too deep [too_deep at $.a]"),
         (StoreError("the server is gone"), "the server is gone"),
         (StoreError("there is no such table", 60), "there is no such table"),
-        (BatchRefusedError("no such column"), "no such column"),
+        (RowsRejectedError("no such column"), "no such column"),
         (UnreachableError("Kafka", "nobody there"), "nobody there"),
         (UnreachableError("Kafka", "too late", timed_out=True), "too late"),
         (AccessError("No way in.", "Set a password.", 516), "No way in. Set a password."),
@@ -38,9 +38,9 @@ def test_error_survives_pickling(error: AfterwordError, sentence: str) -> None:
     assert str(copy) == str(error) == sentence
 
 
-def test_refused_batch_is_a_store_error_and_no_event_error() -> None:
-    """Who retries on `StoreError` must look for the narrower one first."""
-    assert issubclass(BatchRefusedError, StoreError)
+def test_rejected_rows_are_never_retried() -> None:
+    """What catches `StoreError` to try again does not catch them."""
+    assert not issubclass(RowsRejectedError, StoreError)
     assert not issubclass(EventError, StoreError)
     assert all(issubclass(kind, AfterwordError) for kind in (EventError, StoreError, SetupError))
 

@@ -3,12 +3,11 @@
     clickhouse = ClickHouse(ClickHouseAddress(host="127.0.0.1", port=8123, database="afterword"))
     clickhouse.query("SELECT {x:UInt8} AS x", {"x": 1})
 
-Every failure comes out as `StoreError`, or as `BatchRefusedError` where the rows themselves were
-read and refused; `clickhouse_faults` has the words. Nothing of the client library's crosses this module.
+Every failure comes out as `StoreError`; `faults` has the words. Nothing of the client library's crosses
+this module.
 """
 
 import logging
-import re
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -18,14 +17,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import clickhouse_connect
 import urllib3
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, Error
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 from urllib3.util import Timeout
 
 from afterword_consumers.clickhouse.faults import explain_failure
 from afterword_consumers.clickhouse.streaming import StreamedResponse, read_answer
 from afterword_consumers.query.database import Table
-from afterword_schemas import BatchRefusedError
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.httpclient import HttpClient
@@ -40,29 +38,6 @@ _STREAMED: Final = {
     # Else an error may be written as if it were one of the rows.
     "http_write_exception_in_output_format": 0,
 }
-
-_ROW_ERRORS: Final = frozenset(
-    {
-        6,  # CANNOT_PARSE_TEXT
-        26,  # CANNOT_PARSE_QUOTED_STRING
-        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
-        33,  # CANNOT_READ_ALL_DATA
-        38,  # CANNOT_PARSE_DATE
-        41,  # CANNOT_PARSE_DATETIME
-        53,  # TYPE_MISMATCH
-        69,  # ARGUMENT_OUT_OF_BOUND
-        70,  # CANNOT_CONVERT_TYPE
-        72,  # CANNOT_PARSE_NUMBER
-        117,  # INCORRECT_DATA
-        131,  # TOO_LARGE_STRING_SIZE
-        321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
-        349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
-        376,  # CANNOT_PARSE_UUID
-        467,  # CANNOT_PARSE_BOOL
-        469,  # VIOLATED_CONSTRAINT
-    }
-)
-"""Codes of ClickHouse that speak of the rows. Every other one, an unknown one too, is retried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +177,6 @@ class ClickHouse:
         try:
             yield
         except (ClickHouseError, HTTPError, OSError) as error:
-            code = error.code if isinstance(error, Error) else None
-            if isinstance(error, Error) and code in _ROW_ERRORS:
-                raise BatchRefusedError(_refusal(error), code) from error
             raise explain_failure(error, self.address) from error
 
     @property
@@ -253,11 +225,3 @@ def _connect(address: ClickHouseAddress) -> Client:
         connect=min(_CONNECT_S, address.timeout_s), read=address.timeout_s
     )
     return client
-
-
-def _refusal(error: Error) -> str:
-    """Name the reason only: the message quotes the row, whose values stay private."""
-    constraint = re.search(r"Constraint `[^`]+`", str(error))
-    return (
-        f"{error.name or 'error'} (code {error.code}){f', {constraint[0]}' if constraint else ''}"
-    )

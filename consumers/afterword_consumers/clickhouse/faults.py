@@ -37,6 +37,29 @@ _ANOTHER_SERVER: Final = re.compile(
 
 _PLAIN_HTTP_TO_TLS: Final = "plain HTTP request was sent to HTTPS port"
 
+ROW_ERRORS: Final = frozenset(
+    {
+        6,  # CANNOT_PARSE_TEXT
+        26,  # CANNOT_PARSE_QUOTED_STRING
+        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+        33,  # CANNOT_READ_ALL_DATA
+        38,  # CANNOT_PARSE_DATE
+        41,  # CANNOT_PARSE_DATETIME
+        53,  # TYPE_MISMATCH
+        69,  # ARGUMENT_OUT_OF_BOUND
+        70,  # CANNOT_CONVERT_TYPE
+        72,  # CANNOT_PARSE_NUMBER
+        117,  # INCORRECT_DATA
+        131,  # TOO_LARGE_STRING_SIZE
+        321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+        349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+        376,  # CANNOT_PARSE_UUID
+        467,  # CANNOT_PARSE_BOOL
+        469,  # VIOLATED_CONSTRAINT
+    }
+)
+"""Codes of ClickHouse that speak of the rows. Every other one, an unknown one too, is retried."""
+
 
 def explain_failure(error: Exception, address: "ClickHouseAddress") -> StoreError:
     """Return the error to raise in place of one of the client library's or the network's."""
@@ -75,7 +98,16 @@ def _explain_refusal(error: Exception, code: int, address: "ClickHouseAddress") 
             "Grant it, or set AFTERWORD_CLICKHOUSE_USER to another user.",
             code,
         )
+    if code in ROW_ERRORS:
+        return StoreError(_reason(error, code), code)
     return StoreError(first_line(error), code)
+
+
+def _reason(error: Exception, code: int) -> str:
+    """Name the reason only: the message quotes the row, whose values stay private."""
+    name = getattr(error, "name", "") or "error"
+    constraint = re.search(r"Constraint `[^`]+`", str(error))
+    return f"{name} (code {code}){f', {constraint[0]}' if constraint else ''}"
 
 
 def _explain_cause(

@@ -5,9 +5,11 @@ from contextlib import closing
 from typing import Final
 
 from afterword_consumers.clickhouse.client import ClickHouse
+from afterword_consumers.clickhouse.faults import ROW_ERRORS
 from afterword_consumers.ingest.path_index import PathSeen
 from afterword_consumers.ingest.rejection import Rejection
 from afterword_consumers.ingest.rows import COLUMNS, Key, Row, decode, encode
+from afterword_schemas import RowsRejectedError, StoreError
 
 INSERT_SETTINGS: Final = {
     # The server's default is 1 since 26.2: an answer before the rows are safe.
@@ -68,7 +70,12 @@ class ClickHouseSink:
     def insert_feedback(self, lines: bytes, token: str) -> None:
         """Insert encoded rows in one request."""
         settings = INSERT_SETTINGS | {"insert_deduplication_token": token}
-        self._clickhouse.insert_lines("feedback", COLUMNS, lines, settings)
+        try:
+            self._clickhouse.insert_lines("feedback", COLUMNS, lines, settings)
+        except StoreError as error:
+            if error.store_code in ROW_ERRORS:
+                raise RowsRejectedError(error.detail, error.store_code) from error
+            raise
 
     def insert_rejections(self, rejections: Sequence[Rejection]) -> None:
         """Insert refused messages in one request."""

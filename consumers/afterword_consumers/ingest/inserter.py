@@ -24,7 +24,7 @@ from afterword_consumers.ingest.portions import portions
 from afterword_consumers.ingest.rejection import Rejection
 from afterword_consumers.ingest.rows import Key
 from afterword_consumers.ingest.sink import Sink
-from afterword_schemas import BatchRefusedError, EventError, RejectCode, StoreError
+from afterword_schemas import EventError, RejectCode, RowsRejectedError, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ class Inserter:
             batch.reject(batch.messages[position], error, time.time_ns() // 1_000_000)
         self._record(batch.rejections[len(batch.rejections) - len(piece.refused) :])
 
-        def refuse(row: int, error: BatchRefusedError) -> None:
+        def refuse(row: int, error: RowsRejectedError) -> None:
             chain_key, positions = piece.chains[row]
             if len(positions) == 1:
                 self._reject(batch, positions[0], error)
@@ -172,7 +172,7 @@ class Inserter:
             self._insist(partial(self._sink.insert_rejections, portion))
 
     def _insert(
-        self, lines: Batch | Piece, refuse: Callable[[int, BatchRefusedError], None]
+        self, lines: Batch | Piece, refuse: Callable[[int, RowsRejectedError], None]
     ) -> None:
         """Insert lines; halve them until a refused one stands alone."""
         stretches = [(0, len(lines))]
@@ -183,25 +183,24 @@ class Inserter:
                 continue
             try:
                 self._insist(
-                    partial(self._sink.insert_feedback, body, f"{lines.token}:{start}-{stop}"),
-                    refusable=True,
+                    partial(self._sink.insert_feedback, body, f"{lines.token}:{start}-{stop}")
                 )
-            except BatchRefusedError as error:
+            except RowsRejectedError as error:
                 if stop - start == 1:
                     refuse(start, error)
                 else:
                     middle = (start + stop) // 2
                     stretches += [(middle, stop), (start, middle)]
 
-    def _reject(self, batch: Batch, position: int, error: BatchRefusedError) -> None:
+    def _reject(self, batch: Batch, position: int, error: RowsRejectedError) -> None:
         _log.error("ClickHouse refused a row, it is kept in feedback_rejected: %s", error)
         detail = f"ClickHouse refused the row: {error.detail}"
         refusal = EventError(RejectCode.STORE_REFUSED, "$", detail)
         batch.reject(batch.messages[position], refusal, time.time_ns() // 1_000_000)
         self._record(batch.rejections[-1:])
 
-    def _insist(self, action: Callable[[], _Result], *, refusable: bool = False) -> _Result:
-        """Do something until it succeeds or, if that may be, is refused for good."""
+    def _insist(self, action: Callable[[], _Result]) -> _Result:
+        """Do something until it succeeds; only rows that are refused end it with an error."""
         failures = 0
         while True:
             if self._abandoned.is_set():
@@ -209,8 +208,6 @@ class Inserter:
             try:
                 return action()
             except StoreError as error:
-                if refusable and isinstance(error, BatchRefusedError):
-                    raise
                 failures += 1
                 self.retries += 1
                 self._pause(failures, error)

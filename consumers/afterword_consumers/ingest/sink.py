@@ -15,8 +15,8 @@ from afterword_consumers.ingest.rows import Key, Row
 class Sink(Protocol):
     """What a worker needs of a store.
 
-    Every method raises `StoreError` to be called again, and `BatchRefusedError` where the rows
-    themselves are at fault.
+    Every method raises `StoreError` to be called again, and `insert_feedback` raises
+    `RowsRejectedError` where the rows themselves are at fault.
     """
 
     def stored(self, keys: Collection[Key]) -> Generator[Row, None, None]:

@@ -7,7 +7,7 @@ import pytest
 from afterword_consumers.api.failures import translate
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Budget
-from afterword_schemas import BatchRefusedError, StoreError
+from afterword_schemas import StoreError
 
 SAID = "Received ClickHouse exception, code: {0}, server response: Code: {0}. DB::Exception: {1} (for url http://secret-host:8123)"
 
@@ -47,7 +47,7 @@ def test_each_code_has_its_answer(
 
 def test_a_code_that_speaks_of_rows_is_a_fault_of_ours() -> None:
     """No question holds rows that could be wrong."""
-    error = translate(BatchRefusedError("TYPE_MISMATCH (code 53)", 53), Budget())
+    error = translate(StoreError("TYPE_MISMATCH (code 53)", 53), Budget())
     assert (error.status, error.code) == (500, "internal_error")
 
 

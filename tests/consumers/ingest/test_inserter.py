@@ -10,7 +10,7 @@ from afterword_consumers.ingest.inserter import Backoff, Inserter
 from afterword_consumers.ingest.path_index import PathIndex
 from afterword_consumers.ingest.rejection import Rejection
 from afterword_consumers.testing import MemoryBroker, MemoryStore
-from afterword_schemas import BatchRefusedError, StoreError
+from afterword_schemas import RowsRejectedError, StoreError
 
 ID = "019b0000-0000-7000-8000-"
 RANDOM_ID = "5f0e2f0a-0000-4000-8000-"
@@ -128,7 +128,7 @@ def test_only_the_refused_row_is_rejected(store: MemoryStore, inserter: Inserter
 
     def refuse_some(lines: bytes) -> None:
         if b'"poison"' in lines:
-            raise BatchRefusedError("a constraint is violated")
+            raise RowsRejectedError("a constraint is violated")
 
     store.before_insert = refuse_some
     poison = {"feedback": {"text": "poison"}}
@@ -159,7 +159,7 @@ def test_of_the_events_of_one_id_only_the_refused_one_is_rejected(
         nonlocal tries
         tries += 1
         if b'"poison"' in lines:
-            raise BatchRefusedError("a constraint is violated")
+            raise RowsRejectedError("a constraint is violated")
 
     store.before_insert = refuse_some
     patches: list[dict[str, object]] = [
@@ -191,7 +191,7 @@ def test_a_store_that_goes_away_while_bisecting_is_waited_for(
         if calls % 2:
             raise StoreError("away")
         if b'"poison"' in lines:
-            raise BatchRefusedError("refused")
+            raise RowsRejectedError("refused")
 
     store.before_insert = refuse_and_fail
     inserter.submit(batch_of({"value": 1}, {"feedback": {"a": "poison"}}, {"value": 3}))
