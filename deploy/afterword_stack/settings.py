@@ -39,7 +39,7 @@ from afterword_consumers.clickhouse.client import ClickHouseAddress
 from afterword_consumers.ingest.inserter import Backoff
 from afterword_consumers.ingest.worker import WorkerOptions
 from afterword_consumers.query import Budget
-from afterword_schemas import AfterwordError, SetupError, StoreError, UnreachableError
+from afterword_schemas import AfterwordError, ConfigurationError, StoreError, UnreachableError
 from afterword_schemas.patterns import PROJECT, whole
 from afterword_stack.local.folders import data_dir, is_default_data_dir
 from afterword_stack.local.stack import Addresses, is_starting_or_up, running_stack
@@ -302,7 +302,7 @@ def load_settings(tell: Callable[[str], None] = lambda _: None) -> Settings:
         tell: Is told which local stack the addresses are of, where you may not expect it.
 
     Raises:
-        SetupError: A setting is unknown, or its value is not of its form.
+        ConfigurationError: A setting is unknown, or its value is not of its form.
     """
     settings, stack = read_settings(), running_stack()
     if stack is None:
@@ -318,13 +318,15 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise SetupError(_explain(error), "See deploy/README.md for the settings.") from None
+        raise ConfigurationError(
+            _explain(error), "See deploy/README.md for the settings."
+        ) from None
     except SettingsError:  # the one variable that is more than text
-        raise SetupError(
+        raise ConfigurationError(
             f"{_PREFIX}KAFKA is not a JSON object.", 'Write it as {"security.protocol": "SSL"}.'
         ) from None
     except (OSError, ValueError) as error:  # a file that is no TOML
-        raise SetupError(f"{SETTINGS_FILE} cannot be read: {error}.") from None
+        raise ConfigurationError(f"{SETTINGS_FILE} cannot be read: {error}.") from None
 
 
 def _remark(given: Settings, found: Settings, stack: Addresses) -> str:
@@ -348,7 +350,7 @@ def explain_unreachable(error: UnreachableError) -> AfterwordError:
         return StoreError(f"{error}; see `afterword doctor`")
     if is_starting_or_up():
         return StoreError(f"The local stack on {data_dir()} is starting. Try again soon.")
-    return SetupError(
+    return ConfigurationError(
         f"No local stack is up, and no {error.service} is at the default address, "
         f"{Settings.model_fields[name].default}.",
         f"Start one with `afterword up`, or set {_PREFIX}{name.upper()}.",

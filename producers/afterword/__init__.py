@@ -24,9 +24,9 @@ from afterword._transport import DeliveryCallback, Headers, Transport
 from afterword._votes import vote_id
 from afterword_schemas.errors import (
     AfterwordError,
+    ConfigurationError,
     EventError,
     RejectCode,
-    SetupError,
     StoreError,
 )
 
@@ -40,6 +40,7 @@ __all__ = [
     "ChangeFields",
     "Client",
     "ClosedError",
+    "ConfigurationError",
     "Delivery",
     "DeliveryCallback",
     "DeliveryError",
@@ -54,7 +55,6 @@ __all__ = [
     "QueueFullError",
     "RefusedError",
     "RejectCode",
-    "SetupError",
     "Signal",
     "SpoolTransport",
     "Stats",

@@ -28,7 +28,7 @@ from afterword._spool.transport import SpoolTransport
 from afterword._trace import current_trace_id, current_traceparent
 from afterword._transport import Transport
 from afterword._votes import build_vote, find_vote
-from afterword_schemas.errors import EventError, SetupError
+from afterword_schemas.errors import ConfigurationError, EventError
 from afterword_schemas.event import SCHEMA_HEADER, Event, read_event, to_ms
 from afterword_schemas.patterns import require_traceparent
 from afterword_schemas.times import capped_ms
@@ -65,7 +65,7 @@ class Client:
         close_timeout_s: How long `close()`, and so the end of the process, waits for deliveries.
 
     Raises:
-        SetupError: An argument or a setting is wrong.
+        ConfigurationError: An argument or a setting is wrong.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class Client:
     ) -> None:
         self._project = _check_project(project)
         if [bootstrap_servers, url, transport].count(None) != 2:  # noqa: PLR2004  # of the three
-            raise SetupError("Pass one of bootstrap_servers, url and transport.")
+            raise ConfigurationError("Pass one of bootstrap_servers, url and transport.")
         if api_key is not None and url is None:
-            raise SetupError("An api_key is for the gateway: pass its url too.")
+            raise ConfigurationError("An api_key is for the gateway: pass its url too.")
         if url is not None:
             transport = HttpTransport(url, api_key)
         carrier = transport or KafkaTransport(bootstrap_servers or "", topic=topic, kafka=kafka)
@@ -309,7 +309,7 @@ def _check_project(project: str) -> str:
     try:
         encode({"feedback_id": new_id(), "project": project, "op": "clear"})
     except EventError as error:
-        raise SetupError(f"{error.detail}.") from None
+        raise ConfigurationError(f"{error.detail}.") from None
     return project
 
 

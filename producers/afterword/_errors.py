@@ -7,7 +7,7 @@
     │   ├── RefusedError     gateway or Kafka refused this one event for good: never send it again
     │   └── DeliveryError    at `close()`: this many events that were taken never arrived
     ├── ClosedError          the call came after `close()`: fix the program
-    └── SetupError           an argument or setting is wrong: stop and say what
+    └── ConfigurationError   an argument or setting is wrong: stop and say what
 
 `feedback()` and its siblings raise EventError, QueueFullError and ClosedError, and StoreError itself
 where a spool's disk fails, or Kafka does not let this client write. A `Delivery` says with one why an event

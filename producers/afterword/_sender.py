@@ -12,7 +12,7 @@ from afterword._errors import ClosedError, DeliveryError
 from afterword._spool.transport import SpoolTransport
 from afterword._threads import may_start_threads
 from afterword._transport import Headers, Transport
-from afterword_schemas.errors import SetupError, StoreError
+from afterword_schemas.errors import ConfigurationError, StoreError
 
 _log = logging.getLogger("afterword")
 
@@ -136,7 +136,7 @@ class Sender:
 
     def _refuse_in_callback(self, name: str) -> None:
         if getattr(self._callback, "runs", False):
-            raise SetupError(
+            raise ConfigurationError(
                 f"{name}() was called from a delivery callback, where it would wait for itself.",
                 "Call it from another thread.",
             )

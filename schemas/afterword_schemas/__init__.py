@@ -6,10 +6,10 @@ event, leaves = read_event(raw)       # or an EventError with code, path and sen
 from afterword_schemas.errors import (
     AccessError,
     AfterwordError,
+    ConfigurationError,
     EventError,
     RejectCode,
     RowsRejectedError,
-    SetupError,
     StoreError,
     UnreachableError,
 )
@@ -29,6 +29,7 @@ __all__ = [
     "SCHEMA_HEADER",
     "AccessError",
     "AfterwordError",
+    "ConfigurationError",
     "Event",
     "EventError",
     "Leaves",
@@ -36,7 +37,6 @@ __all__ = [
     "ReceiptStatus",
     "RejectCode",
     "RowsRejectedError",
-    "SetupError",
     "StoreError",
     "UnreachableError",
     "array_paths",

@@ -11,7 +11,7 @@ shard, so what replaces itself there replaces itself in the whole.
 import re
 from typing import Final
 
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 
 _SHARDING: Final = {
     "feedback": "cityHash64(project, feedback_id)",
@@ -36,10 +36,10 @@ def clustered(statement: str, cluster: str) -> list[str]:
             used.
 
     Raises:
-        SetupError: The name is no identifier.
+        ConfigurationError: The name is no identifier.
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", cluster):
-        raise SetupError("A cluster's name has letters, digits, _ and - only.")
+        raise ConfigurationError("A cluster's name has letters, digits, _ and - only.")
     change = _CHANGE.match(statement)
     if change is not None:  # of the parts first: the whole reads what they have
         names = [f"{change[1]}_local", change[1]]

@@ -6,7 +6,7 @@
     │   ├── UnreachableError   nothing answers at the address
     │   └── AccessError   it answers, but the connection or its user is set up wrongly
     ├── RowsRejectedError   the store read the rows and refused them: find the row
-    └── SetupError   a person must change something: stop and say what
+    └── ConfigurationError   a person must change something: stop and say what
 
 The tree follows what the catcher does next, not where the error came from. No message quotes a
 value of the user's: it may be private. A path does show the event's keys.
@@ -174,7 +174,7 @@ class RowsRejectedError(AfterwordError):
         return self.detail
 
 
-class SetupError(AfterwordError):
+class ConfigurationError(AfterwordError):
     """A person must change something before it can go on: stop and say what.
 
     Attributes:

@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Protocol
 
 from afterword_schemas.cluster import clustered
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 
 _RECORD = """\
 CREATE TABLE IF NOT EXISTS schema_migrations
@@ -69,7 +69,7 @@ def pending(connection: SqlConnection, cluster: str | None = None) -> list[Migra
         cluster: Of which the database is; the statements take the form for it.
 
     Raises:
-        SetupError: A file that was applied has been changed since, or the database was migrated
+        ConfigurationError: A file that was applied has been changed since, or the database was migrated
             by a later version.
     """
     recorded = connection.select(
@@ -116,13 +116,13 @@ def _check_history(applied: dict[str, str], known: list[Migration]) -> None:
     checksums = {migration.name: migration.checksum for migration in known}
     later = sorted(applied.keys() - checksums.keys())
     if later:
-        raise SetupError(
+        raise ConfigurationError(
             f"The database was migrated by a later version of Afterword ({', '.join(later)}).",
             "Upgrade this one, or use another database.",
         )
     changed = [name for name, checksum in applied.items() if checksums[name] != checksum]
     if changed:
-        raise SetupError(
+        raise ConfigurationError(
             f"Migration {changed[0]} differs from the one that was applied to the database.",
             "Restore the file: a change to the tables is a new migration.",
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from afterword_schemas import SetupError
+from afterword_schemas import ConfigurationError
 from afterword_stack import settings as module
 from afterword_stack.local.stack import Addresses
 from afterword_stack.settings import (
@@ -50,7 +50,7 @@ def write(text: str) -> None:
 
 def refusal() -> str:
     """Return what loading says of the settings."""
-    with pytest.raises(SetupError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load_settings()
     assert caught.value.__cause__ is None  # the original may quote values
     return str(caught.value)

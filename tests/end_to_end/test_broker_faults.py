@@ -12,7 +12,7 @@ from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.clickhouse.sink import ClickHouseSink
 from afterword_consumers.ingest.inserter import Backoff
 from afterword_consumers.ingest.worker import Worker, WorkerOptions
-from afterword_schemas import SetupError
+from afterword_schemas import ConfigurationError
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Pipeline
@@ -85,7 +85,7 @@ def test_messages_deleted_before_they_were_read_stop_the_worker(pipeline: "Pipel
     deleted.result(20)
     worker = pipeline.worker()
     began_s = time.monotonic()
-    with pytest.raises(SetupError, match=f"Partition {partition} no longer has offset 4"):
+    with pytest.raises(ConfigurationError, match=f"Partition {partition} no longer has offset 4"):
         pipeline.work(worker, until=lambda: False)
     assert time.monotonic() - began_s < 15
     assert worker.stats.batches == 0

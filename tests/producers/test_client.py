@@ -11,13 +11,13 @@ import pytest
 from afterword import (
     Client,
     ClosedError,
+    ConfigurationError,
     Delivery,
     DeliveryError,
     EventError,
     MemoryTransport,
     QueueFullError,
     RejectCode,
-    SetupError,
     Stats,
 )
 
@@ -447,10 +447,10 @@ def test_a_callback_may_emit(memory: MemoryTransport) -> None:
 @pytest.mark.parametrize("name", ["flush", "close"])
 def test_a_callback_may_not_wait(memory: MemoryTransport, name: str) -> None:
     """Waiting in a callback would be waiting for itself: refused, not hung."""
-    heard: list[SetupError] = []
+    heard: list[ConfigurationError] = []
 
     def wait(_: Delivery) -> None:
-        with pytest.raises(SetupError, match="would wait for itself") as caught:
+        with pytest.raises(ConfigurationError, match="would wait for itself") as caught:
             getattr(client, name)()
         heard.append(caught.value)
 
@@ -495,19 +495,19 @@ def test_threads_share_a_client(client: Client, memory: MemoryTransport) -> None
 @pytest.mark.parametrize("project", ["", "a b", "x" * 65, None])
 def test_a_project_has_a_form(project: str) -> None:
     """A project that no event could carry is refused when the client is made."""
-    with pytest.raises(SetupError, match="project"):
+    with pytest.raises(ConfigurationError, match="project"):
         Client(project=project, transport=MemoryTransport())
 
 
 def test_a_client_needs_one_way_out() -> None:
     """Neither no transport nor two; and a key goes with a gateway."""
-    with pytest.raises(SetupError, match="one of bootstrap_servers, url and transport"):
+    with pytest.raises(ConfigurationError, match="one of bootstrap_servers, url and transport"):
         Client(project="acme")
-    with pytest.raises(SetupError, match="one of bootstrap_servers, url and transport"):
+    with pytest.raises(ConfigurationError, match="one of bootstrap_servers, url and transport"):
         Client("localhost:9092", project="acme", transport=MemoryTransport())
-    with pytest.raises(SetupError, match="one of bootstrap_servers, url and transport"):
+    with pytest.raises(ConfigurationError, match="one of bootstrap_servers, url and transport"):
         Client("localhost:9092", project="acme", url="http://127.0.0.1:8080")
-    with pytest.raises(SetupError, match="pass its url too"):
+    with pytest.raises(ConfigurationError, match="pass its url too"):
         Client("localhost:9092", project="acme", api_key="aw_secret_1")
 
 

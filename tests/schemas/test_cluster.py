@@ -6,7 +6,7 @@ No cluster runs here, so that they work on one is not shown.
 import clickhouse_connect
 import pytest
 
-from afterword_schemas import SetupError
+from afterword_schemas import ConfigurationError
 from afterword_schemas.cluster import clustered
 from afterword_schemas.migrate import migrations
 from afterword_stack.local.clickhouse import ClickHouseNode
@@ -78,5 +78,5 @@ def test_every_view_is_made_on_every_node() -> None:
 
 def test_a_name_that_is_none_is_refused() -> None:
     """Nothing of the name can end the quotes that it stands in."""
-    with pytest.raises(SetupError):
+    with pytest.raises(ConfigurationError):
         clustered("CREATE TABLE IF NOT EXISTS feedback (x UInt8)", "a' b")

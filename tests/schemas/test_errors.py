@@ -7,10 +7,10 @@ import pytest
 from afterword_schemas import (
     AccessError,
     AfterwordError,
+    ConfigurationError,
     EventError,
     RejectCode,
     RowsRejectedError,
-    SetupError,
     StoreError,
     UnreachableError,
 )
@@ -26,8 +26,8 @@ from afterword_schemas import (
         (UnreachableError("Kafka", "nobody there"), "nobody there"),
         (UnreachableError("Kafka", "too late", timed_out=True), "too late"),
         (AccessError("No way in.", "Set a password.", 516), "No way in. Set a password."),
-        (SetupError("No broker."), "No broker."),
-        (SetupError("No broker.", "Start one."), "No broker. Start one."),
+        (ConfigurationError("No broker."), "No broker."),
+        (ConfigurationError("No broker.", "Start one."), "No broker. Start one."),
     ],
 )
 def test_error_survives_pickling(error: AfterwordError, sentence: str) -> None:
@@ -42,7 +42,9 @@ def test_rejected_rows_are_never_retried() -> None:
     """What catches `StoreError` to try again does not catch them."""
     assert not issubclass(RowsRejectedError, StoreError)
     assert not issubclass(EventError, StoreError)
-    assert all(issubclass(kind, AfterwordError) for kind in (EventError, StoreError, SetupError))
+    assert all(
+        issubclass(kind, AfterwordError) for kind in (EventError, StoreError, ConfigurationError)
+    )
 
 
 def test_codes_are_written_as_dashboards_group_them() -> None:

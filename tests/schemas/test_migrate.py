@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from afterword_schemas import SetupError
+from afterword_schemas import ConfigurationError
 from afterword_schemas.migrate import Migration, migrate, migrations, pending
 
 migrate_module: Any = import_module("afterword_schemas.migrate")
@@ -92,7 +92,7 @@ def test_later_version_stops() -> None:
     """An old worker does not touch the tables of a new one."""
     database = FakeDatabase()
     database.record = [("0001_first", "sum1"), ("0002_second", "sum2"), ("0009_later", "sum9")]
-    with pytest.raises(SetupError, match=r"later version of Afterword \(0009_later\)"):
+    with pytest.raises(ConfigurationError, match=r"later version of Afterword \(0009_later\)"):
         migrate(database)
     assert database.ran == []
 
@@ -103,7 +103,7 @@ def test_changed_file_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     database.record = [("0001_first", "sum1")]
     edited = replace(FIRST, checksum="other")
     monkeypatch.setattr(migrate_module, "migrations", lambda _=None: [edited, SECOND])
-    with pytest.raises(SetupError, match="Migration 0001_first differs"):
+    with pytest.raises(ConfigurationError, match="Migration 0001_first differs"):
         migrate(database)
     assert database.ran == []
 

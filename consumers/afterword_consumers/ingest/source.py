@@ -104,7 +104,7 @@ class Source(Protocol):
 
         Raises:
             StoreError: The broker could not answer; nothing is skipped by the next call.
-            SetupError: It never will, until somebody acts.
+            ConfigurationError: It never will, until somebody acts.
         """
 
     def end_offsets(self) -> EndOffsets | None:

@@ -104,7 +104,7 @@ class Worker:
         """Work until stopped, then write and commit what was fetched, and leave the group.
 
         Raises:
-            SetupError: A person must act before any worker can go on.
+            ConfigurationError: A person must act before any worker can go on.
         """
         self._inserter = Inserter(self._sink, self._options.backoff)
         self._batch, self._opened_s = self._new_batch(), 0.0

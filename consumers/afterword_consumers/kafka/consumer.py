@@ -29,7 +29,7 @@ from afterword_consumers.ingest.watermark import read_committed, to_metadata
 from afterword_consumers.kafka.end_offsets import EndOffsetPoller
 from afterword_consumers.kafka.stall import StallWatch
 from afterword_consumers.kafka.topics import TopicIdentity, explain
-from afterword_schemas import SetupError, StoreError
+from afterword_schemas import ConfigurationError, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class KafkaSource:
         request_timeout_s: For one question to the broker.
 
     Raises:
-        SetupError: The topic does not exist, or waiting will not mend what is wrong.
+        ConfigurationError: The topic does not exist, or waiting will not mend what is wrong.
         StoreError: No broker answers.
     """
 
@@ -140,7 +140,7 @@ class KafkaSource:
             self._listener.on_lost(list(self._positions))
         try:
             self._open()
-        except SetupError as error:  # the settings were right before: the topic is missing
+        except ConfigurationError as error:  # the settings were right before: the topic is missing
             raise StoreError(str(error)) from error
         if self._listener is not None:
             self.subscribe(self._listener)
@@ -315,14 +315,14 @@ class KafkaSource:
             self._behind = True  # where Kafka cannot say it now, the next poll comes here again
             if self._identity.ask():
                 return  # an offset of the topic before
-            raise SetupError(
+            raise ConfigurationError(
                 f"Partition {message.partition()} no longer has offset {message.offset()}, where "
                 f"this group stopped: messages were deleted before they were read ({error.str()}).",
                 "Look at the topic's retention.ms. To go on from what is left, reset the group's "
                 "offsets with kafka-consumer-groups.sh --reset-offsets --to-earliest.",
             )
         if error.fatal():
-            raise SetupError(f"Kafka refused this consumer: {error.str()}.")
+            raise ConfigurationError(f"Kafka refused this consumer: {error.str()}.")
         _log.warning("Kafka: %s", error.str())
 
 
@@ -337,7 +337,7 @@ class Reader(Consumer):
         settings: librdkafka's own, by their dotted names.
 
     Raises:
-        SetupError: A setting is refused. Whether a broker answers is not looked at.
+        ConfigurationError: A setting is refused. Whether a broker answers is not looked at.
     """
 
     def __init__(
@@ -347,4 +347,6 @@ class Reader(Consumer):
         try:
             super().__init__({**(settings or {}), **own})
         except (KafkaException, TypeError, ValueError) as error:
-            raise SetupError(f"The Kafka settings are refused: {explain(error)}.") from error
+            raise ConfigurationError(
+                f"The Kafka settings are refused: {explain(error)}."
+            ) from error

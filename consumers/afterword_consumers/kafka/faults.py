@@ -22,7 +22,7 @@ from afterword_consumers.tls import (
     names_another_host,
     speaks_tls,
 )
-from afterword_schemas import AccessError, SetupError, UnreachableError
+from afterword_schemas import AccessError, ConfigurationError, UnreachableError
 
 ASKS_ONLY: Final[Mapping[str, Any]] = {"allow.auto.create.topics": False}
 """Settings of an admin client. By default its question about a topic that is missing creates the topic,
@@ -61,7 +61,7 @@ def open_admin(bootstrap_servers: str, settings: Mapping[str, Any]) -> Iterator[
     """Give a client that asks a broker; what fails in the block says what is wrong.
 
     Raises:
-        SetupError: The client refuses a setting.
+        ConfigurationError: The client refuses a setting.
         UnreachableError: No broker answers.
         AccessError: It does not let this client in.
     """
@@ -77,7 +77,7 @@ def open_admin(bootstrap_servers: str, settings: Mapping[str, Any]) -> Iterator[
     except (KafkaException, TypeError, ValueError) as error:
         cause = error.args[0] if error.args else error
         said = cause.str() if isinstance(cause, KafkaError) else cause
-        raise SetupError(f"The Kafka settings are refused: {said}.") from error
+        raise ConfigurationError(f"The Kafka settings are refused: {said}.") from error
     try:
         yield admin
     except KafkaException as error:
@@ -116,7 +116,7 @@ def check_topic(error: KafkaError | None, topic: str, servers: str) -> None:
     """Raise what it means that a broker names a fault of a topic that it was asked about.
 
     Raises:
-        SetupError: It has no such topic.
+        ConfigurationError: It has no such topic.
         AccessError: It does not let this client see it.
         KafkaException: The fault passes, as while the leaders of a new topic are being chosen.
     """
@@ -124,7 +124,7 @@ def check_topic(error: KafkaError | None, topic: str, servers: str) -> None:
         return
     if error.code() in PASSING:
         raise KafkaException(error)
-    raise explain_denial(error, f"Kafka at {servers}", f"topic {topic}") or SetupError(
+    raise explain_denial(error, f"Kafka at {servers}", f"topic {topic}") or ConfigurationError(
         f"Topic {topic} does not exist on {servers}.",
         "Create it, or set AFTERWORD_KAFKA_TOPIC to another.",
     )

@@ -29,7 +29,7 @@ from afterword_consumers.kafka.faults import (
     open_admin,
 )
 from afterword_consumers.kafka.topics import EARLIEST, LATEST, ask_ends, ask_topic_id, explain
-from afterword_schemas import SetupError
+from afterword_schemas import ConfigurationError
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class LagReader:
         settings: librdkafka's own, by their dotted names.
 
     Raises:
-        SetupError: The client refuses a setting.
+        ConfigurationError: The client refuses a setting.
     """
 
     def __init__(self, bootstrap_servers: str, settings: Mapping[str, Any]) -> None:
@@ -90,7 +90,7 @@ class LagReader:
         quicker than the two questions.
 
         Raises:
-            SetupError: The broker has no such topic.
+            ConfigurationError: The broker has no such topic.
             StoreError: It did not answer, or refuses to; at once if nobody listens there.
         """
         deadline_s = time.monotonic() + timeout_s
@@ -172,7 +172,7 @@ def find_partitions(
     """Ask the broker for the partitions of a topic, in order.
 
     Raises:
-        SetupError: It has no such topic, or the client refuses a setting.
+        ConfigurationError: It has no such topic, or the client refuses a setting.
         UnreachableError: It did not answer.
         AccessError: It does not let this client in.
     """
@@ -186,7 +186,7 @@ def _connect(bootstrap_servers: str, settings: Mapping[str, Any]) -> AdminClient
     try:
         return AdminClient({**settings, "bootstrap.servers": bootstrap_servers}, logger=_log)
     except (KafkaException, TypeError, ValueError) as error:
-        raise SetupError(f"The Kafka settings are refused: {explain(error)}.") from error
+        raise ConfigurationError(f"The Kafka settings are refused: {explain(error)}.") from error
 
 
 def _lag(

@@ -75,7 +75,7 @@ def find_concerns(bootstrap_servers: str, topic: str, settings: Mapping[str, Any
     """Ask the broker for a topic's settings, and return those that do not fit.
 
     Raises:
-        SetupError: There is no such topic, or the client refuses a setting.
+        ConfigurationError: There is no such topic, or the client refuses a setting.
         UnreachableError: It did not answer.
         AccessError: It does not let this user see the topic's settings.
     """

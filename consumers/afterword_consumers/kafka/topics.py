@@ -15,7 +15,7 @@ from confluent_kafka.admin._listoffsets import (  # the package exports them wit
 from confluent_kafka.admin._topic import TopicDescription  # the package exports it without a type
 
 from afterword_consumers.kafka.faults import ASKS_ONLY, explain_failure
-from afterword_schemas import SetupError, StoreError
+from afterword_schemas import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -61,7 +61,7 @@ class TopicIdentity:
         is_gone: Whether Kafka has said that the topic was deleted.
 
     Raises:
-        SetupError: There is no such topic, or the client refuses a setting.
+        ConfigurationError: There is no such topic, or the client refuses a setting.
         AccessError: Kafka refuses the login, the certificate or the topic.
         StoreError: No broker answers.
     """
@@ -78,7 +78,9 @@ class TopicIdentity:
         try:
             self._admin = AdminClient({**settings, **own})
         except (KafkaException, TypeError, ValueError) as error:
-            raise SetupError(f"The Kafka settings are refused: {explain(error)}.") from error
+            raise ConfigurationError(
+                f"The Kafka settings are refused: {explain(error)}."
+            ) from error
         self._question: Future[TopicDescription] | None = None
         self._next_s = 0.0
         self.is_gone = False
@@ -145,12 +147,12 @@ class TopicIdentity:
         described = self._admin.describe_topics(names, request_timeout=self._timeout_s)
         return described[self._topic]
 
-    def _judge(self, error: KafkaException) -> SetupError | StoreError:
+    def _judge(self, error: KafkaException) -> ConfigurationError | StoreError:
         """Return what to tell: an `AccessError` only where waiting mends nothing for certain."""
         self._admin.poll(0)
         code = error.args[0].code()
         if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            return SetupError(
+            return ConfigurationError(
                 f"Topic {self._topic} does not exist on {self._settings['bootstrap.servers']}.",
                 "Create it, for instance: "
                 f"kafka-topics.sh --create --topic {self._topic} --partitions 12.",

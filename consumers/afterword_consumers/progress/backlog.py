@@ -119,7 +119,7 @@ class Backlog:
 
         Raises:
             StoreError: Kafka does not answer, or has no such topic.
-            SetupError: The client refuses a setting.
+            ConfigurationError: The client refuses a setting.
         """
         deadline_s = time.monotonic() + self._timeout_s
         reader, admin = self._open()

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from afterword_consumers.kafka.lag import LagReader, PartitionLag
 from afterword_consumers.query import Freshness
-from afterword_schemas import AccessError, SetupError, StoreError
+from afterword_schemas import AccessError, ConfigurationError, StoreError
 
 _OLD: Final = timedelta(seconds=30)
 """A worker that keeps up is not further behind than this, so a note says why it may be."""
@@ -73,7 +73,9 @@ class FreshnessReader:
             if self._reader is None:
                 self._reader = LagReader(self._bootstrap_servers, self._settings)
             lags = self._reader.read(self._topic, self._group, self._timeout_s)
-        except SetupError:  # whose words name brokers, which not everybody should read who asks
+        except (
+            ConfigurationError
+        ):  # whose words name brokers, which not everybody should read who asks
             return Freshness(None, None, f"{_WRONG} So {_UNKNOWN}")
         except AccessError:
             self._drop()

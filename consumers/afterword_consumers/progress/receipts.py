@@ -82,7 +82,7 @@ class ReceiptFinder:
         Raises:
             StoreError: Kafka does not answer, or ClickHouse, without which only what waits in Kafka
                 can be told. The log says how.
-            SetupError: The Kafka client refuses a setting.
+            ConfigurationError: The Kafka client refuses a setting.
         """
         # The topic before the tables: workers commit after they insert, so what is committed by now
         # is in the tables by then. The other way round, an event could pass by in between, unseen.

@@ -34,7 +34,7 @@ def _tell(error: Exception) -> int:
     from afterword_schemas import (  # noqa: PLC0415
         AccessError,
         AfterwordError,
-        SetupError,
+        ConfigurationError,
         UnreachableError,
     )
     from afterword_stack.settings import explain_unreachable  # noqa: PLC0415
@@ -43,7 +43,7 @@ def _tell(error: Exception) -> int:
         raise error
     told = explain_unreachable(error) if isinstance(error, UnreachableError) else error
     notice(printable(f"afterword: {told}", keep="\n\t"))
-    return 2 if isinstance(told, SetupError | AccessError) else 1
+    return 2 if isinstance(told, ConfigurationError | AccessError) else 1
 
 
 def _run(arguments: Sequence[str]) -> int:

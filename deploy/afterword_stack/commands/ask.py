@@ -22,7 +22,7 @@ from afterword_consumers.query import (
     to_sql,
 )
 from afterword_consumers.query.language.question import DEFAULT_TOP
-from afterword_schemas import SetupError, StoreError
+from afterword_schemas import ConfigurationError, StoreError
 from afterword_stack.commands.options import (
     Project,
     Since,
@@ -141,7 +141,9 @@ def slow_line(found: Answer, took_s: float) -> str:
 
 def _spreadsheet_writer(form: Format) -> Callable[[Answer], str]:
     if form is Format.JSON:
-        raise SetupError("JSON is for no spreadsheet.", "Leave --format or --spreadsheet out.")
+        raise ConfigurationError(
+            "JSON is for no spreadsheet.", "Leave --format or --spreadsheet out."
+        )
     return lambda found: BYTE_ORDER_MARK + as_csv(found, spreadsheet_line)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from afterword import Client, QueueFullError
 from afterword_consumers.kafka.lag import find_partitions
-from afterword_schemas import EventError, SetupError, StoreError, read_event
+from afterword_schemas import ConfigurationError, EventError, StoreError, read_event
 from afterword_schemas.counted import counted
 from afterword_schemas.limits import MAX_EVENT_BYTES
 from afterword_stack.settings import load_settings
@@ -117,7 +117,7 @@ def open_events(file: str) -> Iterator[BinaryIO]:
     """Give a file to read, or stdin for `-`.
 
     Raises:
-        SetupError: It cannot be read.
+        ConfigurationError: It cannot be read.
     """
     if file == "-":
         yield sys.stdin.buffer
@@ -125,7 +125,7 @@ def open_events(file: str) -> Iterator[BinaryIO]:
     try:
         source = Path(file).open("rb")  # noqa: SIM115  # closed below; only opening is judged here
     except OSError as error:
-        raise SetupError(f"{file} cannot be read: {error.strerror}.") from None
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from None
     with source:
         yield source
 

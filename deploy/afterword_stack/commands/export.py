@@ -26,7 +26,7 @@ from afterword_consumers.export import (
     parse_selection,
 )
 from afterword_consumers.query import Plan, did_you_mean
-from afterword_schemas import SetupError, StoreError
+from afterword_schemas import ConfigurationError, StoreError
 from afterword_stack.commands.options import (
     Project,
     Since,
@@ -101,9 +101,13 @@ def export(  # noqa: PLR0917  # one for each option
     )
     written_as = form or _form_of(file)
     if pairs and written_as is not FileFormat.JSONL:
-        raise SetupError("Pairs are JSONL.", "Leave --format out, or let FILE end in .jsonl.")
+        raise ConfigurationError(
+            "Pairs are JSONL.", "Leave --format out, or let FILE end in .jsonl."
+        )
     if spreadsheet and written_as is not FileFormat.CSV:
-        raise SetupError("--spreadsheet is for CSV.", "Let FILE end in .csv, or say --format csv.")
+        raise ConfigurationError(
+            "--spreadsheet is for CSV.", "Let FILE end in .csv, or say --format csv."
+        )
     texts = PairPaths(prompt_path, answer_path) if pairs else None
     settings = load_settings(notice).within(timeout)
     fresh = read_freshness(settings)
@@ -189,4 +193,6 @@ def _form_of(file: str) -> FileFormat:
         return FileFormat(ending)
     if ending in {"", "ndjson"}:
         return FileFormat.JSONL
-    raise SetupError(f"{file} does not end in a format.", f"Say --format {', '.join(FileFormat)}.")
+    raise ConfigurationError(
+        f"{file} does not end in a format.", f"Say --format {', '.join(FileFormat)}."
+    )

@@ -8,7 +8,7 @@ import typer
 
 from afterword_consumers.csv_text import BYTE_ORDER_MARK, CsvLine, csv_line, spreadsheet_line
 from afterword_consumers.explore.paths import find_paths, suggest_paths
-from afterword_schemas import SetupError
+from afterword_schemas import ConfigurationError
 from afterword_stack.commands.ask import Format
 from afterword_stack.commands.options import Project, Spreadsheet, Timeout
 from afterword_stack.run.database import open_database, patience
@@ -42,7 +42,9 @@ def paths(  # noqa: PLR0917  # one for each option
     Examples: `afterword paths feedback. --project acme`, `afterword paths --measured`.
     """
     if spreadsheet and form is Format.JSON:
-        raise SetupError("JSON is for no spreadsheet.", "Leave --format or --spreadsheet out.")
+        raise ConfigurationError(
+            "JSON is for no spreadsheet.", "Leave --format or --spreadsheet out."
+        )
     suggestions: list[str] = []
     settings = load_settings(notice).within(timeout)
     address = settings.clickhouse if measured else settings.clickhouse_look

@@ -27,9 +27,9 @@ from afterword_consumers.rejected.replay import (
 )
 from afterword_schemas import (
     AfterwordError,
+    ConfigurationError,
     EventError,
     RejectCode,
-    SetupError,
     StoreError,
     read_event,
 )
@@ -175,7 +175,9 @@ def edit(
     with open_database(settings.clickhouse) as clickhouse:
         message = _check_one(find(clickhouse, _selection(None, place), _TOLD), place)
         if message.refusal.replayed_ms is not None and not again:
-            raise SetupError(f"The message at {place} was published again before.", "Add --again.")
+            raise ConfigurationError(
+                f"The message at {place} was published again before.", "Add --again."
+            )
         notice(_why(message))
         with _open_transport(settings) as transport:  # first: without Kafka nobody need edit
             payload = _mended(message, source)
@@ -221,7 +223,7 @@ def _ask(found: Sequence[tuple[str, int]], total: int, *, chosen: bool) -> None:
             notice("nothing was published")
             raise typer.Exit(1)
     elif not chosen:
-        raise SetupError(
+        raise ConfigurationError(
             f"This would publish all refused messages again, {total:,} of them.",
             "Add --yes, or choose with --code or --at; --dry-run counts them.",
         )
@@ -329,25 +331,29 @@ def _check_one(found: Sequence[RejectedMessage], place: str) -> RejectedMessage:
         choices = " or ".join(
             f"{message.refusal.place}@{message.refusal.place.topic_id}" for message in found
         )
-        raise SetupError(
+        raise ConfigurationError(
             f"{len(found)} refused messages stand at {place}, each of another topic of this name.",
             f"Name one, the newest first: {choices}.",
         )
     return found[0]
 
 
-def _nothing_at(place: str) -> SetupError:
-    return SetupError(f"No refused message is at {place}.", "See `afterword rejected list`.")
+def _nothing_at(place: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"No refused message is at {place}.", "See `afterword rejected list`."
+    )
 
 
 def _selection(code: str | None, place: str | None, *, waiting: bool = False) -> Selection:
     if code is not None and code not in set(RejectCode):
-        raise SetupError(f"There is no code {code}.", f"Codes: {', '.join(RejectCode)}.")
+        raise ConfigurationError(f"There is no code {code}.", f"Codes: {', '.join(RejectCode)}.")
     if place is None:
         return Selection(code=code, waiting=waiting)
     parts = _PLACE.fullmatch(place)
     if parts is None:
-        raise SetupError(f"{place} is not a place.", "Write PARTITION:OFFSET, such as 3:1042.")
+        raise ConfigurationError(
+            f"{place} is not a place.", "Write PARTITION:OFFSET, such as 3:1042."
+        )
     return Selection(code, parts["place"], parts["topic_id"], waiting=waiting)
 
 

@@ -26,7 +26,7 @@ from types import ModuleType
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 
 _POLL_S: Final = 0.01
 _ENDED: Final = b"\0"
@@ -44,7 +44,7 @@ def serve(config: Path, path: Path) -> bool:
         Whether a signal ended it. If not, the engine has written to stderr what is wrong.
 
     Raises:
-        SetupError: chDB is not installed.
+        ConfigurationError: chDB is not installed.
     """
     # Before the engine has threads: the kernel may hand a signal to any of them.
     woken, wake = _hear((signal.SIGTERM, signal.SIGINT))
@@ -69,11 +69,11 @@ def load_engine() -> Any:
     then logs nothing and cannot start a table of the Kafka engine. The import also takes a second longer.
 
     Raises:
-        SetupError: chDB is not installed, or is not the one that this was written for.
+        ConfigurationError: chDB is not installed, or is not the one that this was written for.
     """
     spec = find_spec("chdb")
     if spec is None or not spec.submodule_search_locations:
-        raise SetupError(
+        raise ConfigurationError(
             "The ClickHouse engine chDB is not installed.",
             "pip install '.[local]' in a clone brings it; or put a clickhouse binary on PATH.",
         )
@@ -87,7 +87,7 @@ def load_engine() -> Any:
             ctypes.CDLL(str(module), mode=sys.getdlopenflags() | os.RTLD_DEEPBIND)
         return import_module("chdb._chdb")
     except (ImportError, OSError) as error:
-        raise SetupError(
+        raise ConfigurationError(
             f"The ClickHouse engine chDB cannot be loaded: {error}.",
             "Install the version that this project was tested with: pip install '.[local]' in a clone.",
         ) from error
@@ -153,7 +153,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         asked = serve(options.config.absolute(), options.path.absolute())
-    except SetupError as error:
+    except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     if not asked:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 
 _GUARD: Final = Path(__file__).with_name("guard.py")
 _POLL_S: Final = 0.02
@@ -62,7 +62,7 @@ class ChildProcess:
     def pid(self) -> int:
         """The id of the process group that holds the server and its guard."""
         if self._process is None:
-            raise SetupError(f"{self.name} is not running.", "Start it first.")
+            raise ConfigurationError(f"{self.name} is not running.", "Start it first.")
         return self._process.pid
 
     def start(self) -> None:
@@ -84,7 +84,7 @@ class ChildProcess:
         """Poll until the probe says yes; otherwise leave no process behind.
 
         Raises:
-            SetupError: The process ended, or the time is over; with the end of its log.
+            ConfigurationError: The process ended, or the time is over; with the end of its log.
         """
         try:
             self._poll(probe, timeout_s)
@@ -132,8 +132,8 @@ class ChildProcess:
                 raise self._failed(f"was not ready after {timeout_s:.0f} s")
             time.sleep(_POLL_S)
 
-    def _failed(self, what: str) -> SetupError:
-        return SetupError(
+    def _failed(self, what: str) -> ConfigurationError:
+        return ConfigurationError(
             f"{self.name} {what}. The end of its log:\n{self.last_lines()}\n",
             f"The whole log is {self.log_path}.",
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 from urllib.request import ProxyHandler, build_opener
 
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 from afterword_stack.local.child import ChildProcess
 from afterword_stack.local.clickhouse_config import Value, write_config
 from afterword_stack.local.lifecycle import Lifecycle
@@ -50,14 +50,14 @@ class ClickHouseNode(Lifecycle):
     def port(self) -> int:
         """The HTTP port; known from the first start on."""
         if not self._port:
-            raise SetupError("ClickHouse has not been started.", "Start it first.")
+            raise ConfigurationError("ClickHouse has not been started.", "Start it first.")
         return self._port
 
     @property
     def native_port(self) -> int:
         """The port of the native protocol; known from the first start on."""
         if not self._native_port:
-            raise SetupError("ClickHouse has not been started.", "Start it first.")
+            raise ConfigurationError("ClickHouse has not been started.", "Start it first.")
         return self._native_port
 
     @property
@@ -74,7 +74,7 @@ class ClickHouseNode(Lifecycle):
     def engine(self) -> str:
         """What runs, with its version, as `chdb 26.9.2.1` or `clickhouse 26.9.2.1`."""
         if not self._engine:
-            raise SetupError("ClickHouse has not been started.", "Start it first.")
+            raise ConfigurationError("ClickHouse has not been started.", "Start it first.")
         return self._engine
 
     @property
@@ -91,7 +91,7 @@ class ClickHouseNode(Lifecycle):
         """Start it and return when it answers; does nothing if it runs.
 
         Raises:
-            SetupError: Its port is in use, or its own failure with its log.
+            ConfigurationError: Its port is in use, or its own failure with its log.
         """
         if self.alive:
             return

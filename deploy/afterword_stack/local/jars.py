@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 from afterword_stack.local.folders import cache_dir
 from afterword_stack.local.lock import FileLock
 
@@ -74,15 +74,15 @@ def resolve_kafka_jars(root: Path | None = None, progress: Progress = print_prog
         progress: Is told what takes long.
 
     Raises:
-        SetupError: They cannot be fetched.
-        SetupError: A jar is not the one that was locked.
+        ConfigurationError: They cannot be fetched.
+        ConfigurationError: A jar is not the one that was locked.
     """
     root = root or cache_dir()
     folder = root / f"kafka-{KAFKA_VERSION}"
     if is_complete(folder):
         return folder
     root.mkdir(parents=True, exist_ok=True)
-    busy = SetupError(
+    busy = ConfigurationError(
         f"Another process has been fetching Kafka into {root} for too long.",
         "Wait for it or end it, then run this again.",
     )
@@ -101,7 +101,7 @@ def verify(folder: Path) -> None:
     """Compare the folder's jars with the lock file.
 
     Raises:
-        SetupError: A jar is missing, unexpected, or has another checksum.
+        ConfigurationError: A jar is missing, unexpected, or has another checksum.
     """
     expected = {jar.file_name: jar.sha256 for jar in locked_jars()}
     actual = {path.name: _sha256(path) for path in folder.glob("*.jar")}
@@ -109,7 +109,7 @@ def verify(folder: Path) -> None:
         name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name)
     )
     if wrong:
-        raise SetupError(
+        raise ConfigurationError(
             f"Of Kafka's jars, {len(wrong)} are not those that were locked: {', '.join(wrong)}.",
             "Do not run them. See whether a proxy or mirror changes files, then try again.",
         )
@@ -150,10 +150,10 @@ def _fetch_by_maven(maven: str, folder: Path) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise SetupError("Maven did not fetch Kafka in 15 minutes.", _NEXT_STEP) from error
+        raise ConfigurationError("Maven did not fetch Kafka in 15 minutes.", _NEXT_STEP) from error
     if run.returncode != 0:
         said = "\n".join((run.stdout + run.stderr).strip().splitlines()[:12])
-        raise SetupError(f"Maven could not fetch Kafka:\n{said}\n", _NEXT_STEP)
+        raise ConfigurationError(f"Maven could not fetch Kafka:\n{said}\n", _NEXT_STEP)
 
 
 def _fetch_by_jgo(folder: Path, progress: Progress) -> None:
@@ -174,7 +174,7 @@ def _fetch_one_by_jgo(jar: Jar, repository: Path, folder: Path) -> str:
     try:
         from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415  # optional
     except ImportError as error:
-        raise SetupError(
+        raise ConfigurationError(
             "There is neither Maven (mvn) nor the Python package jgo to fetch Kafka.",
             "Install one of them: pip install '.[local]' in a clone brings jgo.",
         ) from error
@@ -184,7 +184,7 @@ def _fetch_one_by_jgo(jar: Jar, repository: Path, folder: Path) -> str:
     try:
         path = context.project(group, artifact).at_version(version).artifact().resolve()
     except Exception as error:  # jgo lets requests' and urllib's errors through
-        raise SetupError(
+        raise ConfigurationError(
             f"Kafka's {jar.file_name} could not be fetched: {error}.", _NEXT_STEP
         ) from error
     shutil.copyfile(path, folder / jar.file_name)

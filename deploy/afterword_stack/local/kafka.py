@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 from afterword_stack.local.child import ChildProcess
 from afterword_stack.local.jars import KAFKA_VERSION, Progress, print_progress, resolve_kafka_jars
 from afterword_stack.local.java import MIN_JAVA, Java, find_java
@@ -102,7 +102,7 @@ class KafkaNode(Lifecycle):
     def bootstrap_servers(self) -> str:
         """The broker's address, `host:port`; known from the first start on."""
         if not self._bootstrap_servers:
-            raise SetupError("Kafka has not been started.", "Start it first.")
+            raise ConfigurationError("Kafka has not been started.", "Start it first.")
         return self._bootstrap_servers
 
     @property
@@ -119,7 +119,7 @@ class KafkaNode(Lifecycle):
         """Start the broker and return when it serves; does nothing if it runs.
 
         Raises:
-            SetupError: No Java, no jars, a port in use, or the broker's own failure with its log.
+            ConfigurationError: No Java, no jars, a port in use, or the broker's own failure with its log.
         """
         if self.alive:
             return
@@ -185,7 +185,7 @@ class KafkaNode(Lifecycle):
         if done.returncode != 0:
             lines = (done.stderr or done.stdout).splitlines()
             said = "\n".join(line for line in lines if not line.startswith("\tat "))[:2000]
-            raise SetupError(
+            raise ConfigurationError(
                 f"Kafka could not format {self.data_dir}:\n{said}\n",
                 "If the folder holds nothing of worth, delete it.",
             )
@@ -195,11 +195,11 @@ def require_java() -> Java:
     """Return a Java that runs Kafka.
 
     Raises:
-        SetupError: There is none.
+        ConfigurationError: There is none.
     """
     java = find_java()
     if java is None:
-        raise SetupError(
+        raise ConfigurationError(
             f"Kafka needs Java {MIN_JAVA} or later, and there is none.",
             "pip install '.[local]' in a clone brings one, or install a JRE and put it on PATH.",
         )

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import TopicMetadata
 from confluent_kafka.cimpl import NewTopic
 
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 
 _TIMEOUT_S: Final = 20.0
 
@@ -43,7 +43,7 @@ def create_topic(
     """Create the topic unless it exists, and wait until every partition has a leader.
 
     Raises:
-        SetupError: The broker refuses, or does not do it in 20 s.
+        ConfigurationError: The broker refuses, or does not do it in 20 s.
     """
     admin = new_admin(bootstrap_servers)
     topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=dict(config))
@@ -51,7 +51,7 @@ def create_topic(
         admin.create_topics([topic], operation_timeout=_TIMEOUT_S)[name].result(_TIMEOUT_S)
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise SetupError(
+            raise ConfigurationError(
                 f"The broker refused topic {name}: {error.args[0].str()}.",
                 "Choose another name or configuration.",
             ) from error
@@ -69,5 +69,7 @@ def _wait_for_leaders(admin: AdminClient, name: str) -> None:
     deadline = time.monotonic() + _TIMEOUT_S
     while not has_leaders(admin.list_topics(timeout=_TIMEOUT_S).topics.get(name)):
         if time.monotonic() > deadline:
-            raise SetupError(f"Topic {name} got no leader in 20 s.", "See the broker's log.")
+            raise ConfigurationError(
+                f"Topic {name} got no leader in 20 s.", "See the broker's log."
+            )
         time.sleep(0.02)

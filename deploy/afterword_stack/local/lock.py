@@ -1,6 +1,6 @@
 """A lock between processes that the kernel frees when its holder dies.
 
-    with FileLock(data_dir / "lock", busy=SetupError("Already running.", "Stop it first.")):
+    with FileLock(data_dir / "lock", busy=ConfigurationError("Already running.", "Stop it first.")):
         ...
 
 It never goes stale: there is no pid to trust and nothing to clean up after a crash.

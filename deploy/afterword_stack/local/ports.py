@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -30,7 +30,7 @@ def persisted_ports(path: Path, names: Sequence[str]) -> dict[str, int]:
     """Return the ports kept in the file, choosing free ones for names that it lacks.
 
     Raises:
-        SetupError: A kept port is in use by another program, or the file is damaged.
+        ConfigurationError: A kept port is in use by another program, or the file is damaged.
     """
     kept = _read(path) if path.exists() else {}
     lacking = [name for name in names if name not in kept]
@@ -40,7 +40,7 @@ def persisted_ports(path: Path, names: Sequence[str]) -> dict[str, int]:
     ports = {name: kept[name] for name in names}
     for port in ports.values():
         if not _becomes_free(port):
-            raise SetupError(
+            raise ConfigurationError(
                 f"Port {port} on {LOOPBACK} is in use by another program.",
                 f"Stop that program, or delete {path} to have another port chosen.",
             )
@@ -51,7 +51,9 @@ def _read(path: Path) -> dict[str, int]:
     try:
         return {str(name): int(port) for name, port in json.loads(path.read_text()).items()}
     except (ValueError, AttributeError, TypeError) as error:
-        raise SetupError(f"{path} is damaged.", "Delete it to have other ports chosen.") from error
+        raise ConfigurationError(
+            f"{path} is damaged.", "Delete it to have other ports chosen."
+        ) from error
 
 
 def _write(path: Path, ports: dict[str, int]) -> None:

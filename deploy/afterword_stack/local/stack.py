@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.folders import data_dir as default_data_dir
 from afterword_stack.local.jars import Progress, print_progress
@@ -95,14 +95,14 @@ class LocalStack(Lifecycle):
     def addresses(self) -> Addresses:
         """Where the running stack is."""
         if self._addresses is None:
-            raise SetupError("The local stack is not running.", "Start it first.")
+            raise ConfigurationError("The local stack is not running.", "Start it first.")
         return self._addresses
 
     def start(self) -> Addresses:
         """Start both parts and return when both serve; does nothing if they run.
 
         Raises:
-            SetupError: The folder is in use, or a part cannot start; nothing is left running.
+            ConfigurationError: The folder is in use, or a part cannot start; nothing is left running.
         """
         if self._addresses is not None:
             return self._addresses
@@ -130,7 +130,7 @@ class LocalStack(Lifecycle):
 
     def _lock(self) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        busy = SetupError(
+        busy = ConfigurationError(
             f"A local stack is already running on {self.data_dir}.",
             "Use that one, stop it, or set XDG_DATA_HOME to another folder.",
         )

@@ -26,7 +26,7 @@ from afterword.gateway import (
 )
 from afterword_consumers.api import Api, ApiError, ApiOptions, ErrorCode, create_api
 from afterword_consumers.clickhouse.client import ClickHouse
-from afterword_schemas import AfterwordError, SetupError, StoreError
+from afterword_schemas import AfterwordError, ConfigurationError, StoreError
 from afterword_stack.run.dashboard_openapi import dashboard_openapi
 from afterword_stack.run.database import missing_migrations
 from afterword_stack.run.freshness import open_freshness_reader
@@ -39,7 +39,7 @@ _ANSWER_S = 2
 """What a query may take beyond its time: ClickHouse looks at the clock between two blocks. It is less
 than `ApiOptions.silent_s`, which leaves time to end the query."""
 
-_TABLES_MISSING = SetupError("The tables are missing or old.", "Run `afterword migrate`.")
+_TABLES_MISSING = ConfigurationError("The tables are missing or old.", "Run `afterword migrate`.")
 _LOOK_S = 2
 """What ClickHouse may take for each statement of a look."""
 
@@ -48,7 +48,7 @@ def serve_dashboard(settings: Settings) -> None:
     """Serve in this thread until SIGTERM or SIGINT; requests that are being answered finish first.
 
     Raises:
-        SetupError: As for `open_dashboard`.
+        ConfigurationError: As for `open_dashboard`.
     """
     keys = KeyFile(settings.gateway_keys_file)
     with open_dashboard(settings, keys) as server:
@@ -62,7 +62,7 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
     """Give a server that listens, for its `run`; what is behind it is closed with the block.
 
     Raises:
-        SetupError: The address cannot be had, or needs keys.
+        ConfigurationError: The address cannot be had, or needs keys.
     """
     check_reach(
         settings.dashboard_host, keys_configured=keys.configured, part=_PART, scope=Scope.READ

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Budget, Table
-from afterword_schemas import AccessError, SetupError, StoreError
+from afterword_schemas import AccessError, ConfigurationError, StoreError
 from afterword_schemas.migrate import Migration, migrate, migrations, pending
 from afterword_stack.terminal.console import once, waiting
 
@@ -37,7 +37,7 @@ def open_database(
             connections for one purpose share it, so that it is not said for each.
 
     Raises:
-        SetupError: There is no such database, or it has no tables.
+        ConfigurationError: There is no such database, or it has no tables.
         UnreachableError: ClickHouse did not answer.
         AccessError: There is no way in.
         StoreError: It cannot now.
@@ -113,7 +113,7 @@ class _WatchedClickHouse(ClickHouse):
         return waiting(f"ClickHouse at {self.address.server}", self.address.timeout_s, self._tell)
 
 
-def _explain(error: StoreError, address: ClickHouseAddress) -> StoreError | SetupError:
+def _explain(error: StoreError, address: ClickHouseAddress) -> StoreError | ConfigurationError:
     """Return the error in words that help; the same one where there are none."""
     said = _SAID.search(str(error))
     if said is None or isinstance(error, AccessError):
@@ -130,12 +130,12 @@ def _explain(error: StoreError, address: ClickHouseAddress) -> StoreError | Setu
             return StoreError(f"ClickHouse at {address}: {said['text']} ({name})")
 
 
-def _migrate(name: str, address: ClickHouseAddress) -> SetupError:
+def _migrate(name: str, address: ClickHouseAddress) -> ConfigurationError:
     if name == "UNKNOWN_IDENTIFIER":  # only questions name columns, from a list of this version's
-        return SetupError(
+        return ConfigurationError(
             f"{address} has tables of an older Afterword.", "Run `afterword migrate`."
         )
-    return SetupError(
+    return ConfigurationError(
         f"{address} lacks tables of Afterword.",
         "Run `afterword migrate`, or set AFTERWORD_CLICKHOUSE_DATABASE to another.",
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
-from afterword_schemas import AccessError, AfterwordError, SetupError, UnreachableError
+from afterword_schemas import AccessError, AfterwordError, ConfigurationError, UnreachableError
 from afterword_schemas.counted import counted
 from afterword_stack.local.jars import KAFKA_VERSION
 from afterword_stack.local.java import find_java
@@ -94,7 +94,7 @@ def _fault(where: str, error: AfterwordError, variable: str) -> Finding:
     names_server = isinstance(error, UnreachableError | AccessError)
     begin = "" if names_server else f"{where}: "
     told = explain_unreachable(error) if isinstance(error, UnreachableError) else error
-    if isinstance(told, SetupError | AccessError):
+    if isinstance(told, ConfigurationError | AccessError):
         return Finding(f"{begin}{told.detail}", told.next_step, must_change=True)
     return Finding(f"{begin}{error}", _next_step(error, variable), must_change=True)
 

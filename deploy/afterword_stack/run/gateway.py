@@ -35,7 +35,7 @@ def serve_gateway(settings: Settings) -> None:
     """Serve in this thread until SIGTERM or SIGINT; requests that are being answered finish first.
 
     Raises:
-        SetupError: As for `open_gateway`.
+        ConfigurationError: As for `open_gateway`.
     """
     keys = KeyFile(settings.gateway_keys_file)
     with open_gateway(settings, keys) as server:
@@ -51,7 +51,7 @@ def open_gateway(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]:
     """Give a server that listens, for its `run`; what is behind it is closed with the block.
 
     Raises:
-        SetupError: The address cannot be had, or needs keys, or a Kafka setting is wrong.
+        ConfigurationError: The address cannot be had, or needs keys, or a Kafka setting is wrong.
     """
     check_reach(settings.gateway_host, keys_configured=keys.configured)
     transport = KafkaTransport(

@@ -18,7 +18,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from afterword_schemas import SetupError
+from afterword_schemas import ConfigurationError
 from afterword_stack.local.child import ChildProcess
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
@@ -72,7 +72,7 @@ class Pipeline(Lifecycle):
         """Start all parts; on failure none is left running.
 
         Raises:
-            SetupError: A part cannot start.
+            ConfigurationError: A part cannot start.
         """
         try:
             self._cleanup.callback(self.stack.stop)
@@ -109,7 +109,7 @@ class Pipeline(Lifecycle):
         """Look whether all parts still run.
 
         Raises:
-            SetupError: One has ended; with the end of its log.
+            ConfigurationError: One has ended; with the end of its log.
         """
         for part in self._parts():
             if not part.alive():
@@ -119,7 +119,7 @@ class Pipeline(Lifecycle):
         """Start the parts that have ended again, each on its own address, and yield a sentence for each.
 
         Raises:
-            SetupError: One ended too often, or does not start; with the end of its log.
+            ConfigurationError: One ended too often, or does not start; with the end of its log.
         """
         return restarts.restart_ended(self._parts())
 
@@ -133,7 +133,7 @@ class Pipeline(Lifecycle):
             yield _child_part(server, partial(_restart_server, server, url))
 
     def _stack_part(self, name: str, node: KafkaNode | ClickHouseNode) -> Part:
-        failure = SetupError(f"{name} has ended.", f"Its log is in {self.stack.data_dir}.")
+        failure = ConfigurationError(f"{name} has ended.", f"Its log is in {self.stack.data_dir}.")
         return Part(name, lambda: node.alive, node.restart, lambda: failure)
 
     def _keys_file(self) -> Path:
@@ -171,8 +171,8 @@ def _child_part(child: ChildProcess, restart: Callable[[], None]) -> Part:
     return Part(child.name, lambda: child.alive, restart, partial(_has_ended, child))
 
 
-def _has_ended(child: ChildProcess) -> SetupError:
-    return SetupError(
+def _has_ended(child: ChildProcess) -> ConfigurationError:
+    return ConfigurationError(
         f"{child.name} has ended. The end of its log:\n{child.last_lines()}\n",
         f"The whole log is {child.log_path}.",
     )

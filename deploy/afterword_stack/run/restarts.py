@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from afterword_schemas import SetupError
+from afterword_schemas import ConfigurationError
 
 _MAX_RESTARTS: Final = 3
 _WINDOW_S: Final = 300.0
@@ -32,7 +32,7 @@ class Part:
     name: str
     alive: Callable[[], bool]
     start: Callable[[], None]
-    failure: Callable[[], SetupError]
+    failure: Callable[[], ConfigurationError]
 
 
 class Restarts:
@@ -46,7 +46,7 @@ class Restarts:
         """Start the parts that have ended, and yield a sentence for each.
 
         Raises:
-            SetupError: A part ended too often, or does not start.
+            ConfigurationError: A part ended too often, or does not start.
         """
         for part in parts:
             if not part.alive():

@@ -45,7 +45,7 @@ def run_worker(settings: Settings, *, migrate_first: bool = False) -> None:
         migrate_first: Whether to create or upgrade the tables, in place of waiting for them.
 
     Raises:
-        SetupError: A person must change something.
+        ConfigurationError: A person must change something.
         AccessError: Likewise; ClickHouse or Kafka does not let the worker in.
     """
     stop = _Stop()

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-from afterword_schemas import SetupError, StoreError
+from afterword_schemas import ConfigurationError, StoreError
 from afterword_stack.terminal.console import writing_to_stdout
 
 
@@ -23,7 +23,7 @@ def open_whole(file: str) -> Iterator[BinaryIO]:
     """Give a file to write; `-` is stdout, and what is no regular file is written to as it is.
 
     Raises:
-        SetupError: It cannot be written there.
+        ConfigurationError: It cannot be written there.
         StoreError: It could not be written to its end.
     """
     if file == "-":
@@ -60,4 +60,4 @@ def _open(file: str, path: Path) -> BinaryIO:
     try:
         return path.open("wb")
     except OSError as error:
-        raise SetupError(f"{file} cannot be written: {error.strerror}.") from None
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}.") from None

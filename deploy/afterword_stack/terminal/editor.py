@@ -11,14 +11,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from afterword_schemas import SetupError
+from afterword_schemas import ConfigurationError
 
 
 def edit(text: bytes, *, name: str) -> bytes:
     """Open a file of this name that holds the bytes, and return what it holds once the editor has ended.
 
     Raises:
-        SetupError: There is no editor, or it ended with a failure.
+        ConfigurationError: There is no editor, or it ended with a failure.
     """
     command = _find_editor()
     with tempfile.TemporaryDirectory(prefix="afterword-") as folder:
@@ -27,11 +27,11 @@ def edit(text: bytes, *, name: str) -> bytes:
         try:
             done = subprocess.run([*command, str(file)], check=False)  # noqa: S603  # the user's own
         except OSError as error:
-            raise SetupError(
+            raise ConfigurationError(
                 f"The editor {command[0]} cannot be run: {error.strerror}.", "Set EDITOR."
             ) from error
         if done.returncode != 0:
-            raise SetupError(f"The editor {command[0]} failed; nothing was changed.")
+            raise ConfigurationError(f"The editor {command[0]} failed; nothing was changed.")
         return file.read_bytes()
 
 
@@ -42,5 +42,7 @@ def _find_editor() -> list[str]:
         return shlex.split(named)
     found = shutil.which("vi") if sys.stdin.isatty() else None
     if found is None:
-        raise SetupError("There is no editor.", "Set EDITOR, or give the payload with --from FILE.")
+        raise ConfigurationError(
+            "There is no editor.", "Set EDITOR, or give the payload with --from FILE."
+        )
     return [found]

@@ -17,7 +17,7 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
 from afterword._loopback import is_loopback
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 
 _log = logging.getLogger("afterword.http")
 
@@ -49,11 +49,13 @@ class Target:
         """Check a URL and a key.
 
         Raises:
-            SetupError: One of them has not its form.
+            ConfigurationError: One of them has not its form.
         """
         parts = _parse(url)
         if api_key is not None and not _KEY.fullmatch(api_key):
-            raise SetupError("The api_key is empty, or holds what no key does, such as a space.")
+            raise ConfigurationError(
+                "The api_key is empty, or holds what no key does, such as a space."
+            )
         path = (parts.path or "").rstrip("/") + _ROUTE
         host = (parts.host or "").strip("[]")
         if api_key and parts.scheme == "http" and not is_loopback(host):
@@ -81,11 +83,11 @@ def _parse(url: str) -> Url:
     try:
         parts = parse_url(url)
     except LocationParseError:
-        raise SetupError("The url is none.", _EXAMPLE) from None
+        raise ConfigurationError("The url is none.", _EXAMPLE) from None
     if parts.scheme not in {"http", "https"} or not parts.host:
-        raise SetupError("The url takes http or https, and a host.", _EXAMPLE)
+        raise ConfigurationError("The url takes http or https, and a host.", _EXAMPLE)
     if parts.auth is not None:
-        raise SetupError("The url holds a name or password.", "Pass the key as api_key=.")
+        raise ConfigurationError("The url holds a name or password.", "Pass the key as api_key=.")
     if parts.query is not None or parts.fragment is not None:
-        raise SetupError("The url ends with a query or a fragment.", _EXAMPLE)
+        raise ConfigurationError("The url ends with a query or a fragment.", _EXAMPLE)
     return parts

@@ -15,7 +15,7 @@ from afterword._http.send_queue import Entry, Line
 from afterword._http.target import Target
 from afterword._http.wire import to_item
 from afterword._transport import DeliveryCallback, Headers
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 
 
 class HttpTransport:
@@ -34,7 +34,7 @@ class HttpTransport:
         max_bytes: How much they may hold together.
 
     Raises:
-        SetupError: An argument has not its form. Whether a gateway answers is not looked at.
+        ConfigurationError: An argument has not its form. Whether a gateway answers is not looked at.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class HttpTransport:
         max_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         if min(timeout_s, message_timeout_s, max_events, max_bytes) <= 0:
-            raise SetupError("Timeouts and limits are greater than 0.")
+            raise ConfigurationError("Timeouts and limits are greater than 0.")
         target = Target.of(url, api_key)
 
         def new_line() -> Line:

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from afterword._kafka.errors import to_store_error
 from afterword._kafka.log import KafkaLog
-from afterword_schemas.errors import SetupError, StoreError
+from afterword_schemas.errors import ConfigurationError, StoreError
 
 _PAUSE_S: Final = 1.0
 
@@ -48,7 +48,7 @@ class LastingProducer:
         last_end: The fatal error that ended the last producer that ended, once `serve` heard of it.
 
     Raises:
-        SetupError: librdkafka refuses a setting.
+        ConfigurationError: librdkafka refuses a setting.
     """
 
     def __init__(self, settings: Mapping[str, Any], log: KafkaLog) -> None:
@@ -130,7 +130,9 @@ class LastingProducer:
         try:
             return _Life(Producer(self._settings, logger=self._log))
         except (KafkaException, TypeError, ValueError) as error:
-            raise SetupError(f"The Kafka settings are refused: {_first_line(error)}") from None
+            raise ConfigurationError(
+                f"The Kafka settings are refused: {_first_line(error)}"
+            ) from None
 
 
 def _first_line(error: Exception) -> str:

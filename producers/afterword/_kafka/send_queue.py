@@ -82,7 +82,7 @@ class KafkaLine:
         collector: Whether a thread collects reports; else `serve` and `flush` do.
 
     Raises:
-        SetupError: librdkafka refuses a setting.
+        ConfigurationError: librdkafka refuses a setting.
     """
 
     def __init__(self, settings: Mapping[str, Any], topic: str, *, collector: bool) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from afterword._errors import ClosedError
 from afterword._kafka.send_queue import KafkaLine, Letter
 from afterword._transport import DeliveryCallback, Headers
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 
 KAFKA_DEFAULTS: Final[Mapping[str, object]] = MappingProxyType(
     {
@@ -49,7 +49,7 @@ class KafkaTransport:
         collector: Whether a thread collects delivery reports; else they come from `collect`.
 
     Raises:
-        SetupError: No server is named, or librdkafka refuses a setting. Whether a server answers
+        ConfigurationError: No server is named, or librdkafka refuses a setting. Whether a server answers
             is not looked at.
     """
 
@@ -120,9 +120,13 @@ class KafkaTransport:
 def _settings(servers: str | Sequence[str], kafka: Mapping[str, object]) -> dict[str, Any]:
     listed = servers if isinstance(servers, str) else ",".join(servers)
     if not listed.strip():
-        raise SetupError("No Kafka server is named.", 'Pass bootstrap_servers="host:port".')
+        raise ConfigurationError("No Kafka server is named.", 'Pass bootstrap_servers="host:port".')
     if listed.lower().startswith(("http://", "https://")):
-        raise SetupError(f"{listed} is an HTTP address, not a Kafka server.", "Pass it as url=….")
+        raise ConfigurationError(
+            f"{listed} is an HTTP address, not a Kafka server.", "Pass it as url=…."
+        )
     if taken := sorted(_OURS & kafka.keys()):
-        raise SetupError(f"The Kafka setting {taken[0]} is not open: delivery counts rest on it.")
+        raise ConfigurationError(
+            f"The Kafka setting {taken[0]} is not open: delivery counts rest on it."
+        )
     return {**KAFKA_DEFAULTS, "bootstrap.servers": listed, **kafka}

@@ -55,7 +55,7 @@ class Drainer:
         intake: Where messages come in.
 
     Raises:
-        SetupError: The folder cannot be used.
+        ConfigurationError: The folder cannot be used.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from typing import Final
 
 from afterword._fork_gate import fork_gate
 from afterword._spool.queue_file import Row, SpoolFile, orphan_bytes, remove_unfinished
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 
 _log = logging.getLogger("afterword")
 
@@ -33,7 +33,7 @@ class Shelf:
         crowded: Whether more was left behind than can be adopted at once.
 
     Raises:
-        SetupError: The folder cannot be used.
+        ConfigurationError: The folder cannot be used.
     """
 
     def __init__(self, root: Path, on_damage: Callable[[SpoolFile, Path], None]) -> None:
@@ -77,7 +77,7 @@ class Shelf:
         if self.own is None or self._would_shrink(self.own):
             try:
                 self._begin()
-            except SetupError as error:
+            except ConfigurationError as error:
                 self._complain(self._root, error)
         return self.own
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from afterword._fork_gate import fork_gate, watch_forks
 from afterword._identity import new_id
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from afterword._transport import DeliveryCallback
@@ -100,7 +100,7 @@ class SpoolFile:
         """Make an empty one, and the folder too if need be.
 
         Raises:
-            SetupError: The folder cannot be written or locked, or the system has no such locks.
+            ConfigurationError: The folder cannot be written or locked, or the system has no such locks.
         """
         name = new_id()
         making, folder = root / f"new-{name}", root / f"spool-{name}"
@@ -120,9 +120,9 @@ class SpoolFile:
                 os.close(lock)
             shutil.rmtree(making, ignore_errors=True)
             detail = f"The spool {root} cannot be used: {error}."
-            raise SetupError(detail, "It takes a folder on a local disk.") from None
+            raise ConfigurationError(detail, "It takes a folder on a local disk.") from None
         if lock is None:
-            raise SetupError(f"The spool {root} cannot be used: somebody took {making}.")
+            raise ConfigurationError(f"The spool {root} cannot be used: somebody took {making}.")
         return cls(folder, lock, mine=True)
 
     @classmethod
@@ -315,7 +315,9 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 def _lock(folder: Path) -> int | None:
     """Lock a folder; None if another process has it, or had it and removed it."""
     if sys.platform == "win32":
-        raise SetupError("A spool needs locks that Windows does not have.", "Leave spool= out.")
+        raise ConfigurationError(
+            "A spool needs locks that Windows does not have.", "Leave spool= out."
+        )
     try:
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:

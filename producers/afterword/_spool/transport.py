@@ -20,7 +20,7 @@ from afterword._spool.delivery import Drainer, Listener
 from afterword._spool.message import Message, dump_headers
 from afterword._transport import DeliveryCallback, Headers, Transport
 from afterword_schemas.counted import counted
-from afterword_schemas.errors import SetupError, StoreError
+from afterword_schemas.errors import ConfigurationError, StoreError
 
 _log = logging.getLogger("afterword")
 
@@ -49,7 +49,7 @@ class SpoolTransport:
             client uses: a callback for each of millions that wait would fill the memory.
 
     Raises:
-        SetupError: The folder cannot be used, or the system has no locks that end with a process.
+        ConfigurationError: The folder cannot be used, or the system has no locks that end with a process.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class SpoolTransport:
         self.listener: Listener = _ignore
         try:
             self._drainer: Drainer | None = self._start()
-        except SetupError:
+        except ConfigurationError:
             inner.close(0)
             raise
 
@@ -148,7 +148,7 @@ class SpoolTransport:
             if self._drainer is None:
                 try:
                     self._drainer = self._start()
-                except SetupError as error:
+                except ConfigurationError as error:
                     raise StoreError(str(error)) from None
             return self._drainer
 

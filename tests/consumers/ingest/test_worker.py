@@ -9,7 +9,7 @@ from tests.waiting import wait_until
 
 from afterword_consumers.ingest import worker as worker_module
 from afterword_consumers.ingest.source import EndOffsets
-from afterword_schemas import SetupError, StoreError
+from afterword_schemas import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
     from tests.consumers.conftest import Bench
@@ -332,10 +332,10 @@ def test_what_a_person_must_mend_ends_the_worker_at_once(bench: "Bench") -> None
 
     def fail() -> None:
         if source.taken == 10:
-            raise SetupError("offset gone")
+            raise ConfigurationError("offset gone")
 
     source.before_poll = fail
-    with pytest.raises(SetupError, match="offset gone"):
+    with pytest.raises(ConfigurationError, match="offset gone"):
         worker.run()
     assert (bench.stored, bench.committed) == ([], {})
     assert source.source.partitions == []

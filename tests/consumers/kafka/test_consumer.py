@@ -13,7 +13,7 @@ from afterword_consumers.ingest.source import Committed
 from afterword_consumers.ingest.watermark import to_metadata
 from afterword_consumers.kafka import stall
 from afterword_consumers.kafka.consumer import KafkaSource
-from afterword_schemas import SetupError, StoreError
+from afterword_schemas import ConfigurationError, StoreError
 from afterword_stack.local.kafka import KafkaNode
 
 pytestmark = pytest.mark.services
@@ -235,7 +235,7 @@ def test_messages_behind_an_open_transaction_are_told_of(
 
 def test_a_missing_topic_is_the_operators_to_mend(kafka: KafkaNode) -> None:
     """The error names the topic and the command that makes it; nothing is created."""
-    with pytest.raises(SetupError, match=r"no-such-topic does not exist.*kafka-topics\.sh"):
+    with pytest.raises(ConfigurationError, match=r"no-such-topic does not exist.*kafka-topics\.sh"):
         KafkaSource(kafka.bootstrap_servers, topic="no-such-topic", group="g")
 
 

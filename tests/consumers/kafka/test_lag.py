@@ -5,7 +5,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from afterword_consumers.kafka import lag
 from afterword_consumers.kafka.lag import PartitionLag, find_partitions, read_lag
-from afterword_schemas import SetupError, StoreError
+from afterword_schemas import ConfigurationError, StoreError
 from afterword_stack.local.kafka import KafkaNode
 
 NOBODY = "127.0.0.1:1"
@@ -56,7 +56,7 @@ def test_every_partition_is_listed_with_its_offsets(kafka: KafkaNode, topic: str
 def test_a_topic_that_does_not_exist_is_named(kafka: KafkaNode) -> None:
     """A person must create it or correct the name; nothing is created by asking."""
     for _ in range(2):
-        with pytest.raises(SetupError, match="Topic no-such-topic does not exist on 127"):
+        with pytest.raises(ConfigurationError, match="Topic no-such-topic does not exist on 127"):
             read_lag(kafka.bootstrap_servers, "no-such-topic", "g", {})
 
 
@@ -70,5 +70,5 @@ def test_a_broker_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("settings", [{"no.such.setting": 1}, {"security.protocol": "carrier"}])
 def test_a_setting_that_the_client_refuses_is_named(settings: dict[str, str | int]) -> None:
     """The client's own words, in an error of ours."""
-    with pytest.raises(SetupError, match=next(iter(settings))):
+    with pytest.raises(ConfigurationError, match=next(iter(settings))):
         find_partitions(NOBODY, "t", settings)

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 from afterword_consumers.kafka.consumer import KafkaSource
 from afterword_consumers.kafka.lag import find_partitions, read_lag
 from afterword_consumers.kafka.topic_limits import find_concerns
-from afterword_schemas import SetupError
+from afterword_schemas import ConfigurationError
 from afterword_stack.local.kafka import KafkaNode
 
 pytestmark = pytest.mark.services
@@ -37,7 +37,9 @@ def test_a_question_names_the_missing_topic_and_creates_none(
 ) -> None:
     """Nor does one create again what somebody deletes: with one partition, in the way of the one you create."""
     topic = request.node.callspec.id
-    with pytest.raises(SetupError, match=f"Topic {topic} does not exist on {broker}") as raised:
+    with pytest.raises(
+        ConfigurationError, match=f"Topic {topic} does not exist on {broker}"
+    ) as raised:
         ask(broker, topic)
     assert raised.value.next_step.startswith("Create it, ")
     admin = AdminClient({"bootstrap.servers": broker})

@@ -18,7 +18,7 @@ from afterword_consumers.ingest.watermark import to_metadata
 from afterword_consumers.kafka.partitioner import likely_partitions
 from afterword_consumers.progress import backlog as module
 from afterword_consumers.progress.backlog import Backlog, Found
-from afterword_schemas import SetupError, StoreError
+from afterword_schemas import ConfigurationError, StoreError
 from afterword_stack.local.kafka import KafkaNode
 
 pytestmark = pytest.mark.services
@@ -294,7 +294,7 @@ def test_a_refused_setting_is_the_operators_to_mend() -> None:
     """The client's own words; it is tried again by the next search."""
     wrong = Backlog("127.0.0.1:1", topic="t", group="g", settings={"no.such.setting": 1})
     for _ in range(2):
-        with pytest.raises(SetupError, match=r"no\.such\.setting"):
+        with pytest.raises(ConfigurationError, match=r"no\.such\.setting"):
             wrong.search(KEY, any_payload)
     wrong.close()
 

@@ -20,7 +20,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_driver import Client as NativeClient
 
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 from afterword_stack.local.clickhouse import ClickHouseNode, _get, find_server
 from afterword_stack.local.kafka import KafkaNode
 
@@ -258,7 +258,7 @@ def test_a_second_server_on_the_data_is_told(node: ClickHouseNode, tmp_path: Pat
     """The data belongs to one process; the other one ends and says why."""
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "chdb").symlink_to(node.data_dir / "chdb")
-    with pytest.raises(SetupError, match="stopped while starting") as told:
+    with pytest.raises(ConfigurationError, match="stopped while starting") as told:
         ClickHouseNode(tmp_path / "other").start()
     assert "Another server instance in same directory is already running" in str(told.value)
     assert "ClickHouse ended by itself" in str(told.value)
@@ -270,7 +270,7 @@ def test_data_that_cannot_be_read_is_told(folder: Path) -> None:
     with ClickHouseNode(folder) as node:
         ask(node, "CREATE DATABASE d")
     (folder / "chdb" / "metadata" / "d.sql").write_text("no statement")
-    with pytest.raises(SetupError, match=r"stopped while starting(.|\n)*d\.sql"):
+    with pytest.raises(ConfigurationError, match=r"stopped while starting(.|\n)*d\.sql"):
         ClickHouseNode(folder).start()
 
 
@@ -284,7 +284,7 @@ def test_a_port_that_is_taken_meanwhile_is_told(
             "afterword_stack.local.clickhouse.persisted_ports",
             lambda *_: {"http": taken, "native": 20998},
         )
-        with pytest.raises(SetupError, match=f"stopped while starting(.|\n)*{taken}"):
+        with pytest.raises(ConfigurationError, match=f"stopped while starting(.|\n)*{taken}"):
             ClickHouseNode(folder).start()
 
 
@@ -298,7 +298,7 @@ def test_without_chdb_the_next_step_is_told(
         "util.find_spec = lambda name, *rest: None if name == 'chdb' else found(name, *rest)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(SetupError, match="The ClickHouse engine chDB is not installed"):
+    with pytest.raises(ConfigurationError, match="The ClickHouse engine chDB is not installed"):
         ClickHouseNode(folder).start()
 
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 from afterword_stack.local import jars
 from afterword_stack.local.folders import cache_dir, data_dir
 from afterword_stack.local.jars import locked_jars, resolve_kafka_jars, verify
@@ -83,7 +83,7 @@ def test_a_changed_jar_is_refused_and_leaves_no_folder(
     with (mirror / "slf4j-api-1.7.36.jar").open("ab") as jar:
         jar.write(b"x")
     monkeypatch.setattr(jars, "_fetch", copying(mirror))
-    with pytest.raises(SetupError, match=r"1 are not .*slf4j-api-1\.7\.36\.jar"):
+    with pytest.raises(ConfigurationError, match=r"1 are not .*slf4j-api-1\.7\.36\.jar"):
         resolve_kafka_jars(tmp_path / "cache", nothing)
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["kafka.lock"]
 
@@ -92,7 +92,7 @@ def test_an_unexpected_jar_is_refused(real_jars: Path, tmp_path: Path) -> None:
     """A jar that was never locked would be on the class path, so it is refused."""
     shutil.copytree(real_jars, tmp_path / "jars")
     (tmp_path / "jars" / "extra.jar").touch()
-    with pytest.raises(SetupError, match=r"extra\.jar"):
+    with pytest.raises(ConfigurationError, match=r"extra\.jar"):
         verify(tmp_path / "jars")
 
 
@@ -141,7 +141,7 @@ def test_a_failing_maven_is_quoted_with_a_next_step(
     maven.write_text("#!/bin/sh\necho '[ERROR] no route to host'\nexit 1\n")
     maven.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    with pytest.raises(SetupError, match=r"(?s)no route to host.*settings\.xml"):
+    with pytest.raises(ConfigurationError, match=r"(?s)no route to host.*settings\.xml"):
         resolve_kafka_jars(tmp_path / "cache", nothing)
 
 
@@ -151,7 +151,7 @@ def test_with_neither_maven_nor_jgo_the_error_says_what_to_install(
     """Nothing that could fetch is an operator's problem with a next step."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "jgo.maven", None)
-    with pytest.raises(SetupError, match=r"pip install '\.\[local\]' in a clone"):
+    with pytest.raises(ConfigurationError, match=r"pip install '\.\[local\]' in a clone"):
         resolve_kafka_jars(tmp_path, nothing)
 
 

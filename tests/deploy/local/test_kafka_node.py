@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from tests.waiting import wait_until
 
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 from afterword_stack.local import kafka as kafka_module
 from afterword_stack.local.child import ChildProcess
 from afterword_stack.local.java import parse_major
@@ -80,7 +80,7 @@ def test_creating_a_topic_twice_leaves_it_as_it_is(kafka: KafkaNode, topic: str)
 @pytest.mark.services
 def test_a_bad_topic_configuration_says_so(kafka: KafkaNode) -> None:
     """The broker's refusal reaches the operator as a setup error."""
-    with pytest.raises(SetupError, match="refused topic bad-config"):
+    with pytest.raises(ConfigurationError, match="refused topic bad-config"):
         kafka.create_topic("bad-config", config={"no.such.setting": "1"})
 
 
@@ -124,7 +124,7 @@ def test_a_failed_start_shows_the_log(tmp_path: Path) -> None:
     with KafkaNode(tmp_path) as node:
         pass
     broken = KafkaNode(tmp_path, extra_properties={"log.retention.bytes": "many"})
-    with pytest.raises(SetupError, match=r"(?s)many.*kafka\.log"):
+    with pytest.raises(ConfigurationError, match=r"(?s)many.*kafka\.log"):
         broken.start()
     assert not broken.alive
     assert not node.alive
@@ -179,14 +179,14 @@ def test_a_child_that_ends_early_is_reported_with_its_log(tmp_path: Path) -> Non
         "short", [sys.executable, "-c", "raise SystemExit('no luck')"], tmp_path / "log"
     )
     child.start()
-    with pytest.raises(SetupError, match=r"(?s)short stopped while starting.*no luck.*log"):
+    with pytest.raises(ConfigurationError, match=r"(?s)short stopped while starting.*no luck.*log"):
         child.wait_ready(lambda: False, timeout_s=20)
 
 
 def test_without_java_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """No Java is an operator's problem with a next step."""
     monkeypatch.setattr(kafka_module, "find_java", lambda: None)
-    with pytest.raises(SetupError, match=r"Java 17 or later.*pip install"):
+    with pytest.raises(ConfigurationError, match=r"Java 17 or later.*pip install"):
         kafka_module.require_java()
 
 
@@ -205,7 +205,7 @@ def test_a_port_taken_by_another_program_is_named(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
         other.listen()
-        with pytest.raises(SetupError, match=f"Port {port} .* is in use"):
+        with pytest.raises(ConfigurationError, match=f"Port {port} .* is in use"):
             persisted_ports(tmp_path / "ports.json", ["a"])
 
 
@@ -214,5 +214,5 @@ def test_a_damaged_port_file_is_named(tmp_path: Path, content: str) -> None:
     """A file that cannot be read back names itself."""
     path = tmp_path / "ports.json"
     path.write_text(content)
-    with pytest.raises(SetupError, match=r"ports\.json is damaged"):
+    with pytest.raises(ConfigurationError, match=r"ports\.json is damaged"):
         persisted_ports(path, ["a"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 from afterword_stack.local import kafka as kafka_module
 from afterword_stack.local.clickhouse import ClickHouseNode, _get
 from afterword_stack.local.kafka_admin import new_admin, serves
@@ -61,7 +61,7 @@ def test_a_running_stack_is_found_by_others(tmp_path: Path) -> None:
 def test_a_second_stack_on_the_folder_is_refused_and_harms_nothing(tmp_path: Path) -> None:
     """The error says that one runs already, and that one goes on."""
     with LocalStack(tmp_path / "afterword") as first:
-        with pytest.raises(SetupError, match="already running"):
+        with pytest.raises(ConfigurationError, match="already running"):
             LocalStack(tmp_path / "afterword").start()
         assert first.start() == first.addresses
         assert serve(first.addresses) == (True, True)
@@ -100,11 +100,11 @@ def test_when_one_part_fails_the_other_is_stopped(
     """A ClickHouse that cannot start takes Kafka down with it, and the folder is free again."""
 
     def fail(_: ClickHouseNode) -> None:
-        raise SetupError("no disk", "buy one")
+        raise ConfigurationError("no disk", "buy one")
 
     monkeypatch.setattr(ClickHouseNode, "start", fail)
     stack = LocalStack(tmp_path / "afterword")
-    with pytest.raises(SetupError, match="no disk"):
+    with pytest.raises(ConfigurationError, match="no disk"):
         stack.start()
     assert not stack.kafka.alive
     assert not is_locked(tmp_path / "afterword" / "lock")
@@ -166,7 +166,7 @@ def test_without_java_it_ends_and_says_what_to_install(
     monkeypatch.setattr(kafka_module, "find_java", lambda: None)
     stack = LocalStack(tmp_path / "afterword")
     with pytest.raises(
-        SetupError, match=r"Kafka needs Java 17 or later, and there is none\."
+        ConfigurationError, match=r"Kafka needs Java 17 or later, and there is none\."
     ) as told:
         stack.start()
     assert "install a JRE and put it on PATH" in told.value.next_step
@@ -180,11 +180,11 @@ def test_without_kafka_s_jars_it_ends_and_says_what_to_do(
     """As without a network on the first day."""
 
     def out_of_reach(**_: object) -> Path:
-        raise SetupError("no route to host", "Check the network.")
+        raise ConfigurationError("no route to host", "Check the network.")
 
     monkeypatch.setattr(kafka_module, "resolve_kafka_jars", out_of_reach)
     stack = LocalStack(tmp_path / "afterword", progress=nothing)
-    with pytest.raises(SetupError, match="no route to host"):
+    with pytest.raises(ConfigurationError, match="no route to host"):
         stack.start()
     assert not stack.clickhouse.alive
 
@@ -230,9 +230,9 @@ def test_a_stack_that_starts_takes_away_what_a_killed_one_left(
 
     def look(_: ClickHouseNode) -> None:
         found.append(running_stack())
-        raise SetupError("enough", "")
+        raise ConfigurationError("enough", "")
 
     monkeypatch.setattr(ClickHouseNode, "start", look)
-    with pytest.raises(SetupError, match="enough"):
+    with pytest.raises(ConfigurationError, match="enough"):
         LocalStack().start()
     assert found == [None]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from afterword_schemas import SetupError
+from afterword_schemas import ConfigurationError
 from afterword_stack.local.ports import persisted_ports
 
 
@@ -37,5 +37,5 @@ def test_a_kept_port_that_is_taken_is_named(tmp_path: Path) -> None:
         path = tmp_path / "ports.json"
         path.write_text(json.dumps({"http": port}))
 
-        with pytest.raises(SetupError, match=f"Port {port} on 127.0.0.1 is in use"):
+        with pytest.raises(ConfigurationError, match=f"Port {port} on 127.0.0.1 is in use"):
             persisted_ports(path, ["http"])

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from afterword_consumers.kafka.lag import read_lag
-from afterword_schemas import SetupError
+from afterword_schemas import ConfigurationError
 from afterword_stack.local.stack import LocalStack, running_stack
 from afterword_stack.run import pipeline as module
 from afterword_stack.run.pipeline import Pipeline, _as_environment
@@ -110,7 +110,7 @@ def test_a_part_that_ended_is_named(stack: LocalStack, victim: str, said: str) -
             "kafka": stack.kafka.kill,
         }
         parts[victim]()
-        with pytest.raises(SetupError, match=f"^{said}"):
+        with pytest.raises(ConfigurationError, match=f"^{said}"):
             check_for_ever(pipeline)
 
 
@@ -170,7 +170,9 @@ def test_a_part_that_ends_again_and_again_is_given_up(stack: LocalStack) -> None
         while worker.alive:
             pass
         now_s = 299.0
-        with pytest.raises(SetupError, match=r"^The worker has ended. The end of its log:\n"):
+        with pytest.raises(
+            ConfigurationError, match=r"^The worker has ended. The end of its log:\n"
+        ):
             list(pipeline.restart_ended(restarts))
         now_s = 301.0
         assert list(pipeline.restart_ended(restarts)) == ["The worker had ended, and runs again"]
@@ -183,10 +185,10 @@ def test_a_pipeline_that_cannot_start_leaves_nothing(
     """As when the tables cannot be made: both parts are stopped again."""
 
     def fail(_: object) -> list[str]:
-        raise SetupError("a later version", "upgrade")
+        raise ConfigurationError("a later version", "upgrade")
 
     monkeypatch.setattr(module, "prepare_database", fail)
-    with pytest.raises(SetupError, match="a later version"):
+    with pytest.raises(ConfigurationError, match="a later version"):
         Pipeline(stack, default_settings()).start()
     assert (stack.kafka.alive, stack.clickhouse.alive) == (False, False)
 

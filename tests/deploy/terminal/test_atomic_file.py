@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from afterword_schemas import SetupError, StoreError
+from afterword_schemas import ConfigurationError, StoreError
 from afterword_stack.terminal.atomic_file import open_whole
 
 
@@ -52,7 +52,10 @@ def test_a_full_disk_is_an_error_of_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["missing/out.csv", ""])
 def test_where_no_file_can_be_it_says_so(tmp_path: Path, name: str) -> None:
     """A folder that is not there, or one in place of the file: exit status 2."""
-    with pytest.raises(SetupError, match="cannot be written"), open_whole(str(tmp_path / name)):
+    with (
+        pytest.raises(ConfigurationError, match="cannot be written"),
+        open_whole(str(tmp_path / name)),
+    ):
         pass
 
 

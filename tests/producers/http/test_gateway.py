@@ -9,11 +9,11 @@ import pytest
 
 from afterword import (
     Client,
+    ConfigurationError,
     Delivery,
     DeliveryError,
     MemoryTransport,
     RefusedError,
-    SetupError,
     StoreError,
     trace,
 )
@@ -161,5 +161,5 @@ def _start_at(start: StartGateway, memory: MemoryTransport, port: int) -> Gatewa
     while True:
         try:
             return start(memory, port=port)
-        except SetupError:
+        except ConfigurationError:
             time.sleep(0.01)  # the condition to wait for is that the port is free

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from afterword import HttpTransport, SetupError
+from afterword import ConfigurationError, HttpTransport
 
 SECRET = "aw_secret_7f3a_not-for-anybody"
 NOBODY = "http://127.0.0.1:1"
@@ -14,7 +14,7 @@ NOBODY = "http://127.0.0.1:1"
 @pytest.mark.parametrize("key", ["", "two words", "line\r\nx-injected: 1", "schlüssel"])
 def test_a_key_that_no_header_can_carry_is_refused(key: str) -> None:
     """What would be no key, or another header, is refused without being shown."""
-    with pytest.raises(SetupError, match="api_key") as caught:
+    with pytest.raises(ConfigurationError, match="api_key") as caught:
         HttpTransport(NOBODY, key)
     assert not key or key not in str(caught.value)
 
@@ -34,14 +34,14 @@ def test_a_key_that_no_header_can_carry_is_refused(key: str) -> None:
 )
 def test_an_address_has_a_form(url: str, words: str) -> None:
     """A URL that cannot be meant is refused when the transport is made, without being shown."""
-    with pytest.raises(SetupError, match=words) as caught:
+    with pytest.raises(ConfigurationError, match=words) as caught:
         HttpTransport(url)
     assert "hunter2" not in str(caught.value)
 
 
 def test_limits_are_positive() -> None:
     """A queue without room and a timeout of nothing are refused."""
-    with pytest.raises(SetupError, match="greater than 0"):
+    with pytest.raises(ConfigurationError, match="greater than 0"):
         HttpTransport(NOBODY, max_events=0)
 
 

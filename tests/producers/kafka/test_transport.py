@@ -11,7 +11,7 @@ import psutil
 import pytest
 from tests.waiting import wait_until
 
-from afterword import KafkaTransport, QueueFullError, SetupError, StoreError
+from afterword import ConfigurationError, KafkaTransport, QueueFullError, StoreError
 
 NOBODY = "127.0.0.1:1"
 """An address at which nothing listens."""
@@ -95,14 +95,14 @@ def test_what_librdkafka_refuses_is_a_store_error() -> None:
 )
 def test_a_wrong_setting_is_named(kafka: dict[str, object], words: str) -> None:
     """A setting that cannot work is refused when the transport is made."""
-    with pytest.raises(SetupError, match=re.escape(words)):
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
         KafkaTransport(NOBODY, topic="t", kafka=kafka)
 
 
 @pytest.mark.parametrize("servers", ["", " ", []])
 def test_a_server_must_be_named(servers: str | list[str]) -> None:
     """Without a server librdkafka would wait for ever without a word."""
-    with pytest.raises(SetupError, match="No Kafka server is named"):
+    with pytest.raises(ConfigurationError, match="No Kafka server is named"):
         KafkaTransport(servers, topic="t")
 
 

@@ -208,7 +208,7 @@ def test_a_file_that_cannot_be_made_leaves_nothing(run: Run) -> None:
         for _ in range(5):
             try:
                 SpoolFile.create(Path(root))
-            except SetupError as error:
+            except ConfigurationError as error:
                 os.write(1, b".")
         assert os.listdir("/proc/self/fd") == before
         assert os.listdir(root) == []

@@ -18,6 +18,7 @@ from tests.waiting import wait_until
 from afterword import (
     Client,
     ClosedError,
+    ConfigurationError,
     Delivery,
     DeliveryCallback,
     DeliveryError,
@@ -27,7 +28,6 @@ from afterword import (
     MemoryTransport,
     QueueFullError,
     RefusedError,
-    SetupError,
     SpoolTransport,
     Stats,
     StoreError,
@@ -848,12 +848,12 @@ def test_refused_events_that_cannot_be_kept_are_said_once(
     assert len(refused_codes(root)) == 20
 
 
-def test_a_folder_that_cannot_be_used_is_a_setup_error(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_used_is_a_configuration_error(tmp_path: Path) -> None:
     """The client is not made, and says what is wrong."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(SetupError, match=r"cannot be used: .* Not a directory"):
+    with pytest.raises(ConfigurationError, match=r"cannot be used: .* Not a directory"):
         Client("localhost:9092", project="acme", spool=tmp_path / "file" / "spool")
-    with pytest.raises(SetupError, match=r"cannot be used: .* File exists"):
+    with pytest.raises(ConfigurationError, match=r"cannot be used: .* File exists"):
         Client("localhost:9092", project="acme", spool=tmp_path / "file")
 
 
@@ -862,5 +862,5 @@ def test_windows_is_told_that_it_cannot(
 ) -> None:
     """Its locks do not end with the process, so there is no spool there."""
     monkeypatch.setattr(sys, "platform", "win32")
-    with pytest.raises(SetupError, match="locks that Windows does not have"):
+    with pytest.raises(ConfigurationError, match="locks that Windows does not have"):
         SpoolTransport(memory, root)

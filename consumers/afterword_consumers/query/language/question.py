@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 
 WEIGHTED: Final = "weighted"
 """The measure that is the average of `value` by `weight`, and the count of each pair of the two."""
@@ -26,7 +26,7 @@ DEFAULT_TOP: Final = 20
 MAX_TOP: Final = 10_000
 
 
-class QuestionError(SetupError):
+class QuestionError(ConfigurationError):
     """A question names or compares something that cannot be; `next_step` says what to write."""
 
 

@@ -17,7 +17,7 @@ from afterword._loopback import is_loopback
 from afterword.gateway.auth.key_file import Key, KeyFile, Scope
 from afterword.gateway.http.headers import headers_of
 from afterword.gateway.http.responses import RequestError
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 
 _LONGEST_HOST: Final = 300
 _OF_PROXIES: Final = frozenset(
@@ -99,10 +99,10 @@ def check_reach(
         scope: what a key to it may do, both for the error.
 
     Raises:
-        SetupError: There are no keys, and `host` is no loopback address.
+        ConfigurationError: There are no keys, and `host` is no loopback address.
     """
     if not keys_configured and not is_loopback(host):
-        raise SetupError(
+        raise ConfigurationError(
             f"Without keys the {part} serves this machine only, and {host} is more than that.",
             f"Make a key first: afterword keys create --project NAME --scope {scope.value}.",
         )

@@ -22,7 +22,7 @@ from pydantic import (
 from afterword._encode import encode
 from afterword._identity import new_id, now
 from afterword.gateway.auth.origins import read_origin
-from afterword_schemas.errors import EventError, SetupError
+from afterword_schemas.errors import ConfigurationError, EventError
 
 EVENTS_PER_MINUTE: Final = 600
 """Limit of a publish key that names none: an office behind one address, not one person."""
@@ -111,7 +111,7 @@ def new_key(
     """Return a live key with an id of its own; a publish key gets a limit in any case.
 
     Raises:
-        SetupError: Project, scopes, origins and limit do not fit.
+        ConfigurationError: Project, scopes, origins and limit do not fit.
     """
     granted = frozenset(scopes)
     usual = EVENTS_PER_MINUTE if Scope.PUBLISH in granted else 0
@@ -129,7 +129,7 @@ def new_key(
         return _KEY.validate_python(fields)
     except ValidationError as error:
         sentence = first_fault(error)
-        raise SetupError(f"{sentence[0].upper()}{sentence[1:]}.") from None
+        raise ConfigurationError(f"{sentence[0].upper()}{sentence[1:]}.") from None
 
 
 def first_fault(error: ValidationError) -> str:

@@ -36,7 +36,7 @@ from pydantic import (
 from afterword._identity import now
 from afterword.gateway.auth.atomic_file import replace_file, sole_writer
 from afterword.gateway.auth.key import CheckedKey, Key, Scope, first_fault, new_key
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 from afterword_schemas.flatten import json_path
 
 __all__ = ["Key", "KeyFile", "Scope"]
@@ -78,7 +78,7 @@ class KeyFile:
         clock: Seconds that never go back.
 
     Raises:
-        SetupError: There is a file, but it cannot be read, or holds something else.
+        ConfigurationError: There is a file, but it cannot be read, or holds something else.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -129,7 +129,7 @@ class KeyFile:
         Args: as for `new_key`.
 
         Raises:
-            SetupError: The arguments do not fit, or the file cannot be written.
+            ConfigurationError: The arguments do not fit, or the file cannot be written.
         """
         key = new_key(
             project, scopes, origins=origins, events_per_minute=events_per_minute, note=note
@@ -148,7 +148,7 @@ class KeyFile:
             key_id: Its id, or the whole secret: that is what one has of a key that leaked.
 
         Raises:
-            SetupError: There is no such key, or the file cannot be written.
+            ConfigurationError: There is no such key, or the file cannot be written.
         """
         key_id = _id_in(key_id) or key_id
         with _changing(self._path) as entries:
@@ -168,7 +168,7 @@ class KeyFile:
         self._configured = True
         try:
             self._adopt(_read(self._path))
-        except SetupError as error:
+        except ConfigurationError as error:
             # Read again until it can be, or a revocation might be missed for ever.
             if str(error) != self._trouble:
                 _log.error("%s The keys of before stay in force.", error)
@@ -194,17 +194,19 @@ def _changing(path: Path) -> Iterator[list[_Entry]]:
             document = _Document(tuple(entries))
             replace_file(file, _DOCUMENT.dump_json(document, indent=2) + b"\n")
     except OSError as error:
-        raise SetupError(f"{path} cannot be written: {error.strerror}.") from None
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from None
 
 
 def _read(path: Path) -> tuple[_Entry, ...]:
     try:
         return _DOCUMENT.validate_json(path.read_bytes()).keys
     except OSError as error:
-        raise SetupError(f"{path} cannot be read: {error.strerror}.") from None
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
     except ValidationError as error:
         at = json_path([*error.errors(include_url=False, include_input=False)[0]["loc"]])
-        raise SetupError(f"{path} is not a file of keys: {first_fault(error)} [at {at}].") from None
+        raise ConfigurationError(
+            f"{path} is not a file of keys: {first_fault(error)} [at {at}]."
+        ) from None
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
@@ -224,7 +226,7 @@ def _position(key_id: str, entries: Sequence[_Entry]) -> int:
         return ids.index(key_id)
     near = " or ".join(get_close_matches(key_id, ids, cutoff=0.5))
     hint = f"Did you mean {near}?" if near else "See `afterword keys list`."
-    raise SetupError(f"There is no key {key_id}.", hint)
+    raise ConfigurationError(f"There is no key {key_id}.", hint)
 
 
 def _id_in(secret: str) -> str:

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from afterword.gateway.http.responses import RequestError
-from afterword_schemas.errors import SetupError
+from afterword_schemas.errors import ConfigurationError
 
 _MAX_URL_BYTES: Final = 8 * 1024
 _MAX_HEADERS: Final = 256
@@ -84,7 +84,7 @@ class GatewayServer(uvicorn.Server):
         options: Where it listens.
 
     Raises:
-        SetupError: The address cannot be had.
+        ConfigurationError: The address cannot be had.
     """
 
     def __init__(self, app: ASGIApp, options: ServerOptions) -> None:
@@ -127,7 +127,7 @@ def _listen(options: ServerOptions) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise SetupError(
+        raise ConfigurationError(
             f"{host}:{port} cannot be listened on: {error.strerror}.",
             f"Set {name}_HOST and {name}_PORT to others.",
         ) from None

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afterword.gateway.auth.key_file import Key, KeyFile, Scope
-from afterword_schemas import SetupError
+from afterword_schemas import ConfigurationError
 
 SECRET = "aw_secret_h7c2k9wq4m_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 PAGE = "https://app.example.com"
@@ -69,8 +69,8 @@ def write(path: Path, *entries: dict[str, Any]) -> None:
 
 
 def refusal(act: Callable[[], object]) -> str:
-    """Return what a SetupError says."""
-    with pytest.raises(SetupError) as caught:
+    """Return what a ConfigurationError says."""
+    with pytest.raises(ConfigurationError) as caught:
         act()
     return str(caught.value)
 
@@ -401,7 +401,7 @@ def test_a_file_that_cannot_be_written_is_as_before(path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FILL, str(path)], capture_output=True, text=True, check=True
     )
-    assert done.stdout == f"SetupError: {path} cannot be written: File too large.\n"
+    assert done.stdout == f"ConfigurationError: {path} cannot be written: File too large.\n"
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 

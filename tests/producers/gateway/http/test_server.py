@@ -19,7 +19,7 @@ import psutil
 import pytest
 from tests.waiting import wait_until
 
-from afterword import MemoryTransport, SetupError
+from afterword import ConfigurationError, MemoryTransport
 from afterword.gateway import (
     BodyLimits,
     GatewayOptions,
@@ -545,7 +545,7 @@ def test_a_taken_port_says_what_to_set(running: Running) -> None:
         receipts=NoReceipts(),
         ready=lambda: None,
     )
-    with pytest.raises(SetupError, match="AFTERWORD_GATEWAY_PORT"):
+    with pytest.raises(ConfigurationError, match="AFTERWORD_GATEWAY_PORT"):
         GatewayServer(app, ServerOptions(host="127.0.0.1", port=port))
 
 
@@ -566,7 +566,7 @@ def test_without_keys_it_refuses_to_serve_others(host: str, *, keys: bool, allow
     if allowed:
         check_reach(host, keys_configured=keys)
     else:
-        with pytest.raises(SetupError, match="afterword keys create"):
+        with pytest.raises(ConfigurationError, match="afterword keys create"):
             check_reach(host, keys_configured=keys)
 
 
