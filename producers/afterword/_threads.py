@@ -29,7 +29,8 @@ class Background:
     """
 
     def __init__(self, work: Callable[[], None], name: str) -> None:
-        self._thread = threading.Thread(target=work, name=name, daemon=True)
+        self._work, self._name = work, name
+        self._thread = self._new_thread()
         self._unstarted = [self._thread]  # whoever takes it out starts it, and nobody else
 
     @property
@@ -50,7 +51,12 @@ class Background:
         try:
             thread.start()
         except RuntimeError:  # the system grants no more threads now: the next call tries again
-            self._unstarted.append(thread)
+            # With another one: since Python 3.13, one that could not start never can.
+            self._thread = self._new_thread()
+            self._unstarted.append(self._thread)
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._work, name=self._name, daemon=True)
 
     def join(self, timeout_s: float) -> None:
         """Wait for its end, but not for ever."""
