@@ -29,9 +29,9 @@ class Background:
     """
 
     def __init__(self, work: Callable[[], None], name: str) -> None:
-        self._work, self._name = work, name
-        self._thread = self._new_thread()
-        self._unstarted = [self._thread]  # whoever takes it out starts it, and nobody else
+        self._name = name
+        self._unstarted = [work]  # whoever takes it out starts it, and nobody else
+        self._thread: threading.Thread | None = None  # which lets go of its work at its end
 
     @property
     def started(self) -> bool:
@@ -47,21 +47,19 @@ class Background:
                 self._start(self._unstarted.pop())
         return True
 
-    def _start(self, thread: threading.Thread) -> None:
-        try:
-            thread.start()
-        except RuntimeError:  # the system grants no more threads now: the next call tries again
-            # With another one: since Python 3.13, one that could not start never can.
-            self._thread = self._new_thread()
-            self._unstarted.append(self._thread)
-
-    def _new_thread(self) -> threading.Thread:
-        return threading.Thread(target=self._work, name=self._name, daemon=True)
-
     def join(self, timeout_s: float) -> None:
         """Wait for its end, but not for ever."""
-        if self.started:
-            self._thread.join(timeout_s)
+        if self._thread is not None:
+            with suppress(RuntimeError):  # a signal handler came before it was quite started
+                self._thread.join(timeout_s)
+
+    def _start(self, work: Callable[[], None]) -> None:
+        self._thread = threading.Thread(target=work, name=self._name, daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system grants no more threads now: the next call tries again
+            # With another one: since Python 3.13, one that could not start never can.
+            self._unstarted.append(work)
 
 
 def _is_before_fork() -> bool:

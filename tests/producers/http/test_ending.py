@@ -75,7 +75,8 @@ def test_closing_ends_the_thread(server: Any, collect: Any) -> None:
     """A transport that delivered everything leaves no thread behind."""
     transport = HttpTransport(server.url)
     collect(transport).send()
-    thread = transport._line._thread._thread if transport._line else threading.current_thread()
+    thread = transport._line._thread._thread if transport._line else None
+    assert thread is not None
     transport.close(20)
     assert not thread.is_alive()
 
