@@ -27,6 +27,8 @@ hypothesis.settings.load_profile("untimed")
 _KAFKA_PROPERTIES = {
     "group.consumer.session.timeout.ms": "1500",
     "group.consumer.heartbeat.interval.ms": "300",
+    # Tests publish with times of long ago, which Kafka would delete at its next look, in the midst of a test.
+    "log.retention.ms": "-1",
 }
 
 
