@@ -152,7 +152,7 @@ def test_gunicorn_forks_workers_that_deliver(place: Place, tmp_path: Path, worke
         "--preload",
         "--no-control-socket",
         "--workers",
-        "2",
+        "1",
         "--worker-class",
         worker,
         "--bind",
@@ -173,7 +173,7 @@ def test_a_worker_of_celery_delivers_at_its_end(place: Place, tmp_path: Path) ->
     from celery import Celery
     folders = {"data_folder_in": "in", "data_folder_out": "in", "processed_folder": "done"}
     celery = Celery(broker="filesystem://")
-    celery.conf.broker_transport_options = folders
+    celery.conf.broker_transport_options = {**folders, "polling_interval": 0.02}
 
     @celery.task
     def emit():
