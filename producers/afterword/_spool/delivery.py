@@ -72,9 +72,7 @@ class Drainer:
             fsync=fsync,
             on_rows=self._told,
             on_disorder=partial(self._mail.put, self._reread),
-            on_damage=lambda file, error: self._mail.put(
-                partial(self._shelf.set_aside, file, error)
-            ),
+            on_damage=lambda file, error: self._mail.put(partial(self._rescue, file, error)),
         )
         self.intake.use(self._shelf.own)
         self._direct = False  # whether all that is on disk was read, so that rows come by mail
@@ -284,13 +282,20 @@ class Drainer:
         self._shelf.rewind()
         self._direct = False
 
-    def _replace(self, file: SpoolFile, aside: Path) -> None:
+    def _rescue(self, file: SpoolFile, error: Exception) -> None:
+        """Write to another file; what is in one that somebody removed is read, for it is still open."""
+        if file.folder.exists():
+            self._shelf.give_up(file, error)
+        else:
+            self.intake.use(self._shelf.renew())
+
+    def _replace(self, file: SpoolFile, reason: str) -> None:
         if not file.mine:
             return
         try:
             self.intake.use(self._shelf.renew())  # first, so that nothing more is written to it
         finally:
-            self._tell_lost(file, StoreError(f"its file was damaged, see {aside}"))
+            self._tell_lost(file, StoreError(reason))
 
     def _tell_lost(self, file: SpoolFile, error: StoreError) -> None:
         under_way = len(file.held) - len(file.done)

@@ -26,7 +26,7 @@ class Shelf:
 
     Args:
         root: The folder that all processes of the spool share.
-        on_damage: Told of a file that was set aside, and where it is now.
+        on_lost: Told of a file that can be read no more, and why.
 
     Attributes:
         own: The file that this process writes; None while none can be made.
@@ -36,9 +36,9 @@ class Shelf:
         ConfigurationError: The folder cannot be used.
     """
 
-    def __init__(self, root: Path, on_damage: Callable[[SpoolFile, Path], None]) -> None:
+    def __init__(self, root: Path, on_lost: Callable[[SpoolFile, str], None]) -> None:
         self._root = root
-        self._on_damage = on_damage
+        self._on_lost = on_lost
         self._adopted: list[SpoolFile] = []
         self._complained: set[Path] = set()
         self._beyond_bytes = 0
@@ -137,14 +137,20 @@ class Shelf:
         else:
             file.rest()
 
-    def set_aside(self, file: SpoolFile, error: Exception) -> None:
-        """Move a damaged file out of the way, for a person to look at."""
+    def give_up(self, file: SpoolFile, error: Exception) -> None:
+        """Move a damaged file out of the way, for a person to look at; there is none if somebody removed it."""
         if file.gone:
             return
-        aside = file.set_aside()
-        _log.error("%s is damaged (%s) and was moved to %s", file, error, aside)
+        if file.folder.exists():
+            aside = file.set_aside()
+            _log.error("%s is damaged (%s) and was moved to %s", file, error, aside)
+            reason = f"its file was damaged, see {aside}"
+        else:
+            file.close()
+            _log.error("Somebody removed %s; what was not read from it is lost", file)
+            reason = "somebody removed its file"
         self._drop(file)
-        self._on_damage(file, aside)
+        self._on_lost(file, reason)
 
     def close(self) -> None:
         """Delete what is done, and let go of everything."""
@@ -210,7 +216,7 @@ class Shelf:
             yield
         except sqlite3.Error as error:
             if file.is_damaged_by(error):
-                self.set_aside(file, error)
+                self.give_up(file, error)
             elif file is self.own:
                 raise
             else:  # it may not stand in the way of the others; the next look for orphans finds it

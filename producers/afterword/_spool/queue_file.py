@@ -123,7 +123,10 @@ class SpoolFile:
             raise ConfigurationError(detail, "It takes a folder on a local disk.") from None
         if lock is None:
             raise ConfigurationError(f"The spool {root} cannot be used: somebody took {making}.")
-        return cls(folder, lock, mine=True)
+        file = cls(folder, lock, mine=True)
+        with suppress(sqlite3.Error):
+            file.count()  # what is open can be read to its end, also where somebody removes the folder
+        return file
 
     @classmethod
     def claim(cls, folder: Path) -> Self | None:
@@ -218,9 +221,9 @@ class SpoolFile:
         return disk.f_bavail * disk.f_frsize
 
     def rest(self) -> None:
-        """Keep its lock and nothing else open until it is needed again."""
+        """Keep its lock and nothing else open until it is needed again, if it can be opened again."""
         with fork_gate.draining:
-            if self._db is not None:
+            if self._db is not None and self.exists():
                 self._db.close()
                 self._db = None
 

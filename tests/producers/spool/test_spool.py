@@ -544,14 +544,26 @@ def test_the_disk_gets_its_room_back(root: Path, memory: MemoryTransport) -> Non
 
 
 def test_a_folder_that_somebody_removes_is_made_again(
-    root: Path, memory: MemoryTransport, caplog: pytest.LogCaptureFixture
+    root: Path,
+    memory: MemoryTransport,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A cleaner of old files does not make the spool forgetful: it is noticed, and said."""
+    is_removed = threading.Event()
+    measure = SpoolFile.reusable_bytes
+
+    def wait_and_measure(file: SpoolFile) -> int:
+        is_removed.wait(20)  # so nothing is asked of the file before it is removed
+        return measure(file)
+
+    monkeypatch.setattr(SpoolFile, "reusable_bytes", wait_and_measure)
     memory.hold()
     spool = SpoolTransport(memory, root)
     spool.send(b"a", b"before", (), lambda _: None)
     [removed] = queues(root)
     shutil.rmtree(root)
+    is_removed.set()
     wait_until(lambda: root.exists() and removed not in queues(root) and len(queues(root)) == 1)
     line = f"Somebody removed {removed}; what waits there is lost with this process"
     wait_until(lambda: caplog.messages == [line])
@@ -561,6 +573,25 @@ def test_a_folder_that_somebody_removes_is_made_again(
     memory.release()
     spool.close(20)
     assert values(memory) == [b"before", b"after"]
+    assert list(root.iterdir()) == []
+
+
+def test_an_adopted_queue_that_somebody_removes_is_not_called_damaged(
+    root: Path, memory: MemoryTransport, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It rests closed while its messages are on their way, and there is nothing to move aside."""
+    leave_behind(root, (b"k", b"v"))
+    [orphan] = queues(root)
+    memory.hold()
+    spool = SpoolTransport(memory, root)
+    wait_until(lambda: drainer_of(spool)._direct)  # all is read
+    shutil.rmtree(orphan)
+    memory.release()
+    line = f"Somebody removed {orphan}; what was not read from it is lost"
+    wait_until(lambda: line in caplog.messages)
+    spool.close(20)
+    assert not any("damaged" in message for message in caplog.messages)
+    assert values(memory) == [b"v"]
     assert list(root.iterdir()) == []
 
 
