@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -181,6 +182,7 @@ class Demo:
                 self.family.update(psutil.Process(self.process.pid).children(recursive=True))
             except psutil.NoSuchProcess:
                 break
+            time.sleep(0.02)  # each look costs the processor that the demo needs
 
     def read_until(self, text: str) -> None:
         """Read its stderr up to a line that holds the text."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import wait_until
 
 from afterword_stack.local.stack import LocalStack
 from afterword_stack.run.pipeline import Pipeline
@@ -79,7 +80,7 @@ def test_two_stacks_never_mix(
             assert send(stacks[gateway].gateway_url, keys[key]) == fits
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "first"))
     assert afterword("publish", "event.jsonl").status == 0
-    while afterword("query", "count", "-f", "csv").out != "type,n\ncount,2\n":
-        stacks["first"].check()
+    wait_until(lambda: afterword("query", "count", "-f", "csv").out == "type,n\ncount,2\n")
+    stacks["first"].check()
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "second"))
     assert "2" not in afterword("query", "count", "-f", "csv").out

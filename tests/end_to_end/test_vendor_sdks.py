@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_until
 
 from afterword import KafkaTransport, enrichment_id
 from afterword.gateway import GatewayServer, KeyFile, Scope, ServerOptions, create_app
@@ -73,9 +74,9 @@ class Pipeline:
 
     def rows(self, condition: str) -> list[Row]:
         """Wait until the worker has stored all that was published, and return what is asked for."""
-        tick = threading.Event()
-        while any(p.lag for p in read_lag(self.servers, self.topic, self.topic, {})):
-            tick.wait(0.02)
+        wait_until(
+            lambda: not any(p.lag for p in read_lag(self.servers, self.topic, self.topic, {}))
+        )
         selected = self.clickhouse.select(
             "SELECT numbers, booleans, strings, toString(feedback_id), project, trace_id, "
             "session_id, span_id, user_id, value, weight FROM feedback FINAL "

@@ -263,8 +263,10 @@ def test_added_partitions_are_searched_too(behind: Topic, backlog: Backlog) -> N
     admin = AdminClient({"bootstrap.servers": behind.servers})
     (added,) = admin.create_partitions([NewPartitions(behind.name, 8)]).values()
     added.result(20)
-    while len(admin.list_topics(behind.name, timeout=20).topics[behind.name].partitions) < 8:
-        pass  # the broker learns of it from the controller
+    # the broker learns of it from the controller
+    wait_until(
+        lambda: len(admin.list_topics(behind.name, timeout=20).topics[behind.name].partitions) >= 8
+    )
     behind.publish((key, b"a"), partition=6)
 
     assert places(backlog.search(key, any_payload)) == [(6, 0)]

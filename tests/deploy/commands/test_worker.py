@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+from tests.waiting import wait_until
 
 from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.kafka.lag import read_lag
@@ -159,8 +160,7 @@ def test_a_worker_ingests_what_was_published_and_ends_on_sigterm(
     """After writing and committing what it had, with status 0."""
     publish(afterword, 500)
     worker = WorkerProcess()
-    while waiting(settings):
-        assert worker.process.poll() is None
+    wait_until(lambda: not waiting(settings), alive=lambda: worker.process.poll() is None)
     assert worker.end(signal.SIGTERM) == 0
     assert worker.log[-1] == "stopped: 500 stored, 0 rejected"
     assert database_of.select("SELECT count() FROM feedback_current") == ((500,),)
@@ -189,8 +189,7 @@ def test_clickhouse_may_come_later(
     worker.wait_for(NOT_YET)
     worker.wait_for("try 2 failed")
     gate.open()
-    while waiting(settings):
-        assert worker.process.poll() is None
+    wait_until(lambda: not waiting(settings), alive=lambda: worker.process.poll() is None)
     assert worker.end(signal.SIGTERM) == 0
     assert database_of.select("SELECT count() FROM feedback_current") == ((20,),)
 
@@ -204,14 +203,13 @@ def test_a_second_signal_ends_it_at_once_and_loses_nothing(
     worker.wait_for("try 1 failed")
     worker.process.send_signal(signal.SIGTERM)
     seen = len(worker.log)
-    while len(worker.log) < seen + 3:  # it goes on trying to write what it has
-        assert worker.process.poll() is None
+    # it goes on trying to write what it has
+    wait_until(lambda: len(worker.log) >= seen + 3, alive=lambda: worker.process.poll() is None)
     assert worker.end(signal.SIGTERM) == 0
     assert worker.log[-1] == "stopped: 0 stored, 0 rejected"
     assert waiting(settings) == 20
     again = WorkerProcess()
-    while waiting(settings):
-        assert again.process.poll() is None
+    wait_until(lambda: not waiting(settings), alive=lambda: again.process.poll() is None)
     assert again.end(signal.SIGTERM) == 0
     assert database_of.select("SELECT count() FROM feedback_current") == ((20,),)
 
@@ -261,8 +259,7 @@ def test_missing_tables_are_waited_for(
     assert afterword("migrate").status == 0
     worker.wait_for(f"reading {topic_set} into ")
     settings = load_settings()
-    while waiting(settings):
-        assert worker.process.poll() is None
+    wait_until(lambda: not waiting(settings), alive=lambda: worker.process.poll() is None)
     assert worker.end(signal.SIGTERM) == 0
     assert worker.log[-1] == "stopped: 20 stored, 0 rejected"
     assert sum("afterword migrate" in line for line in worker.log) == 1
@@ -287,8 +284,7 @@ def test_kafka_may_come_later(
     worker = WorkerProcess(kafka_bootstrap_servers=kafka_gate.address)
     worker.wait_for(f"Kafka at {kafka_gate.address} does not answer. The worker waits.")
     kafka_gate.open()
-    while waiting(settings):
-        assert worker.process.poll() is None
+    wait_until(lambda: not waiting(settings), alive=lambda: worker.process.poll() is None)
     assert worker.end(signal.SIGTERM) == 0
     assert database_of.select("SELECT count() FROM feedback_current") == ((20,),)
 

@@ -20,6 +20,7 @@ import psutil
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_driver import Client as NativeClient
+from tests.waiting import wait_until
 
 from afterword_schemas.errors import ConfigurationError
 from afterword_stack.local.clickhouse import ClickHouseNode, _get, find_server
@@ -129,8 +130,7 @@ def test_a_table_on_kafka_reads_and_starts_again(
     ask(node, f"CREATE TABLE source {columns} {source} SETTINGS kafka_flush_interval_ms = 100")
     ask(node, "CREATE MATERIALIZED VIEW reader TO stored AS SELECT text FROM source")
     assert ask(node, "INSERT INTO source VALUES ('one')") == (200, "")
-    while ask(node, "SELECT text FROM stored")[1] != "one\n":
-        assert node.alive
+    wait_until(lambda: ask(node, "SELECT text FROM stored")[1] == "one\n", alive=lambda: node.alive)
     for end in (node.stop, node.kill):
         end()
         node.start()
@@ -186,8 +186,8 @@ def test_sigterm_lets_a_running_query_end(node: ClickHouseNode) -> None:
 def wait_for_query(node: ClickHouseNode, text: str) -> None:
     """Return once a query with this text runs."""
     sql = f"SELECT count() FROM system.processes WHERE query LIKE '%{text}%'"
-    while int(ask(node, sql)[1]) < 2:  # itself and the one that is meant
-        assert node.alive
+    # itself and the one that is meant
+    wait_until(lambda: int(ask(node, sql)[1]) >= 2, alive=lambda: node.alive)
 
 
 def test_idle_connections_do_not_delay_the_end(node: ClickHouseNode, client: Client) -> None:
@@ -234,8 +234,8 @@ def test_sigterm_while_it_starts_ends_it(folder: Path) -> None:
         process = server_process(node)
         command, here = process.cmdline(), process.cwd()
     ended = subprocess.Popen(command, cwd=here)
-    while not (folder / "chdb" / "status").exists():  # it hears signals, and does not listen yet
-        assert ended.poll() is None
+    # it hears signals, and does not listen yet
+    wait_until((folder / "chdb" / "status").exists, alive=lambda: ended.poll() is None)
     ended.terminate()
     assert ended.wait(timeout=20) == 0
 

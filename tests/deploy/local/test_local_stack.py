@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.waiting import wait_until
 
 from afterword_schemas.errors import ConfigurationError
 from afterword_stack.local import kafka as kafka_module
@@ -124,8 +125,8 @@ def test_ctrl_c_while_starting_leaves_nothing(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     ) as starter:
-        while not log.exists():  # the broker's process has begun, and needs a second
-            assert starter.poll() is None
+        # the broker's process has begun, and needs a second
+        wait_until(log.exists, alive=lambda: starter.poll() is None)
         family = psutil.Process(starter.pid).children(recursive=True)
         starter.send_signal(signal.SIGINT)
         assert starter.wait(30) != 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import wait_until
 
 from afterword_stack.local.kafka import KafkaNode
 from afterword_stack.settings import Settings
@@ -98,14 +99,16 @@ def test_keys_are_followed_while_it_runs(started: list[Process], afterword: "Aft
     assert gateway.post(address) == 200
 
     secret = afterword("keys", "create", "--project", "p", "--scope", "write").out.strip()
-    while gateway.post(address) == 200:  # followed within a second
-        assert gateway.process.poll() is None
+    # followed within a second
+    wait_until(lambda: gateway.post(address) != 200, alive=lambda: gateway.process.poll() is None)
     assert gateway.post(address) == 401
     assert gateway.post(address, authorization=f"Bearer {secret}") == 200
 
     afterword("keys", "revoke", secret)
-    while gateway.post(address, authorization=f"Bearer {secret}") == 200:
-        assert gateway.process.poll() is None
+    wait_until(
+        lambda: gateway.post(address, authorization=f"Bearer {secret}") != 200,
+        alive=lambda: gateway.process.poll() is None,
+    )
     assert gateway.end() == (0, "stopped")
 
 

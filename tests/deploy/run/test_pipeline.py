@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import psutil
 import pytest
+from tests.waiting import wait_until
 
 from afterword_consumers.kafka.lag import read_lag
 from afterword_schemas import ConfigurationError
@@ -78,8 +80,8 @@ def test_a_pipeline_is_ready_once_it_is_entered(
         assert servers == stack.addresses.bootstrap_servers
         assert len(read_lag(servers, settings.kafka_topic, settings.kafka_group, {})) == 4
         assert pipeline._worker is not None
-        while "assigned partitions" not in pipeline.worker_says:
-            pipeline.check()
+        wait_until(lambda: "assigned partitions" in pipeline.worker_says)
+        pipeline.check()
         family = set(psutil.Process().children(recursive=True)) - others
     assert len(family) >= 4
     assert psutil.wait_procs(family, timeout=10)[1] == []
@@ -89,6 +91,7 @@ def check_for_ever(pipeline: Pipeline) -> None:
     """Look until something is wrong."""
     while True:
         pipeline.check()
+        time.sleep(0.01)
 
 
 @pytest.mark.services
@@ -145,8 +148,10 @@ def test_up_starts_parts_that_were_killed_again(afterword: "Afterword") -> None:
         for url in (up.addresses[2][1], up.addresses[3][1].removesuffix("/api")):
             assert urllib.request.urlopen(f"{url}/healthz").status == 200
         assert afterword("publish", "events.jsonl").status == 0
-        while afterword("query", "count", "-f", "csv").out != "type,n\ncount,2\n":
-            assert up.process.poll() is None
+        wait_until(
+            lambda: afterword("query", "count", "-f", "csv").out == "type,n\ncount,2\n",
+            alive=lambda: up.process.poll() is None,
+        )
         assert up.end(signal.SIGTERM)[0] == 0
 
 
@@ -160,15 +165,13 @@ def test_a_part_that_ends_again_and_again_is_given_up(stack: LocalStack) -> None
         assert worker is not None
         for _ in range(3):
             psutil.Process(worker.pid).kill()
-            while worker.alive:
-                pass
+            wait_until(lambda: not worker.alive)
             assert list(pipeline.restart_ended(restarts)) == [
                 "The worker had ended, and runs again"
             ]
             assert list(pipeline.restart_ended(restarts)) == []
         psutil.Process(worker.pid).kill()
-        while worker.alive:
-            pass
+        wait_until(lambda: not worker.alive)
         now_s = 299.0
         with pytest.raises(
             ConfigurationError, match=r"^The worker has ended. The end of its log:\n"
@@ -260,7 +263,11 @@ def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword"
         assert [line[:2] for line in again.addresses[:5]] == [line[:2] for line in up.addresses[:5]]
         with pytest.raises(urllib.error.HTTPError, match="401"):  # the key is kept with the data
             urllib.request.urlopen(request)
-        while not re.search(r"^3 feedbacks stored, .*; 0 m", afterword("status").out, re.MULTILINE):
-            assert again.process.poll() is None
+        wait_until(
+            lambda: re.search(
+                r"^3 feedbacks stored, .*; 0 m", afterword("status").out, re.MULTILINE
+            ),
+            alive=lambda: again.process.poll() is None,
+        )
         assert afterword("query", "count", "-f", "csv").out == "type,n\ncount,3\n"
         assert again.end(signal.SIGINT)[0] == 0

@@ -92,8 +92,7 @@ def test_a_flush_ends_with_the_transport(server: Any, gate: Any, collect: Any) -
     assert line is not None
     flushing = threading.Thread(target=transport.flush, args=(60,))
     flushing.start()
-    while line._arrivals.empty():
-        pass
+    wait_until(lambda: not line._arrivals.empty())
     began = time.monotonic()
     transport.close(0.1)
     flushing.join()

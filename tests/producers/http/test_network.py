@@ -50,8 +50,7 @@ def test_a_connection_that_was_ended_is_replaced(
     reports.send()
     reports._transport.flush(20)
     assert reports._transport._line is not None
-    while reports._transport._line._gateway._connection.is_connected:
-        pass
+    wait_until(lambda: not reports._transport._line._gateway._connection.is_connected)
     reports.send()
     reports._transport.flush(4)  # a failure would cost 5 seconds at least
     assert reports == [None] * 2
