@@ -10,7 +10,7 @@ Everything public is named here; modules that begin with an underscore may chang
 
 from afterword._client import DEFAULT_TOPIC, Client
 from afterword._counters import Stats
-from afterword._errors import ClosedError, DeliveryError, QueueFullError, RefusedError
+from afterword._errors import ClosedError, DeliveryError, EventError, QueueFullError, RefusedError
 from afterword._fields import ChangeFields, EventFields, Fields
 from afterword._http.transport import HttpTransport
 from afterword._identity import enrichment_id
@@ -25,7 +25,6 @@ from afterword._votes import vote_id
 from afterword_schemas.errors import (
     AfterwordError,
     ConfigurationError,
-    EventError,
     RejectCode,
     StoreError,
 )

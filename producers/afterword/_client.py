@@ -28,7 +28,7 @@ from afterword._spool.transport import SpoolTransport
 from afterword._trace import current_trace_id, current_traceparent
 from afterword._transport import Transport
 from afterword._votes import build_vote, find_vote
-from afterword_schemas.errors import ConfigurationError, EventError
+from afterword_schemas.errors import ConfigurationError, InvalidEventError
 from afterword_schemas.event import SCHEMA_HEADER, Event, read_event, to_ms
 from afterword_schemas.patterns import require_traceparent
 from afterword_schemas.times import capped_ms
@@ -308,7 +308,7 @@ class Client:
 def _check_project(project: str) -> str:
     try:
         encode({"feedback_id": new_id(), "project": project, "op": "clear"})
-    except EventError as error:
+    except InvalidEventError as error:
         raise ConfigurationError(f"{error.detail}.") from None
     return project
 

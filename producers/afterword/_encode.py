@@ -14,7 +14,7 @@ from typing import Final
 
 import orjson
 
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.event import Event, read_event
 from afterword_schemas.flatten import flatten, json_path
 
@@ -30,7 +30,7 @@ def encode(event: dict[str, object]) -> tuple[bytes, Event]:
         event: Its fields; not changed, and not kept.
 
     Raises:
-        EventError: What `read_event` raises, and for what JSON cannot hold.
+        InvalidEventError: What `read_event` raises, and for what JSON cannot hold.
     """
     try:
         raw = orjson.dumps(event)
@@ -39,7 +39,7 @@ def encode(event: dict[str, object]) -> tuple[bytes, Event]:
         raise _locate(event, []) from None
     try:
         judged, _ = read_event(raw)
-    except EventError as error:
+    except InvalidEventError as error:
         if error.code is RejectCode.EMPTY_EVENT:
             _refuse_converted(event)  # the only leaf may have been a NaN, by now a null
         raise
@@ -53,15 +53,15 @@ def _refuse_converted(event: dict[str, object]) -> None:
         number = event.get(name)
         if isinstance(number, float) and not isfinite(number):
             detail = f"{name} takes a finite number"
-            raise EventError(RejectCode.NOT_FINITE, json_path([name]), detail)
+            raise InvalidEventError(RejectCode.NOT_FINITE, json_path([name]), detail)
     flatten({name: event.get(name) for name in _ROOTS})
 
 
-def _locate(node: object, steps: list[str | int]) -> EventError:
+def _locate(node: object, steps: list[str | int]) -> InvalidEventError:
     """Find what orjson could not write, and say what is wrong with it."""
     match node:
         case dict() | list() | tuple() if len(steps) > _MAX_STEPS:
-            return EventError(RejectCode.TOO_DEEP, json_path(steps), "nested far too deep")
+            return InvalidEventError(RejectCode.TOO_DEEP, json_path(steps), "nested far too deep")
         case dict():
             return _locate_in(node.items(), steps)
         case list() | tuple():
@@ -70,24 +70,28 @@ def _locate(node: object, steps: list[str | int]) -> EventError:
             return _judge_leaf(node, json_path(steps))
 
 
-def _judge_leaf(leaf: object, path: str) -> EventError:
+def _judge_leaf(leaf: object, path: str) -> InvalidEventError:
     match leaf:
         case str():
-            return EventError(RejectCode.INVALID_UNICODE, path, "half of a surrogate pair")
+            return InvalidEventError(RejectCode.INVALID_UNICODE, path, "half of a surrogate pair")
         case int():
-            return EventError(RejectCode.OUT_OF_RANGE, path, "an integer beyond 64 bits")
+            return InvalidEventError(RejectCode.OUT_OF_RANGE, path, "an integer beyond 64 bits")
         case _:
-            return EventError(RejectCode.WRONG_TYPE, path, f"{type(leaf).__name__} {_NO_TYPE}")
+            return InvalidEventError(
+                RejectCode.WRONG_TYPE, path, f"{type(leaf).__name__} {_NO_TYPE}"
+            )
 
 
-def _locate_in(children: Iterable[tuple[object, object]], steps: list[str | int]) -> EventError:
+def _locate_in(
+    children: Iterable[tuple[object, object]], steps: list[str | int]
+) -> InvalidEventError:
     for step, child in list(children):
         if type(step) is not str and type(step) is not int:
             detail = f"a key of type {type(step).__name__}; JSON objects have text keys only"
-            return EventError(RejectCode.WRONG_TYPE, json_path(steps), detail)
+            return InvalidEventError(RejectCode.WRONG_TYPE, json_path(steps), detail)
         try:
             orjson.dumps(child)
         except TypeError:
             return _locate(child, [*steps, step])
     detail = "a key that is not text, or a change by another thread meanwhile"
-    return EventError(RejectCode.WRONG_TYPE, json_path(steps), detail)
+    return InvalidEventError(RejectCode.WRONG_TYPE, json_path(steps), detail)

@@ -15,7 +15,10 @@ did not arrive: a RefusedError never will, any other may if it is sent again und
 """
 
 from afterword_schemas.counted import counted
-from afterword_schemas.errors import AfterwordError, StoreError
+from afterword_schemas.errors import AfterwordError, InvalidEventError, StoreError
+
+EventError = InvalidEventError
+"""What this package calls it."""
 
 
 class QueueFullError(StoreError):

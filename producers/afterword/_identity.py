@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 
 if sys.version_info >= (3, 14):
     from uuid import uuid7
@@ -39,17 +39,17 @@ def require_name(field: str, name: object) -> str:
     """Return a name as text that an id can be derived from.
 
     Raises:
-        EventError: It is empty, or all events without a name would meet in one row; or it holds
+        InvalidEventError: It is empty, or all events without a name would meet in one row; or it holds
             half of a surrogate pair.
     """
     text = str(name)
     if name is None or not text:
-        raise EventError(RejectCode.MISSING_FIELD, f"$.{field}", f"{field} is required")
+        raise InvalidEventError(RejectCode.MISSING_FIELD, f"$.{field}", f"{field} is required")
     try:
         text.encode()
     except UnicodeEncodeError:
         detail = "half of a surrogate pair"
-        raise EventError(RejectCode.INVALID_UNICODE, f"$.{field}", detail) from None
+        raise InvalidEventError(RejectCode.INVALID_UNICODE, f"$.{field}", detail) from None
     return text
 
 

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.patterns import read_traceparent
 
 TRACE_HEADER: Final = "x-trace-id"
@@ -65,13 +65,13 @@ def trace(trace_id: str | None = None) -> Iterator[str]:
         trace_id: As in an event; a new one where left out.
 
     Raises:
-        EventError: It is none that an event could hold.
+        InvalidEventError: It is none that an event could hold.
     """
     if trace_id is None:
         trace_id = new_trace_id()
     elif not isinstance(trace_id, str) or not 1 <= len(trace_id) <= _MAX_LENGTH:
         detail = f"trace_id takes text of 1 to {_MAX_LENGTH} characters"
-        raise EventError(RejectCode.OUT_OF_RANGE, "$.trace_id", detail)
+        raise InvalidEventError(RejectCode.OUT_OF_RANGE, "$.trace_id", detail)
     with bound(Trace(trace_id, current_traceparent())):
         yield trace_id
 

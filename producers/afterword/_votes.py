@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 from afterword._identity import require_name
 from afterword._signals import without_none
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 
 VOTE_NAMESPACE: Final = UUID("005a415a-33b6-4bf5-9323-99c2599d1368")
 """Namespace of the UUIDv5 that stands for what is voted on."""
@@ -44,13 +44,13 @@ def find_vote(project: str, fields: Mapping[str, Any]) -> str:
     """Return the id of the vote that an event is, by its target and its user.
 
     Raises:
-        EventError: It names nothing to vote on, or a name can be no part of an id.
+        InvalidEventError: It names nothing to vote on, or a name can be no part of an id.
     """
     for kind in _KINDS:
         if (target := fields.get(f"{kind}_id")) is not None:
             return vote_id(project, kind, require_name(f"{kind}_id", target), _user(fields))
     detail = "name what the vote is about: trace_id, session_id or span_id"
-    raise EventError(RejectCode.NO_TARGET, "$", detail)
+    raise InvalidEventError(RejectCode.NO_TARGET, "$", detail)
 
 
 def _user(fields: Mapping[str, Any]) -> str | None:
@@ -65,7 +65,7 @@ def build_vote(
     """Return the fields of a vote as those of an event.
 
     Raises:
-        EventError: It is not said which way the vote goes, or it is said twice.
+        InvalidEventError: It is not said which way the vote goes, or it is said twice.
     """
     built = dict(fields)
     built["value"] = _value(up, fields.get("value"))
@@ -84,12 +84,12 @@ def build_vote(
 def _value(up: object, value: object) -> object:
     if up is None and value is None:
         detail = "a vote needs up or value; unrate() takes a vote back"
-        raise EventError(RejectCode.MISSING_FIELD, "$.value", detail)
+        raise InvalidEventError(RejectCode.MISSING_FIELD, "$.value", detail)
     if up is None:
         return value
     if value is not None:
         detail = "up and value both say which way the vote goes; pass one"
-        raise EventError(RejectCode.DUPLICATE_KEY, "$.value", detail)
+        raise InvalidEventError(RejectCode.DUPLICATE_KEY, "$.value", detail)
     if type(up) is not bool:
-        raise EventError(RejectCode.WRONG_TYPE, "$.up", "up takes True or False")
+        raise InvalidEventError(RejectCode.WRONG_TYPE, "$.up", "up takes True or False")
     return 1 if up else -1

@@ -1,13 +1,13 @@
 """What both sides of Afterword agree on: the event, its limits, flattening, errors and tables.
 
-event, leaves = read_event(raw)       # or an EventError with code, path and sentence
+event, leaves = read_event(raw)       # or an InvalidEventError with code, path and sentence
 """
 
 from afterword_schemas.errors import (
     AccessError,
     AfterwordError,
     ConfigurationError,
-    EventError,
+    InvalidEventError,
     RejectCode,
     RowsRejectedError,
     StoreError,
@@ -31,7 +31,7 @@ __all__ = [
     "AfterwordError",
     "ConfigurationError",
     "Event",
-    "EventError",
+    "InvalidEventError",
     "Leaves",
     "Receipt",
     "ReceiptStatus",

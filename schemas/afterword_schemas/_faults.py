@@ -1,4 +1,4 @@
-"""Turn what pydantic found wrong into one `EventError`: a code, a path, a sentence of ours."""
+"""Turn what pydantic found wrong into one `InvalidEventError`: a code, a path, a sentence of ours."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from afterword_schemas._unknown_fields import explain_unknown
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.flatten import json_path
 
 
-def to_event_error(error: ValidationError, fields: Sequence[str]) -> EventError:
+def to_invalid_event_error(error: ValidationError, fields: Sequence[str]) -> InvalidEventError:
     """Translate the faults of an event: the first in full, the others by their paths.
 
     Args:
@@ -24,7 +24,7 @@ def to_event_error(error: ValidationError, fields: Sequence[str]) -> EventError:
     if others:
         more = " …" if len(faults) > _MAX_OTHERS + 1 else ""
         detail += f" (also wrong: {', '.join(others)}{more})"
-    return EventError(code, json_path(list(first["loc"])), detail)
+    return InvalidEventError(code, json_path(list(first["loc"])), detail)
 
 
 _MAX_OTHERS = 5

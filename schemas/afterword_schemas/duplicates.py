@@ -3,7 +3,7 @@
 import json
 from typing import NoReturn
 
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.flatten import json_path
 
 
@@ -11,7 +11,7 @@ def find_duplicate_key(raw: bytes) -> None:
     """Read an event that was judged valid once more, key by key.
 
     Raises:
-        EventError: `DUPLICATE_KEY` at the first key that stands twice in its object.
+        InvalidEventError: `DUPLICATE_KEY` at the first key that stands twice in its object.
     """
     _walk(json.loads(raw, object_pairs_hook=_Pairs), [])
 
@@ -35,4 +35,4 @@ def _walk(node: object, steps: list[str | int]) -> None:
 
 def _refuse(steps: list[str | int]) -> NoReturn:
     detail = "the object names this key twice, and only one of the values could be kept"
-    raise EventError(RejectCode.DUPLICATE_KEY, json_path(steps), detail)
+    raise InvalidEventError(RejectCode.DUPLICATE_KEY, json_path(steps), detail)

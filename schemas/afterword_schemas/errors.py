@@ -1,7 +1,7 @@
 """Every error the project raises on purpose.
 
     AfterwordError
-    ├── EventError   this one event is wrong: refuse it, never retry
+    ├── InvalidEventError   this one event is wrong: refuse it, never retry
     ├── StoreError   the store or the broker said no for now: retry the whole batch
     │   ├── UnreachableError   nothing answers at the address
     │   └── AccessError   it answers, but the connection or its user is set up wrongly
@@ -93,7 +93,7 @@ class AfterwordError(Exception):
     """The root: catch it to catch everything that Afterword raises on purpose."""
 
 
-class EventError(AfterwordError):
+class InvalidEventError(AfterwordError):
     """One event cannot become a row, now or ever: refuse it, never retry.
 
     Attributes:

@@ -21,9 +21,9 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from afterword_schemas._faults import to_event_error
+from afterword_schemas._faults import to_invalid_event_error
 from afterword_schemas.duplicates import find_duplicate_key
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.flatten import Leaves, flatten_root
 from afterword_schemas.json_text import is_too_deep, text_error
 from afterword_schemas.limits import MAX_EVENT_BYTES, MAX_TIME_MS, MIN_TIME_MS
@@ -171,24 +171,24 @@ def read_event(raw: bytes) -> tuple[Event, Leaves]:
         are among the leaves.
 
     Raises:
-        EventError: For the first rule that the event breaks; any `RejectCode` but WRONG_KEY,
+        InvalidEventError: For the first rule that the event breaks; any `RejectCode` but WRONG_KEY,
             OLDER_THAN_STORED, STORE_REFUSED and INTERNAL_ERROR, which are the worker's.
     """
     if not raw:
-        raise EventError(RejectCode.EMPTY_MESSAGE, "$", "the message has no payload")
+        raise InvalidEventError(RejectCode.EMPTY_MESSAGE, "$", "the message has no payload")
     if len(raw) > MAX_EVENT_BYTES:
         detail = f"{len(raw):,} bytes; at most {MAX_EVENT_BYTES:,} make an event"
-        raise EventError(RejectCode.TOO_LARGE, "$", detail)
+        raise InvalidEventError(RejectCode.TOO_LARGE, "$", detail)
     if is_too_deep(raw) and (error := text_error(raw)):
         raise error
     try:
         event = _validate_json(raw)
     except ValidationError as error:
-        raise text_error(raw) or to_event_error(error, tuple(Event.model_fields)) from None
+        raise text_error(raw) or to_invalid_event_error(error, tuple(Event.model_fields)) from None
     value = event.value
     if value is not None and value % 1:  # pydantic takes 3.9999999999999 for a multiple
         detail = "value takes a whole number"
-        raise EventError(RejectCode.WRONG_TYPE, "$.value", detail)
+        raise InvalidEventError(RejectCode.WRONG_TYPE, "$.value", detail)
     leaves = Leaves()
     if event.feedback is not None:
         flatten_root("feedback", event.feedback, leaves)
@@ -234,26 +234,26 @@ def _check_reserved(metadata: _Object) -> None:
         kind = type(metadata.get(name))
         if kind is not str and kind is not NoneType and kind is not int:
             detail = f"{name} is reserved: it takes text or an integer"
-            raise EventError(RejectCode.WRONG_TYPE, f"$.metadata.{name}", detail)
+            raise InvalidEventError(RejectCode.WRONG_TYPE, f"$.metadata.{name}", detail)
 
 
 def _check_content(event: Event, leaves: Leaves) -> None:
     if event.op == "set":
         if event.trace_id is None and event.session_id is None and event.span_id is None:
             detail = "name what the feedback is about: trace_id, session_id or span_id"
-            raise EventError(RejectCode.NO_TARGET, "$", detail)
+            raise InvalidEventError(RejectCode.NO_TARGET, "$", detail)
         if event.value is None and not _has_leaf(event, leaves):
             detail = "nothing is said: give a value, or something in feedback or metrics"
-            raise EventError(RejectCode.EMPTY_EVENT, "$", detail)
+            raise InvalidEventError(RejectCode.EMPTY_EVENT, "$", detail)
     elif event.op == "patch":
         if not leaves and not _has_column(event):
             detail = "nothing to merge: give at least one field besides the id"
-            raise EventError(RejectCode.EMPTY_EVENT, "$", detail)
+            raise InvalidEventError(RejectCode.EMPTY_EVENT, "$", detail)
     else:
         for name in ("value", "weight", "feedback", "metadata", "metrics"):
             if getattr(event, name) is not None:
                 detail = f"a clear takes everything back, so {name} would be lost; use op patch"
-                raise EventError(RejectCode.NOT_ALLOWED, f"$.{name}", detail)
+                raise InvalidEventError(RejectCode.NOT_ALLOWED, f"$.{name}", detail)
 
 
 def _has_leaf(event: Event, leaves: Leaves) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 from weakref import ref
 
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.limits import (
     MAX_ARRAY_LEVELS,
     MAX_INTEGER,
@@ -68,7 +68,7 @@ def flatten(roots: Mapping[str, object]) -> Leaves:
         roots: The root's name to its object; a root that is None is passed over. Not changed.
 
     Raises:
-        EventError: `TOO_DEEP`, `TOO_MANY_LEAVES`, `PATH_TOO_LONG`, `NOT_FINITE`, `OUT_OF_RANGE`
+        InvalidEventError: `TOO_DEEP`, `TOO_MANY_LEAVES`, `PATH_TOO_LONG`, `NOT_FINITE`, `OUT_OF_RANGE`
             for an integer beyond 64 bits, `WRONG_TYPE` for what is not JSON.
     """
     leaves = Leaves()
@@ -84,7 +84,7 @@ def flatten_root(name: str, root: object, into: Leaves) -> None:
         _names.forget()
     place = _names.roots[name]
     if not isinstance(root, dict):
-        raise EventError(RejectCode.WRONG_TYPE, place.json_path(), "expected an object")
+        raise InvalidEventError(RejectCode.WRONG_TYPE, place.json_path(), "expected an object")
     _open_object(root, place, MAX_OBJECT_LEVELS, MAX_ARRAY_LEVELS, into)
     if len(into.numbers) + len(into.booleans) + len(into.strings) > MAX_LEAVES:
         _refuse_count()
@@ -143,10 +143,10 @@ class _Place(dict[str | int, str]):
             size = len(path.encode())
         except UnicodeEncodeError:
             detail = "a key holds half of a surrogate pair"
-            raise EventError(RejectCode.INVALID_UNICODE, self.json_path(), detail) from None
+            raise InvalidEventError(RejectCode.INVALID_UNICODE, self.json_path(), detail) from None
         if size > MAX_PATH_BYTES:
             detail = f"a key here makes a path of {size} bytes, more than {MAX_PATH_BYTES}"
-            raise EventError(RejectCode.PATH_TOO_LONG, self.json_path(), detail)
+            raise InvalidEventError(RejectCode.PATH_TOO_LONG, self.json_path(), detail)
         self[key] = path
         _names.size += _PATH_BYTES + 2 * size
         return path
@@ -155,7 +155,7 @@ class _Place(dict[str | int, str]):
         """Write a key as one step of a path."""
         if not isinstance(key, str):
             detail = "a key that is not text; JSON objects have text keys only"
-            raise EventError(RejectCode.WRONG_TYPE, self.json_path(), detail)
+            raise InvalidEventError(RejectCode.WRONG_TYPE, self.json_path(), detail)
         return escape_key(key)
 
     def json_path(self, *keys: str | int) -> str:
@@ -276,17 +276,17 @@ def _open_other(  # noqa: PLR0912, PLR0917  # a branch a type; positional: calle
         case int():
             if not MIN_INTEGER <= leaf <= MAX_INTEGER:
                 detail = "an integer beyond 64 bits; send it as a string to keep it exact"
-                raise EventError(RejectCode.OUT_OF_RANGE, place.json_path(key), detail)
+                raise InvalidEventError(RejectCode.OUT_OF_RANGE, place.json_path(key), detail)
             into.numbers[place[key]] = leaf
         case float():
             if not -_MAX_FLOAT <= leaf <= _MAX_FLOAT:
                 detail = "NaN and infinities are not stored; leave the value out"
-                raise EventError(RejectCode.NOT_FINITE, place.json_path(key), detail)
+                raise InvalidEventError(RejectCode.NOT_FINITE, place.json_path(key), detail)
             into.numbers[place[key]] = leaf + 0.0
         case dict():
             if not objects:
                 detail = f"objects nested more than {MAX_OBJECT_LEVELS} levels deep"
-                raise EventError(RejectCode.TOO_DEEP, place.json_path(key), detail)
+                raise InvalidEventError(RejectCode.TOO_DEEP, place.json_path(key), detail)
             if leaf:
                 if into.keys > MAX_LEAVES and len(into) > MAX_LEAVES:
                     _refuse_count()
@@ -294,7 +294,7 @@ def _open_other(  # noqa: PLR0912, PLR0917  # a branch a type; positional: calle
         case list():
             if not arrays:
                 detail = f"arrays nested more than {MAX_ARRAY_LEVELS} levels deep"
-                raise EventError(RejectCode.TOO_DEEP, place.json_path(key), detail)
+                raise InvalidEventError(RejectCode.TOO_DEEP, place.json_path(key), detail)
             if len(leaf) > _LONG_ARRAY:
                 _open_long_array(leaf, place.arrays[key], objects, arrays - 1, into)
             elif leaf:
@@ -303,7 +303,7 @@ def _open_other(  # noqa: PLR0912, PLR0917  # a branch a type; positional: calle
                     _open_other(item, inner, position, objects, arrays - 1, into)
         case _:
             detail = f"{type(leaf).__name__} is not a JSON type; send text, a number or a boolean"
-            raise EventError(RejectCode.WRONG_TYPE, place.json_path(key), detail)
+            raise InvalidEventError(RejectCode.WRONG_TYPE, place.json_path(key), detail)
 
 
 def _open_long_array(
@@ -318,7 +318,7 @@ def _open_long_array(
 
 def _refuse_count() -> NoReturn:
     detail = f"more than {MAX_LEAVES} values in one event"
-    raise EventError(RejectCode.TOO_MANY_LEAVES, "$", detail)
+    raise InvalidEventError(RejectCode.TOO_MANY_LEAVES, "$", detail)
 
 
 def _collect_arrays(node: object, path: str, found: list[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.limits import MAX_JSON_LEVELS
 
 _PIECE_BYTES: Final = 64 * 1024
@@ -47,27 +47,29 @@ def is_text_too_deep(text: str) -> bool:
     return is_too_deep(text.encode(errors="surrogatepass"))
 
 
-def too_deep(path: str = "$") -> EventError:
+def too_deep(path: str = "$") -> InvalidEventError:
     """Return the error for a text that is too deep."""
     detail = f"objects or arrays are nested more than {MAX_JSON_LEVELS} levels deep"
-    return EventError(RejectCode.TOO_DEEP, path, detail)
+    return InvalidEventError(RejectCode.TOO_DEEP, path, detail)
 
 
-def text_error(raw: bytes) -> EventError | None:
+def text_error(raw: bytes) -> InvalidEventError | None:
     """Return why bytes cannot be read as JSON; None where they can."""
     if not raw:
-        return EventError(RejectCode.EMPTY_MESSAGE, "$", "the message has no payload")
+        return InvalidEventError(RejectCode.EMPTY_MESSAGE, "$", "the message has no payload")
     try:
         raw.decode()
     except UnicodeDecodeError as error:
-        return EventError(RejectCode.INVALID_UTF8, "$", f"byte {error.start} is not valid UTF-8")
+        return InvalidEventError(
+            RejectCode.INVALID_UTF8, "$", f"byte {error.start} is not valid UTF-8"
+        )
     if is_too_deep(raw):
         return too_deep()
     try:
         _validate_json(raw)
     except ValidationError as error:
         code, detail = _judge(str(error.errors()[0]["ctx"]["error"]), raw)
-        return EventError(code, "$", detail)
+        return InvalidEventError(code, "$", detail)
     return None
 
 

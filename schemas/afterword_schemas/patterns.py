@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 
 PROJECT: Final = r"[A-Za-z0-9._-]{1,64}"
 
@@ -71,10 +71,10 @@ def require_traceparent(given: object) -> Traceparent:
     """Read a `traceparent` that a caller passes on purpose.
 
     Raises:
-        EventError: `INVALID_FORMAT` at `$.traceparent`.
+        InvalidEventError: `INVALID_FORMAT` at `$.traceparent`.
     """
     context = read_traceparent(given) if isinstance(given, str) else None
     if context is None:
         detail = "traceparent takes W3C trace context: 00-<32 hex>-<16 hex>-<2 hex>"
-        raise EventError(RejectCode.INVALID_FORMAT, "$.traceparent", detail)
+        raise InvalidEventError(RejectCode.INVALID_FORMAT, "$.traceparent", detail)
     return context

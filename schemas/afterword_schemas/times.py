@@ -10,7 +10,7 @@ the feedback. Nothing is lost then, and the order of such events is the order in
 
 from typing import Final
 
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.limits import MAX_AHEAD_MS, MAX_TIME_MS, MIN_TIME_MS
 
 _NS_IN_MS: Final = 1_000_000
@@ -42,11 +42,11 @@ def ns_to_ms(time_ns: int, name: str) -> int:
         name: The field that holds it, for the error.
 
     Raises:
-        EventError: `OUT_OF_RANGE`; the sentence names the unit that was probably sent.
+        InvalidEventError: `OUT_OF_RANGE`; the sentence names the unit that was probably sent.
     """
     if is_in_range(time_ns // _NS_IN_MS):
         return time_ns // _NS_IN_MS
     units = (unit for unit, ms in _UNITS.items() if is_in_range(int(time_ns * ms)))
     seems = "".join(f"; this looks like {unit}" for unit in units)
     detail = f"{name} takes nanoseconds since 1970, of a time from 2015 to 2099{seems}"
-    raise EventError(RejectCode.OUT_OF_RANGE, f"$.{name}", detail)
+    raise InvalidEventError(RejectCode.OUT_OF_RANGE, f"$.{name}", detail)

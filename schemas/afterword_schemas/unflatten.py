@@ -10,7 +10,7 @@ attributes that others flattened, who escape nothing.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.flatten import json_path, unescape_key
 from afterword_schemas.limits import MAX_ARRAY_LEVELS, MAX_EVENT_BYTES, MAX_OBJECT_LEVELS
 
@@ -68,7 +68,7 @@ def unflatten(root: str, entries: Iterable[tuple[str | None, object]]) -> dict[s
         entries: A path with dots, or None for the document itself, and what stands there.
 
     Raises:
-        EventError: `TOO_DEEP` for a path of more steps than any event may have, `WRONG_TYPE` for a
+        InvalidEventError: `TOO_DEEP` for a path of more steps than any event may have, `WRONG_TYPE` for a
             document that is no object.
     """
     document: dict[str, Any] = {}
@@ -85,7 +85,7 @@ def unflatten(root: str, entries: Iterable[tuple[str | None, object]]) -> dict[s
             for key, child in node.items():
                 _put(document, key, child)
         else:
-            raise EventError(RejectCode.WRONG_TYPE, json_path([root]), "expected an object")
+            raise InvalidEventError(RejectCode.WRONG_TYPE, json_path([root]), "expected an object")
     return {key: _with_arrays(child, MAX_ARRAY_LEVELS) for key, child in document.items()}
 
 
@@ -94,7 +94,7 @@ def _split(root: str, path: str) -> list[str]:
         return path.split(".")
     steps = path.split(".", _MAX_STEPS)[:_MAX_STEPS]
     detail = f"a path of more than {_MAX_STEPS} steps, which is nested too deep"
-    raise EventError(RejectCode.TOO_DEEP, json_path([root, *steps]), detail)
+    raise InvalidEventError(RejectCode.TOO_DEEP, json_path([root, *steps]), detail)
 
 
 def _put(place: dict[str, Any], key: str, node: object) -> None:

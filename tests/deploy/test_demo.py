@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from afterword import MemoryTransport, Message, StoreError
-from afterword_schemas import EventError, read_event
+from afterword_schemas import InvalidEventError, read_event
 from afterword_stack.demo import run as demo_run
 from afterword_stack.demo.run import Feeder
 from afterword_stack.demo.traffic import traffic
@@ -53,7 +53,7 @@ def refusals(messages: list[Message]) -> list[str]:
     for message in messages:
         try:
             read_event(message.value)
-        except EventError as error:
+        except InvalidEventError as error:
             codes.append(str(error.code))
     return codes
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from afterword_schemas import EventError, read_event
+from afterword_schemas import InvalidEventError, read_event
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Pipeline
@@ -161,9 +161,9 @@ ACCEPTED: dict[str, tuple[bytes, str, object]] = {
 }
 
 
-def verdict(raw: bytes | None) -> EventError:
+def verdict(raw: bytes | None) -> InvalidEventError:
     """Return what every part of Afterword says of these bytes."""
-    with pytest.raises(EventError) as refusal:
+    with pytest.raises(InvalidEventError) as refusal:
         read_event(raw or b"")
     return refusal.value
 

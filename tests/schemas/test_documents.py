@@ -12,7 +12,7 @@ from jsonschema import (  # type: ignore[import-untyped]  # publishes no types
     Draft202012Validator,
 )
 
-from afterword_schemas import EventError, RejectCode, read_event
+from afterword_schemas import InvalidEventError, RejectCode, read_event
 from afterword_schemas.documents import TOPIC, asyncapi, json_schema
 from afterword_schemas.testing import documents, events
 
@@ -216,6 +216,6 @@ def verdict(event: dict[str, Any]) -> RejectCode | None:
     """Return the code with which `read_event` refuses, None if it accepts."""
     try:
         read_event(json.dumps(event).encode())
-    except EventError as error:
+    except InvalidEventError as error:
         return error.code
     return None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from afterword_schemas import EventError, RejectCode, read_event
+from afterword_schemas import InvalidEventError, RejectCode, read_event
 from afterword_schemas import event as event_module
 from afterword_schemas.limits import MAX_JSON_LEVELS
 from afterword_schemas.testing import events
@@ -45,7 +45,7 @@ HEAD = '"feedback_id": "019c12e9-8b3d-7000-8000-000000000000", "project": "a", "
 )
 def test_duplicate_is_refused_where_it_stands(rest: str, path: str) -> None:
     """The second key is named, at any level and in any spelling."""
-    with pytest.raises(EventError) as caught:
+    with pytest.raises(InvalidEventError) as caught:
         read_event(f"{{{HEAD}, {rest}}}".encode())
     assert (caught.value.code, caught.value.path) == (RejectCode.DUPLICATE_KEY, path)
 
@@ -119,7 +119,7 @@ def code_of(text: str) -> RejectCode | None:
     """Return the code with which an event is refused, None if it is accepted."""
     try:
         read_event(text.encode())
-    except EventError as error:
+    except InvalidEventError as error:
         return error.code
     return None
 

@@ -8,7 +8,7 @@ from afterword_schemas import (
     AccessError,
     AfterwordError,
     ConfigurationError,
-    EventError,
+    InvalidEventError,
     RejectCode,
     RowsRejectedError,
     StoreError,
@@ -19,7 +19,7 @@ from afterword_schemas import (
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (EventError(RejectCode.TOO_DEEP, "$.a", "too deep"), "too deep [too_deep at $.a]"),
+        (InvalidEventError(RejectCode.TOO_DEEP, "$.a", "too deep"), "too deep [too_deep at $.a]"),
         (StoreError("the server is gone"), "the server is gone"),
         (StoreError("there is no such table", 60), "there is no such table"),
         (RowsRejectedError("no such column"), "no such column"),
@@ -41,9 +41,10 @@ def test_error_survives_pickling(error: AfterwordError, sentence: str) -> None:
 def test_rejected_rows_are_never_retried() -> None:
     """What catches `StoreError` to try again does not catch them."""
     assert not issubclass(RowsRejectedError, StoreError)
-    assert not issubclass(EventError, StoreError)
+    assert not issubclass(InvalidEventError, StoreError)
     assert all(
-        issubclass(kind, AfterwordError) for kind in (EventError, StoreError, ConfigurationError)
+        issubclass(kind, AfterwordError)
+        for kind in (InvalidEventError, StoreError, ConfigurationError)
     )
 
 

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afterword_schemas import Event, EventError, Leaves, RejectCode, flatten, read_event, to_ms
+from afterword_schemas import (
+    Event,
+    InvalidEventError,
+    Leaves,
+    RejectCode,
+    flatten,
+    read_event,
+    to_ms,
+)
 from afterword_schemas.testing import events
 
 SET: dict[str, Any] = {
@@ -208,13 +216,13 @@ def test_batch_is_judged_as_its_events(batch: list[dict[str, Any]]) -> None:
 
 @given(st.binary())
 def test_any_bytes_get_a_verdict(raw: bytes) -> None:
-    """Nothing but an `EventError` comes out of arbitrary bytes."""
+    """Nothing but an `InvalidEventError` comes out of arbitrary bytes."""
     judge(raw)
 
 
 @given(events(), st.data())
 def test_damaged_event_gets_a_verdict(event: dict[str, Any], data: st.DataObject) -> None:
-    """Nothing but an `EventError` comes out of an event with some bytes overwritten."""
+    """Nothing but an `InvalidEventError` comes out of an event with some bytes overwritten."""
     raw = bytearray(json.dumps(event, ensure_ascii=False).encode())
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(raw)))
@@ -242,7 +250,7 @@ def judge(raw: bytes) -> tuple[Event, Leaves] | tuple[RejectCode, str]:
     """Return the event and its leaves, or code and path of the refusal."""
     try:
         return read_event(raw)
-    except EventError as error:
+    except InvalidEventError as error:
         return error.code, error.path
 
 
@@ -253,6 +261,6 @@ def said(feedback: dict[str, Any]) -> bytes:
 
 def refusal_code(raw: bytes) -> RejectCode:
     """Return the code with which an event is refused."""
-    with pytest.raises(EventError) as caught:
+    with pytest.raises(InvalidEventError) as caught:
         read_event(raw)
     return caught.value.code

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from afterword_schemas import EventError, Leaves, RejectCode, escape_key, flatten, json_path
+from afterword_schemas import InvalidEventError, Leaves, RejectCode, escape_key, flatten, json_path
 from afterword_schemas.flatten import array_paths
 from afterword_schemas.testing import HARD_KEYS, documents, keys
 
@@ -201,7 +201,7 @@ def test_subclasses_are_what_they_extend() -> None:
 def test_key_that_is_no_text_is_refused(key: Any) -> None:
     """A position met before at the same place does not let a number pass for a key."""
     flatten({"feedback": {"q": ["first", "second"]}})
-    with pytest.raises(EventError) as refusal:
+    with pytest.raises(InvalidEventError) as refusal:
         flatten({"feedback": {"q": {key: "a"}}})
     assert (refusal.value.code, refusal.value.path) == (RejectCode.WRONG_TYPE, "$.feedback.q")
 
@@ -209,7 +209,7 @@ def test_key_that_is_no_text_is_refused(key: Any) -> None:
 @pytest.mark.parametrize("leaf", [b"a", (1,), {1}, object(), 1j])
 def test_what_is_no_json_is_refused(leaf: object) -> None:
     """Python values without a JSON form are named by their type."""
-    with pytest.raises(EventError, match="is not a JSON type") as refusal:
+    with pytest.raises(InvalidEventError, match="is not a JSON type") as refusal:
         flatten({"feedback": {"a": [leaf]}})
     assert (refusal.value.code, refusal.value.path) == (RejectCode.WRONG_TYPE, "$.feedback.a[0]")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afterword_schemas import EventError, RejectCode, read_event
+from afterword_schemas import InvalidEventError, RejectCode, read_event
 from afterword_schemas.limits import MAX_EVENT_BYTES
 
 HEAD = b'"feedback_id": "019c12e9-8b3d-7000-8000-000000000000", "project": "acme", "trace_id": "t"'
@@ -294,7 +294,7 @@ def test_no_message_quotes_a_value(noise: str, at: int, data: st.DataObject) -> 
     wrapped: Any = {"a": [[[[SECRET]]]]} if nested else SECRET
     fields = {"op": "clear", "feedback": {"_": SECRET}, "trace_id": SECRET * 50, name: wrapped}
     text = json.dumps(fields)
-    with pytest.raises(EventError) as caught:
+    with pytest.raises(InvalidEventError) as caught:
         read_event((text[:at] + noise + text[at:]).encode())
     assert SECRET not in str(caught.value)
 
@@ -308,9 +308,9 @@ def test_error_survives_pickling(raw: bytes) -> None:
     assert str(copy) == str(error)
 
 
-def refusal(raw: bytes) -> EventError:
+def refusal(raw: bytes) -> InvalidEventError:
     """Return the error with which an event is refused."""
-    with pytest.raises(EventError) as caught:
+    with pytest.raises(InvalidEventError) as caught:
         read_event(raw)
     return caught.value
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afterword_schemas import EventError, RejectCode
+from afterword_schemas import InvalidEventError, RejectCode
 from afterword_schemas.limits import MAX_AHEAD_MS, MAX_TIME_MS, MIN_TIME_MS
 from afterword_schemas.times import capped_ms, ns_to_ms
 
@@ -44,7 +44,7 @@ def test_capping_twice_is_capping_once(time_ms: int, message_ms: int) -> None:
 )
 def test_a_time_of_another_unit_is_refused_by_its_name(time_ns: int, seems: str) -> None:
     """The developer reads which unit was sent, in place of a row in 1970 that no period finds."""
-    with pytest.raises(EventError) as caught:
+    with pytest.raises(InvalidEventError) as caught:
         ns_to_ms(time_ns, "endTimeUnixNano")
     error = caught.value
     assert (error.code, error.path) == (RejectCode.OUT_OF_RANGE, "$.endTimeUnixNano")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.flatten import Leaves, flatten
 from afterword_schemas.testing import documents
 from afterword_schemas.unflatten import restore, unflatten
@@ -101,7 +101,7 @@ def test_the_later_of_two_attributes_wins(
 
 def test_a_path_of_too_many_steps_is_refused() -> None:
     """Ten thousand steps are refused by their number, before they are taken."""
-    with pytest.raises(EventError) as refused:
+    with pytest.raises(InvalidEventError) as refused:
         unflatten("feedback", [("a." * 10_000 + "b", 1)])
     assert refused.value.code is RejectCode.TOO_DEEP
     assert refused.value.path == "$.feedback.a.a.a.a.a.a.a.a"
@@ -109,7 +109,7 @@ def test_a_path_of_too_many_steps_is_refused() -> None:
 
 def test_a_document_that_is_a_leaf_is_refused() -> None:
     """Feedback that is no object is refused, not dropped."""
-    with pytest.raises(EventError) as refused:
+    with pytest.raises(InvalidEventError) as refused:
         unflatten("feedback", [(None, "good")])
     assert (refused.value.code, refused.value.path) == (RejectCode.WRONG_TYPE, "$.feedback")
 
@@ -117,7 +117,7 @@ def test_a_document_that_is_a_leaf_is_refused() -> None:
 @given(st.lists(st.tuples(st.text(".01a", max_size=12), st.booleans()), max_size=20))
 def test_any_paths_make_a_document(entries: list[tuple[str | None, object]]) -> None:
     """Whatever the paths, there is a document or a refusal, never a crash."""
-    with contextlib.suppress(EventError):
+    with contextlib.suppress(InvalidEventError):
         assert len(unflatten("feedback", entries)) <= len(entries)
 
 

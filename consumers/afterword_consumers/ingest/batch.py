@@ -31,10 +31,12 @@ from afterword_consumers.ingest.rows import (
     to_row,
 )
 from afterword_consumers.ingest.source import Message
-from afterword_schemas import Event, EventError, RejectCode, read_event, uuid7_ms
+from afterword_schemas import Event, InvalidEventError, RejectCode, read_event, uuid7_ms
 
 _log = logging.getLogger(__name__)
-_OWN_FAULT = EventError(RejectCode.INTERNAL_ERROR, "$", "judging it failed; please report this")
+_OWN_FAULT = InvalidEventError(
+    RejectCode.INTERNAL_ERROR, "$", "judging it failed; please report this"
+)
 
 DEFAULT_MAX_BYTES: Final = 64 * 1024 * 1024
 
@@ -144,7 +146,7 @@ class Batch:
                 self.kinds[position] = max(self.kinds[position], Kind.CHAINED)
         return chains
 
-    def reject(self, message: Message, error: EventError, now_ms: int) -> None:
+    def reject(self, message: Message, error: InvalidEventError, now_ms: int) -> None:
         """Set a refused message aside, whole."""
         self.rejections.append(Rejection.of(message, self.topic_id, error, now_ms))
 
@@ -164,7 +166,7 @@ class Batch:
                 line = Patch.of(event, row, max(now_ms, published_ms)).encode()
             else:
                 line = encode(row)
-        except EventError as error:
+        except InvalidEventError as error:
             self.reject(message, error, now_ms)
         except Exception:  # noqa: BLE001  # one message must never stop all that follow it
             _log.exception("a fault of Afterword's own; the message is kept as rejected")
@@ -210,4 +212,4 @@ def _check_key(message: Message, event: Event) -> None:
     """Refuse a patch that may have met another partition than the other events of its id."""
     if event.op == "patch" and message.key() != event.feedback_id.encode():
         detail = "the key of a patch's message must be its feedback_id, in lower case"
-        raise EventError(RejectCode.WRONG_KEY, "$.feedback_id", detail)
+        raise InvalidEventError(RejectCode.WRONG_KEY, "$.feedback_id", detail)

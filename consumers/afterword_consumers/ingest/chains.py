@@ -29,7 +29,7 @@ from afterword_consumers.ingest.rows import (
     version,
 )
 from afterword_consumers.ingest.sink import Sink
-from afterword_schemas import EventError
+from afterword_schemas import InvalidEventError
 
 DEFAULT_PIECE_BYTES: Final = 16 * 1024 * 1024
 
@@ -46,7 +46,7 @@ class Piece:
 
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     chains: list[tuple[Key, list[int]]] = field(default_factory=list)
-    refused: list[tuple[int, EventError]] = field(default_factory=list)
+    refused: list[tuple[int, InvalidEventError]] = field(default_factory=list)
     _lines: bytearray = field(default_factory=bytearray)
     _ends: "array[int]" = field(default_factory=lambda: array("Q"))
 
@@ -133,7 +133,7 @@ class Resolver:
         for position in positions:
             try:
                 row = self._state_after(position, state)
-            except EventError as error:
+            except InvalidEventError as error:
                 # Its traceback would lead back to the piece, and the worker runs without the collector.
                 piece.refused.append((position, error.with_traceback(None)))
                 continue

@@ -24,7 +24,7 @@ from afterword_consumers.ingest.portions import portions
 from afterword_consumers.ingest.rejection import Rejection
 from afterword_consumers.ingest.rows import Key
 from afterword_consumers.ingest.sink import Sink
-from afterword_schemas import EventError, RejectCode, RowsRejectedError, StoreError
+from afterword_schemas import InvalidEventError, RejectCode, RowsRejectedError, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -195,7 +195,7 @@ class Inserter:
     def _reject(self, batch: Batch, position: int, error: RowsRejectedError) -> None:
         _log.error("ClickHouse refused a row, it is kept in feedback_rejected: %s", error)
         detail = f"ClickHouse refused the row: {error.detail}"
-        refusal = EventError(RejectCode.STORE_REFUSED, "$", detail)
+        refusal = InvalidEventError(RejectCode.STORE_REFUSED, "$", detail)
         batch.reject(batch.messages[position], refusal, time.time_ns() // 1_000_000)
         self._record(batch.rejections[-1:])
 

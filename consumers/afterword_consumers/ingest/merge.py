@@ -36,7 +36,7 @@ from afterword_consumers.ingest.rows import (
     Row,
     version,
 )
-from afterword_schemas import EventError, RejectCode
+from afterword_schemas import InvalidEventError, RejectCode
 from afterword_schemas.limits import MAX_AHEAD_MS, MAX_EVENT_BYTES, MAX_LEAVES
 
 _FEW: Final = 16
@@ -63,7 +63,7 @@ def merge(
         The row to write; None if there is nothing to add.
 
     Raises:
-        EventError: `TOO_MANY_LEAVES` or `TOO_LARGE` if row and patch together exceed what one event
+        InvalidEventError: `TOO_MANY_LEAVES` or `TOO_LARGE` if row and patch together exceed what one event
             may hold, `OLDER_THAN_STORED` if nothing of it could be kept.
     """
     if _holds(base, patch):
@@ -86,10 +86,10 @@ def merge(
     merged[NUMBERS], merged[BOOLEANS], merged[STRINGS] = keep(base, patch, frozenset(arrays))
     if sum(len(merged[column]) for column in _MAPS) > MAX_LEAVES:
         detail = f"with what is stored, more than {MAX_LEAVES} values in one event"
-        raise EventError(RejectCode.TOO_MANY_LEAVES, "$", detail)
+        raise InvalidEventError(RejectCode.TOO_MANY_LEAVES, "$", detail)
     if sum(map(len, merged[STRINGS].values())) > MAX_EVENT_BYTES:
         detail = f"with what is stored, more than {MAX_EVENT_BYTES:,} letters of text in one event"
-        raise EventError(RejectCode.TOO_LARGE, "$", detail)
+        raise InvalidEventError(RejectCode.TOO_LARGE, "$", detail)
     if (
         not newer
         and merged[:KAFKA_TOPIC] == base[:KAFKA_TOPIC]
@@ -113,9 +113,9 @@ def _is_newer(base: Row, patch: Row, read_ms: int) -> bool:
     )
 
 
-def _older() -> EventError:
+def _older() -> InvalidEventError:
     detail = "what is stored was changed at a later time; send it again with a later updated_at"
-    return EventError(RejectCode.OLDER_THAN_STORED, "$.updated_at", detail)
+    return InvalidEventError(RejectCode.OLDER_THAN_STORED, "$.updated_at", detail)
 
 
 def _above(base: Row, row: Row) -> Row:

@@ -69,7 +69,7 @@ class Patch:
         """Return the row to write on top of a base; None if the patch has nothing to add.
 
         Raises:
-            EventError: Row and patch together exceed a limit of one event, or the row is newer.
+            InvalidEventError: Row and patch together exceed a limit of one event, or the row is newer.
         """
         if base is None:
             return self.row

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from afterword_consumers.ingest.rows import published
 from afterword_consumers.ingest.source import Message
-from afterword_schemas import EventError, RejectCode
+from afterword_schemas import InvalidEventError, RejectCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,9 @@ class Rejection:
         return len(self.key) + headers + len(self.payload)
 
     @classmethod
-    def of(cls, message: Message, topic_id: str, error: EventError, now_ms: int) -> "Rejection":
+    def of(
+        cls, message: Message, topic_id: str, error: InvalidEventError, now_ms: int
+    ) -> "Rejection":
         """Reject a message for an error."""
         return cls(
             topic=message.topic() or "",

@@ -164,7 +164,7 @@ def mend(
         The event's feedback_id.
 
     Raises:
-        EventError: The payload would be refused, too; nothing was published.
+        InvalidEventError: The payload would be refused, too; nothing was published.
     """
     event, _ = read_event(payload)
     feedback_id = event.feedback_id.lower()

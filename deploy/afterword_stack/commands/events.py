@@ -10,7 +10,7 @@ import typer
 
 from afterword import Client, QueueFullError
 from afterword_consumers.kafka.lag import find_partitions
-from afterword_schemas import ConfigurationError, EventError, StoreError, read_event
+from afterword_schemas import ConfigurationError, InvalidEventError, StoreError, read_event
 from afterword_schemas.counted import counted
 from afterword_schemas.limits import MAX_EVENT_BYTES
 from afterword_stack.settings import load_settings
@@ -37,7 +37,7 @@ def check(file: _File) -> None:
             lines += 1
             try:
                 read_event(line)
-            except EventError as error:
+            except InvalidEventError as error:
                 refused += 1
                 out(_refusal(number, error))
     notice(f"{counted(lines, 'line')}, {refused:,} would be refused")
@@ -88,7 +88,7 @@ def _publish_lines(client: Client, source: BinaryIO) -> int:
         for number, line in _lines(source):
             try:
                 _send(client, line)
-            except EventError as error:
+            except InvalidEventError as error:
                 refused += 1
                 if refused <= _SHOWN_REFUSALS:
                     notice(_refusal(number, error))
@@ -108,7 +108,7 @@ def _send(client: Client, line: bytes) -> None:
         client.publish(line)
 
 
-def _refusal(number: int, error: EventError) -> str:
+def _refusal(number: int, error: InvalidEventError) -> str:
     return printable(f"line {number}: {error}")
 
 

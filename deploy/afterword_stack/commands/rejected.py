@@ -28,7 +28,7 @@ from afterword_consumers.rejected.replay import (
 from afterword_schemas import (
     AfterwordError,
     ConfigurationError,
-    EventError,
+    InvalidEventError,
     RejectCode,
     StoreError,
     read_event,
@@ -262,7 +262,7 @@ def _mended(message: RejectedMessage, source: str | None) -> bytes:
         text = editor.edit(text, name=name)
         try:
             read_event(text.strip())
-        except EventError as error:
+        except InvalidEventError as error:
             # Only at a terminal is somebody there to go on with what they have written.
             if not sys.stdin.isatty() or not typer.confirm(
                 f"{printable(str(error))}\nEdit it again?", default=True, err=True
@@ -291,7 +291,7 @@ def _naming(file: str | None) -> Iterator[None]:
     """Say when the block fails that the file of a person is the place to correct."""
     try:
         yield
-    except EventError:
+    except InvalidEventError:
         notice(f"{file} would be refused again, so nothing was published; correct it there")
         raise
 

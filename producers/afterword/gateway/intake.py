@@ -22,7 +22,7 @@ from afterword.gateway.json_objects import read_object
 from afterword.gateway.json_values import Value, bulk, check_containers, read_value
 from afterword.gateway.portkey import to_event
 from afterword.gateway.unicode_text import to_json
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.event import read_event
 from afterword_schemas.json_text import text_error
 from afterword_schemas.limits import MAX_EVENT_BYTES
@@ -110,13 +110,13 @@ def refusing_bad_json(raw: bytes) -> Iterator[str]:
         yield raw.decode(errors="surrogateescape")
     except JSONDecodeError as invalid:
         place = f"not JSON: at line {invalid.lineno} column {invalid.colno}"
-        error = text_error(raw) or EventError(RejectCode.INVALID_JSON, "$", place)
+        error = text_error(raw) or InvalidEventError(RejectCode.INVALID_JSON, "$", place)
         raise _unreadable(error) from None
-    except EventError as error:
+    except InvalidEventError as error:
         raise _unreadable(error) from None
 
 
-def _unreadable(error: EventError) -> RequestError:
+def _unreadable(error: InvalidEventError) -> RequestError:
     return RequestError(400, error.code.value, f"The body cannot be read: {error}.")
 
 
@@ -138,23 +138,23 @@ def judge_one(index: int, value: Value, rules: Rules) -> Item | ItemError:
     try:
         raw, traceparent = _event_of(value.given, value.text, rules)
         event, _ = read_event(raw)
-    except EventError as error:
+    except InvalidEventError as error:
         return refused(index, _named_id(value.given), error)
     except UnicodeEncodeError as error:
         detail = f"byte {len(value.text[: error.start].encode())} is not valid UTF-8"
         return refused(
-            index, _named_id(value.given), EventError(RejectCode.INVALID_UTF8, "$", detail)
+            index, _named_id(value.given), InvalidEventError(RejectCode.INVALID_UTF8, "$", detail)
         )
     return Item(index, event.feedback_id, raw, traceparent)
 
 
 def _event_of(given: object, text: str, rules: Rules) -> tuple[bytes, str | None]:
     """Return the bytes of the event that an item stands for, and its trace context."""
-    if isinstance(given, EventError):
+    if isinstance(given, InvalidEventError):
         raise _text_error(text) or given
     if not isinstance(given, dict):
         detail = "an event is a JSON object"
-        raise _text_error(text) or EventError(RejectCode.NOT_AN_OBJECT, "$", detail)
+        raise _text_error(text) or InvalidEventError(RejectCode.NOT_AN_OBJECT, "$", detail)
     traceparent = rules.traceparent
     if lead := _LEADING_TRACEPARENT.match(text):
         traceparent, text = _traceparent(lead[1]), "{" + text[lead.end() :]
@@ -188,7 +188,7 @@ def _complete(given: Mapping[str, Any], text: str, rules: Rules) -> bytes:
             detail = f"{name} is {value} here, and another is named; leave it out"
             if name == "project":
                 detail = f"the key belongs to project {value}, and the event names another"
-            raise EventError(RejectCode.NOT_ALLOWED, f"$.{name}", detail)
+            raise InvalidEventError(RejectCode.NOT_ALLOWED, f"$.{name}", detail)
     if not missing:
         return text.encode()
     # At the end, so that what is said of a line and column is true of the sender's own text.
@@ -208,7 +208,7 @@ def _named_id(given: object) -> str | None:
     return named if isinstance(named, str) and is_uuid(named) else None
 
 
-def _text_error(text: str) -> EventError | None:
+def _text_error(text: str) -> InvalidEventError | None:
     """Return what the worker would say of a text, if that is not JSON for it."""
     return text_error(text.encode(errors="surrogateescape"))
 
@@ -220,7 +220,7 @@ def _values(text: str) -> Iterator[Value]:
         yield from many
         return
     value = read_value(text)
-    if not isinstance(value.given, dict | EventError):
+    if not isinstance(value.given, dict | InvalidEventError):
         if error := _text_error(value.text):
             raise RequestError(400, error.code.value, f"The body cannot be read: {error.detail}.")
         detail = "The body takes an event, which is a JSON object, or an array of them."

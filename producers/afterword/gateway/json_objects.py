@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from afterword_schemas.duplicates import find_duplicate_key
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.json_text import is_text_too_deep, too_deep
 
 
@@ -20,21 +20,23 @@ def read_object(text: str, path: str) -> dict[str, Any]:
         path: Where the text stands, for the errors.
 
     Raises:
-        EventError: The text is not valid JSON, or no object, or one that cannot be read whole.
+        InvalidEventError: The text is not valid JSON, or no object, or one that cannot be read whole.
     """
     if is_text_too_deep(text):
         raise too_deep(path)
     try:
         found = json.loads(text, object_pairs_hook=_build)
     except json.JSONDecodeError:
-        raise EventError(RejectCode.INVALID_JSON, path, "the text is not valid JSON") from None
+        raise InvalidEventError(
+            RejectCode.INVALID_JSON, path, "the text is not valid JSON"
+        ) from None
     except _DuplicateKeyError:
         raise _locate(text, path) from None
     except ValueError:  # an integer of more digits than Python reads
         detail = "an integer beyond 64 bits; send it as a string to keep it exact"
-        raise EventError(RejectCode.OUT_OF_RANGE, path, detail) from None
+        raise InvalidEventError(RejectCode.OUT_OF_RANGE, path, detail) from None
     if not isinstance(found, dict):
-        raise EventError(RejectCode.NOT_AN_OBJECT, path, "expected an object")
+        raise InvalidEventError(RejectCode.NOT_AN_OBJECT, path, "expected an object")
     return found
 
 
@@ -49,10 +51,10 @@ def _build(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _locate(text: str, path: str) -> EventError:
+def _locate(text: str, path: str) -> InvalidEventError:
     """Return the error for a key that stands twice, with its place."""
     try:
         find_duplicate_key(text.encode(errors="surrogatepass"))
-    except EventError as error:
-        return EventError(error.code, path + error.path[1:], error.detail)
-    return EventError(RejectCode.DUPLICATE_KEY, path, "an object in it names a key twice")
+    except InvalidEventError as error:
+        return InvalidEventError(error.code, path + error.path[1:], error.detail)
+    return InvalidEventError(RejectCode.DUPLICATE_KEY, path, "an object in it names a key twice")

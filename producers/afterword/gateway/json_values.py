@@ -4,7 +4,7 @@
 ['{"a": 1}', 'NaN']
 
 What is not JSON between the values raises `json.JSONDecodeError`. To find where the values end takes its time, once
-one of them is nested too deep: a text that has too much in it then is refused as a whole, with an `EventError`.
+one of them is nested too deep: a text that has too much in it then is refused as a whole, with an `InvalidEventError`.
 """
 
 import json
@@ -15,7 +15,7 @@ from json import JSONDecodeError
 from typing import Any, Final, NamedTuple
 
 from afterword.gateway.http.responses import RequestError
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.json_text import is_text_too_deep, too_deep
 
 MAX_CONTAINERS: Final = 500_000
@@ -26,7 +26,7 @@ class Value(NamedTuple):
     """A value of a JSON text.
 
     Attributes:
-        given: The value, parsed, with floats for its integers; an `EventError` for one that is nested too
+        given: The value, parsed, with floats for its integers; an `InvalidEventError` for one that is nested too
             deep, which is not parsed.
         text: Its JSON, without white space around it.
     """
@@ -145,7 +145,7 @@ class _Decoder:
             self._tokens += 1
             if self._tokens > _MAX_TOKENS:
                 detail = f"{too_deep().detail}, and there is too much beside it"
-                raise EventError(RejectCode.TOO_DEEP, "$", detail)
+                raise InvalidEventError(RejectCode.TOO_DEEP, "$", detail)
         raise JSONDecodeError("no end", self._text, len(self._text))
 
 

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from afterword.gateway.json_objects import read_object
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 
 
 def to_event(item: dict[str, Any]) -> dict[str, Any]:
     """Return an event in our spelling; whether it is a good one is `read_event`'s to say.
 
     Raises:
-        EventError: `DUPLICATE_KEY` at `$.traceID` where `trace_id` says otherwise, and at `$.metadata`
+        InvalidEventError: `DUPLICATE_KEY` at `$.traceID` where `trace_id` says otherwise, and at `$.metadata`
             what `read_object` raises.
     """
     event = dict(item)
@@ -27,7 +27,7 @@ def to_event(item: dict[str, Any]) -> dict[str, Any]:
     if trace_id is not None:
         if event.get("trace_id") not in (None, trace_id):
             detail = "trace_id and traceID are given, and differ"
-            raise EventError(RejectCode.DUPLICATE_KEY, "$.traceID", detail)
+            raise InvalidEventError(RejectCode.DUPLICATE_KEY, "$.traceID", detail)
         event["trace_id"] = trace_id
     if isinstance(event.get("metadata"), str):
         event["metadata"] = read_object(event["metadata"], "$.metadata")

@@ -4,7 +4,7 @@ A cut emoji, or a byte of another encoding, in a part that is dropped is nobody'
 
 >>> to_json({"feedback": {"comment": decode_leniently(b"caf\xe9")}})
 Traceback (most recent call last):
-afterword_schemas.errors.EventError: the text is not valid UTF-8 [invalid_utf8 at $.feedback.comment]
+afterword_schemas.errors.InvalidEventError: the text is not valid UTF-8 [invalid_utf8 at $.feedback.comment]
 """
 
 import json
@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.flatten import json_path
 
 
@@ -48,20 +48,20 @@ def check_text(text: str, path: str) -> None:
         path: Where it stands.
 
     Raises:
-        EventError: `INVALID_UTF8` or `INVALID_UNICODE`.
+        InvalidEventError: `INVALID_UTF8` or `INVALID_UNICODE`.
     """
     if _BYTE_TWICE.search(text):
-        raise EventError(RejectCode.INVALID_UTF8, path, "the text is not valid UTF-8")
+        raise InvalidEventError(RejectCode.INVALID_UTF8, path, "the text is not valid UTF-8")
     if _SURROGATE.search(text):
         detail = "the text holds half of a surrogate pair; was an emoji cut in two?"
-        raise EventError(RejectCode.INVALID_UNICODE, path, detail)
+        raise InvalidEventError(RejectCode.INVALID_UNICODE, path, detail)
 
 
 def to_json(event: object) -> str:
     """Write an event in UTF-8, not in escapes, because its size in bytes is limited.
 
     Raises:
-        EventError: UTF-8 cannot hold a text or key in it; with its place.
+        InvalidEventError: UTF-8 cannot hold a text or key in it; with its place.
     """
     text = json.dumps(event, ensure_ascii=False)
     try:

@@ -27,7 +27,7 @@ from afterword_consumers.ingest.rows import (
     version,
 )
 from afterword_consumers.testing import MemoryMessage
-from afterword_schemas import EventError, RejectCode, array_paths, read_event
+from afterword_schemas import InvalidEventError, RejectCode, array_paths, read_event
 
 ID = "5f0e2f0a-0000-4000-8000-000000000001"
 
@@ -64,7 +64,7 @@ def kept(base: Row, offset: int, second: int, **fields: Any) -> Row:
     """Merge a patch into a row; the row as it is where the patch is older and adds nothing."""
     try:
         return merged(base, offset, second, **fields)
-    except EventError as error:
+    except InvalidEventError as error:
         if error.code is not RejectCode.OLDER_THAN_STORED:
             raise
         return base
@@ -171,7 +171,7 @@ def test_a_cleared_event_is_not_resurrected_by_an_older_patch() -> None:
     """Only what is newer than the clear begins anew, and without what was cleared."""
     tombstone = whole(1, 20, feedback={"x": 1})
     tombstone[IS_DELETED] = 1
-    with pytest.raises(EventError, match="older_than_stored"):
+    with pytest.raises(InvalidEventError, match="older_than_stored"):
         merge(tombstone, *make(2, 19, feedback={"y": 1}))
     assert leaves(merged(tombstone, 3, 20, feedback={"y": 1})) == {"y": 1}
 
@@ -207,7 +207,7 @@ def test_rows_of_older_versions_are_known_by_place_and_time() -> None:
 def test_two_halves_may_not_exceed_one_event() -> None:
     """A row that grows past the limit of an event by patches is refused."""
     base = whole(1, 10, feedback={f"a{n}": n for n in range(600)})
-    with pytest.raises(EventError) as refusal:
+    with pytest.raises(InvalidEventError) as refusal:
         merge(base, *make(2, 20, feedback={f"b{n}": n for n in range(401)}))
     assert refusal.value.code is RejectCode.TOO_MANY_LEAVES
     assert len(leaves(merged(base, 2, 20, feedback={f"b{n}": n for n in range(400)}))) == 1000
@@ -234,7 +234,7 @@ def test_an_older_patch_of_which_nothing_is_kept_is_refused() -> None:
         {"value": 3, "weight": 0.5},
         {"value": 3, "source": "implicit"},
     ):
-        with pytest.raises(EventError) as refusal:
+        with pytest.raises(InvalidEventError) as refusal:
             merge(base, *make(2, 10, **fields))
         assert (refusal.value.code, refusal.value.path) == (
             RejectCode.OLDER_THAN_STORED,
@@ -264,7 +264,7 @@ def test_a_clear_takes_back_what_is_older(deleted: int) -> None:
 def test_a_clear_that_is_older_is_refused() -> None:
     """A person's wish that is not followed is not called stored; of what is cleared already, it is."""
     base = whole(1, 20, value=3)
-    with pytest.raises(EventError, match="older_than_stored"):
+    with pytest.raises(InvalidEventError, match="older_than_stored"):
         merge(base, *clear(2, 19, read_second=60))
     base[IS_DELETED] = 1
     assert merge(base, *clear(2, 19, read_second=60)) is None
@@ -289,7 +289,7 @@ def test_a_patch_wins_over_a_time_that_no_clock_explains(ahead_s: int, wins: boo
     base = whole(5, 20, value=3)
     base[UPDATED_AT] = NEW_YEAR_MS / 1000 + ahead_s
     if not wins:
-        with pytest.raises(EventError, match="older_than_stored"):
+        with pytest.raises(InvalidEventError, match="older_than_stored"):
             merge(base, *make(6, 0, value=-1))
         return
     row = merged(base, 6, 0, value=-1)

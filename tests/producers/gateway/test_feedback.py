@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from afterword.gateway import BodyLimits, GatewayOptions
-from afterword_schemas import EventError, RejectCode, read_event
+from afterword_schemas import InvalidEventError, RejectCode, read_event
 from afterword_schemas.testing import events
 
 if sys.version_info >= (3, 14):
@@ -275,7 +275,7 @@ def verdict(raw: bytes) -> tuple[RejectCode, str] | None:
     """Judge an event as the worker does."""
     try:
         read_event(raw)
-    except EventError as error:
+    except InvalidEventError as error:
         return error.code, error.path
     return None
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afterword.gateway.json_values import bulk, elements, members, read_value
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 
 anything = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -63,7 +63,7 @@ def test_a_value_that_is_too_deep_has_its_text_all_the_same(opening: str) -> Non
     closing = {"[": "]", '{"a": [': "]}", '["}", ': "]"}[opening]
     deep = opening * 10_000 + "1" + closing * 10_000
     first, second = elements(f"[{deep}, 2]")
-    assert isinstance(first.given, EventError)
+    assert isinstance(first.given, InvalidEventError)
     assert (first.text, second.text) == (deep, "2")
     assert read_value(f" {deep} ").text == deep
 
@@ -73,7 +73,7 @@ def test_what_is_too_deep_is_not_looked_through_for_ever() -> None:
     deep = "[" * 160_000 + "]" * 160_000
     for take_apart in (read_value, elements, members):
         text = f'{{"a": {deep}}}' if take_apart is members else f"[{deep}]"
-        with pytest.raises(EventError) as refused:
+        with pytest.raises(InvalidEventError) as refused:
             list(take_apart(text))
         assert refused.value.code is RejectCode.TOO_DEEP
     shallow = "[" + "[]," * 200_000 + "[]]"

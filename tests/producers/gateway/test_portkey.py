@@ -8,7 +8,7 @@ from hypothesis import given
 
 from afterword.gateway import Scope
 from afterword.gateway.portkey import to_event
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.testing import documents, events
 
 
@@ -27,7 +27,7 @@ def test_both_spellings_may_agree() -> None:
 @pytest.mark.parametrize("other", ["tr-2", "", 7, {"a": 1}])
 def test_two_trace_ids_are_refused(other: object) -> None:
     """Of two trace ids that differ neither is chosen."""
-    with pytest.raises(EventError) as refused:
+    with pytest.raises(InvalidEventError) as refused:
         to_event({"trace_id": "tr-1", "traceID": other})
     assert (refused.value.code, refused.value.path) == (RejectCode.DUPLICATE_KEY, "$.traceID")
 
@@ -47,7 +47,7 @@ def test_two_trace_ids_are_refused(other: object) -> None:
 )
 def test_metadata_as_text_must_hold_one_object(text: str, code: RejectCode, path: str) -> None:
     """Text that holds no object, or one that could not be read whole, is refused with its place."""
-    with pytest.raises(EventError) as refused:
+    with pytest.raises(InvalidEventError) as refused:
         to_event({"metadata": text})
     assert (refused.value.code, refused.value.path) == (code, path)
 

@@ -22,7 +22,7 @@ from pydantic import (
 from afterword._encode import encode
 from afterword._identity import new_id, now
 from afterword.gateway.auth.origins import read_origin
-from afterword_schemas.errors import ConfigurationError, EventError
+from afterword_schemas.errors import ConfigurationError, InvalidEventError
 
 EVENTS_PER_MINUTE: Final = 600
 """Limit of a publish key that names none: an office behind one address, not one person."""
@@ -47,7 +47,7 @@ class Scope(StrEnum):
 def _check_project(given: str) -> str:
     try:
         encode({"feedback_id": new_id(), "project": given, "op": "clear"})
-    except EventError as error:
+    except InvalidEventError as error:
         raise ValueError(error.detail) from None
     return given
 

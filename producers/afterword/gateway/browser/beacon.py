@@ -26,7 +26,7 @@ from afterword.gateway.http.responses import ItemError, RequestError, refused
 from afterword.gateway.intake import Item, Rules, judge_one, refusing_bad_json
 from afterword.gateway.json_values import Value, bulk, members
 from afterword.gateway.service import Gateway, gateway_of
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.patterns import is_uuid
 
 LIMITS: Final = BodyLimits(max_bytes=256 * 1024, timeout_s=15.0)
@@ -157,7 +157,7 @@ def _judge(events: list[Value], rules: Rules) -> Iterator[Item | ItemError]:
         try:
             _check_public(event.given)
             user, nameless = take_user(event)
-        except EventError as error:
+        except InvalidEventError as error:
             yield refused(index, None, error)
             continue
         item = judge_one(index, nameless, rules)
@@ -183,7 +183,7 @@ def _is_random(feedback_id: object) -> bool:
 
 
 def _refuse(name: str, detail: str) -> None:
-    raise EventError(RejectCode.NOT_ALLOWED, f"$.{name}", detail)
+    raise InvalidEventError(RejectCode.NOT_ALLOWED, f"$.{name}", detail)
 
 
 def _may_send(gateway: Gateway, origin: str) -> bool:

@@ -46,7 +46,7 @@ def take_user(event: Value) -> tuple[str, Value]:
     """Take the user out of a clear, which names one only to say whose event it takes back.
 
     Raises:
-        EventError: The event cannot be read whole, or UTF-8 cannot hold the user.
+        InvalidEventError: The event cannot be read whole, or UTF-8 cannot hold the user.
     """
     given = event.given
     if not isinstance(given, Mapping) or given.get("op") != "clear" or "metadata" not in given:

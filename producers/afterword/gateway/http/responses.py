@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from afterword._errors import RefusedError
-from afterword_schemas.errors import AfterwordError, EventError, StoreError
+from afterword_schemas.errors import AfterwordError, InvalidEventError, StoreError
 
 RETRY_AFTER_S: Final = 2
 """What a client is told to wait when Kafka is away or the queue is full."""
@@ -167,7 +167,7 @@ class Outcome:
         return json_response(status, body, retry)
 
 
-def refused(index: int, feedback_id: str | None, error: EventError) -> ItemError:
+def refused(index: int, feedback_id: str | None, error: InvalidEventError) -> ItemError:
     """Return a refusal as the answer tells it."""
     return ItemError(
         index=index,

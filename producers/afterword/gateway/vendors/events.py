@@ -10,9 +10,9 @@ from afterword.gateway.http.responses import ItemError, refused
 from afterword.gateway.intake import Item, Rules, check_count, judge_one
 from afterword.gateway.json_values import Value
 from afterword.gateway.unicode_text import to_json
-from afterword_schemas.errors import EventError
+from afterword_schemas.errors import InvalidEventError
 
-Translated = Mapping[str, Any] | EventError | None
+Translated = Mapping[str, Any] | InvalidEventError | None
 """An event, or why there is none; None for what holds no feedback, which is accepted and dropped."""
 
 
@@ -24,7 +24,7 @@ def judge_translated(translated: Iterable[Translated], rules: Rules) -> Iterator
     """
     for index, event in enumerate(translated):
         check_count(index + 1)
-        if isinstance(event, EventError):
+        if isinstance(event, InvalidEventError):
             yield refused(index, None, event)
         elif event is not None:
             yield _judge(index, event, rules)
@@ -33,5 +33,5 @@ def judge_translated(translated: Iterable[Translated], rules: Rules) -> Iterator
 def _judge(index: int, event: Mapping[str, Any], rules: Rules) -> Item | ItemError:
     try:
         return judge_one(index, Value(event, to_json(event)), rules)
-    except EventError as error:
+    except InvalidEventError as error:
         return refused(index, None, error)

@@ -24,7 +24,7 @@ from afterword.gateway.intake import check_count
 from afterword.gateway.json_objects import read_object
 from afterword.gateway.unicode_text import check_text
 from afterword.gateway.vendors.events import Translated
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 
 Reply = tuple[dict[str, Any], Sequence[Translated]]
 """What HoneyHive's SDK looks for in the answer to a request, and what the request says."""
@@ -38,7 +38,7 @@ def start_session(body: Mapping[str, Any], project: str) -> Reply:
     """Give a session its id, the caller's where it brings one; it may hold feedback already.
 
     Raises:
-        EventError: The session is no object, or its id no text.
+        InvalidEventError: The session is no object, or its id no text.
     """
     session = _part(body, "session")
     session_id = _text(session, "session_id") or new_id()
@@ -69,16 +69,16 @@ def create_batch(body: Mapping[str, Any], project: str) -> Reply:
     """Create the `events` of a body, each by itself.
 
     Args:
-        body: An event in it that could not be read is an `EventError`.
+        body: An event in it that could not be read is an `InvalidEventError`.
         project: The tenant.
 
     Raises:
-        EventError: They are no array.
+        InvalidEventError: They are no array.
         RequestError: 413 for more than one request may hold.
     """
     posted = body.get("events")
     if not isinstance(posted, list):
-        raise EventError(RejectCode.WRONG_TYPE, "$.events", "events takes an array")
+        raise InvalidEventError(RejectCode.WRONG_TYPE, "$.events", "events takes an array")
     check_count(len(posted))
     created = [_attempt(one, project) for one in posted]
     return {"event_ids": [event_id for event_id, _ in created]}, [event for _, event in created]
@@ -88,7 +88,7 @@ def create_event(posted: Mapping[str, Any], project: str) -> tuple[str, dict[str
     """Return the id of a posted event, which is minted where it has none, and what it says.
 
     Raises:
-        EventError: As for `update_event`.
+        InvalidEventError: As for `update_event`.
     """
     session_id = _text(posted, "session_id")
     is_session = posted.get("event_type") == "session"
@@ -111,12 +111,12 @@ def update_event(event_id: object, body: Mapping[str, Any], project: str) -> dic
         project: The tenant.
 
     Raises:
-        EventError: The id is absent or no text; the rest is for `read_event` to judge.
+        InvalidEventError: The id is absent or no text; the rest is for `read_event` to judge.
     """
     target = _text({"event_id": event_id}, "event_id")
     if target is None:
         detail = "event_id is required: the id of a session or span"
-        raise EventError(RejectCode.MISSING_FIELD, "$.event_id", detail)
+        raise InvalidEventError(RejectCode.MISSING_FIELD, "$.event_id", detail)
     said = {root: body[root] for root in ("feedback", "metrics") if _says_something(body.get(root))}
     if not said:
         return None
@@ -133,11 +133,11 @@ def update_event(event_id: object, body: Mapping[str, Any], project: str) -> dic
 
 
 def _attempt(posted: object, project: str) -> tuple[str | None, Translated]:
-    if isinstance(posted, EventError):
+    if isinstance(posted, InvalidEventError):
         return None, posted
     try:
         return create_event(_part({"event": posted}, "event"), project)
-    except EventError as error:
+    except InvalidEventError as error:
         return None, error
 
 
@@ -147,14 +147,14 @@ def _part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     if isinstance(part, str):
         return read_object(part, f"$.{name}")
     if not isinstance(part, Mapping):
-        raise EventError(RejectCode.NOT_AN_OBJECT, f"$.{name}", f"{name} takes an object")
+        raise InvalidEventError(RejectCode.NOT_AN_OBJECT, f"$.{name}", f"{name} takes an object")
     return part
 
 
 def _text(part: Mapping[str, Any], name: str) -> str | None:
     text = part.get(name)
     if text is not None and not isinstance(text, str):
-        raise EventError(RejectCode.WRONG_TYPE, f"$.{name}", f"{name} takes text")
+        raise InvalidEventError(RejectCode.WRONG_TYPE, f"$.{name}", f"{name} takes text")
     if text:
         check_text(text, f"$.{name}")
     return text or None

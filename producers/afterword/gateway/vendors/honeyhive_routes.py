@@ -26,7 +26,7 @@ from afterword.gateway.unicode_text import decode_leniently
 from afterword.gateway.vendors import honeyhive
 from afterword.gateway.vendors.events import judge_translated
 from afterword.gateway.vendors.honeyhive import Reply
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 
 _Translate = Callable[[Mapping[str, Any], str], Reply]
 _Read = Callable[[str], dict[str, Any]]
@@ -85,7 +85,7 @@ async def _serve(request: Request, translate: _Translate, read: _Read = _read_on
             body = read(decode_leniently(raw))
         try:
             answer, translated = translate(body, project)
-        except EventError as error:
+        except InvalidEventError as error:
             answer, translated = {}, [error]
         return answer, list(judge_translated(translated, rules))
 
@@ -97,10 +97,10 @@ async def _serve(request: Request, translate: _Translate, read: _Read = _read_on
 
 
 def _read_batch(text: str) -> dict[str, Any]:
-    """Return the object that a text holds; of its `events`, what cannot be read is an `EventError`."""
+    """Return the object that a text holds; of its `events`, what cannot be read is an `InvalidEventError`."""
     try:
         body = read_object(text, "$")
-    except EventError as error:
+    except InvalidEventError as error:
         if error.code in {RejectCode.INVALID_JSON, RejectCode.NOT_AN_OBJECT}:
             raise
     else:
@@ -115,7 +115,9 @@ def _read_by_event(text: str) -> dict[str, Any]:
     for name, value in members(text):
         if name == "events":
             if body:
-                raise EventError(RejectCode.DUPLICATE_KEY, "$.events", "the body names it twice")
+                raise InvalidEventError(
+                    RejectCode.DUPLICATE_KEY, "$.events", "the body names it twice"
+                )
             events = bulk(value.text, MAX_ITEMS)
             body[name] = value.given if events is None else list(_read_events(events))
     return body
@@ -126,5 +128,5 @@ def _read_events(events: Iterable[Value]) -> Iterator[object]:
         check_count(index + 1)
         try:
             yield read_object(event.text, "$") if isinstance(event.given, dict) else event.given
-        except EventError as error:
+        except InvalidEventError as error:
             yield error

@@ -31,7 +31,7 @@ from afterword._signals import without_none
 from afterword.gateway.vendors import otlp_json, otlp_protobuf
 from afterword.gateway.vendors.honeyhive import update_event
 from afterword.gateway.vendors.otlp_messages import MAX_ATTRIBUTES, SESSION_IDS, LogRecord, Span
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.flatten import json_path
 from afterword_schemas.times import ns_to_ms
 from afterword_schemas.unflatten import unflatten
@@ -50,7 +50,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def spans_to_events(
     body: bytes, encoding: Encoding, project: str
-) -> Iterator[dict[str, Any] | EventError]:
+) -> Iterator[dict[str, Any] | InvalidEventError]:
     """Yield what the spans of an `ExportTraceServiceRequest` say, or why it cannot be.
 
     Raises:
@@ -62,7 +62,7 @@ def spans_to_events(
 
 def logs_to_events(
     body: bytes, encoding: Encoding, project: str
-) -> Iterator[dict[str, Any] | EventError]:
+) -> Iterator[dict[str, Any] | InvalidEventError]:
     """Yield what the evaluations in an `ExportLogsServiceRequest` say, or why it cannot be.
 
     Raises:
@@ -73,23 +73,23 @@ def logs_to_events(
 
 
 def _translate(
-    items: Iterable[Span | LogRecord | EventError], project: str
-) -> Iterator[dict[str, Any] | EventError]:
+    items: Iterable[Span | LogRecord | InvalidEventError], project: str
+) -> Iterator[dict[str, Any] | InvalidEventError]:
     for item in items:
         try:
             event = _to_event(item, project)
-        except EventError as error:
+        except InvalidEventError as error:
             event = error
         if event is not None:
             yield event
 
 
 def _to_event(
-    item: Span | LogRecord | EventError, project: str
-) -> dict[str, Any] | EventError | None:
-    if not isinstance(item, EventError) and len(item.attributes) > MAX_ATTRIBUTES:
+    item: Span | LogRecord | InvalidEventError, project: str
+) -> dict[str, Any] | InvalidEventError | None:
+    if not isinstance(item, InvalidEventError) and len(item.attributes) > MAX_ATTRIBUTES:
         detail = f"more than {MAX_ATTRIBUTES:,} attributes, and an event holds fewer values"
-        raise EventError(RejectCode.TOO_MANY_LEAVES, "$.attributes", detail)
+        raise InvalidEventError(RejectCode.TOO_MANY_LEAVES, "$.attributes", detail)
     if isinstance(item, Span):
         return _span_to_event(item, project)
     return _log_to_event(item, project) if isinstance(item, LogRecord) else item
@@ -98,7 +98,7 @@ def _to_event(
 def _span_to_event(span: Span, project: str) -> dict[str, Any] | None:
     if not span.span_id:
         detail = "a span without an id, so nothing could be merged with it"
-        raise EventError(RejectCode.MISSING_FIELD, "$.spanId", detail)
+        raise InvalidEventError(RejectCode.MISSING_FIELD, "$.spanId", detail)
     documents = {root: unflatten(root, _entries(span.attributes, root)) for root in _ROOTS}
     said = {root: document for root, document in documents.items() if document}
     event_id = span.attributes.get("honeyhive_event_id") or span.span_id
@@ -126,10 +126,12 @@ def _log_to_event(record: LogRecord, project: str) -> dict[str, Any]:
     name = attributes.get("gen_ai.evaluation.name")
     if not name or not isinstance(name, str):
         path = json_path(["attributes", "gen_ai.evaluation.name"])
-        raise EventError(RejectCode.MISSING_FIELD, path, "an evaluation takes a name, as text")
+        raise InvalidEventError(
+            RejectCode.MISSING_FIELD, path, "an evaluation takes a name, as text"
+        )
     if not record.time_ns:
         detail = "a record without a time, so a repeated one could not be told from a new one"
-        raise EventError(RejectCode.MISSING_FIELD, "$.timeUnixNano", detail)
+        raise InvalidEventError(RejectCode.MISSING_FIELD, "$.timeUnixNano", detail)
     time_ms = ns_to_ms(record.time_ns, "timeUnixNano")
     result = {part: attributes.get(key) for part, key in _PARTS.items()}
     response_id = attributes.get("gen_ai.response.id")

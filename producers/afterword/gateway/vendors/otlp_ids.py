@@ -15,7 +15,7 @@ import re
 from binascii import a2b_base64
 from typing import Final
 
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 
 _TRACE_BYTES: Final = 16
 _SPAN_BYTES: Final = 8
@@ -30,7 +30,7 @@ def trace_id(given: bytes | str) -> str:
         given: Bytes of protobuf, or text of JSON.
 
     Raises:
-        EventError: `INVALID_FORMAT` at `$.traceId`.
+        InvalidEventError: `INVALID_FORMAT` at `$.traceId`.
     """
     return _read(given, _TRACE_BYTES, "traceId")
 
@@ -48,7 +48,7 @@ def _read(given: bytes | str, size: int, name: str) -> str:
         return ""
     if raw is None or len(raw) != size:
         detail = f"{name} takes {size} bytes, which are {2 * size} hexadecimal digits"
-        raise EventError(RejectCode.INVALID_FORMAT, f"$.{name}", detail)
+        raise InvalidEventError(RejectCode.INVALID_FORMAT, f"$.{name}", detail)
     return raw.hex()
 
 

@@ -31,7 +31,7 @@ from afterword.gateway.vendors.otlp_messages import (
     Span,
     check_spans,
 )
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.json_text import is_text_too_deep, too_deep
 
 _Json = dict[str, Any]
@@ -42,14 +42,14 @@ _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _NOT_FINITE: Final = frozenset({"NaN", "Infinity", "-Infinity"})
 
 
-def read_spans(body: bytes) -> Iterator[Span | LogRecord | EventError]:
+def read_spans(body: bytes) -> Iterator[Span | LogRecord | InvalidEventError]:
     """Yield the spans that hold feedback and the evaluations in spans, or what is wrong with them.
 
     Raises:
         MalformedError: The body is not an `ExportTraceServiceRequest`.
     """
     for span in _innermost(body, ("resourceSpans", "scopeSpans", "spans")):
-        if isinstance(span, EventError):
+        if isinstance(span, InvalidEventError):
             yield span
             continue
         if any(_key(entry).startswith(SAID_IN_SPANS) for entry in _entries(span)):
@@ -59,20 +59,20 @@ def read_spans(body: bytes) -> Iterator[Span | LogRecord | EventError]:
                 yield _attempt(_read_span_event, span, event)
 
 
-def read_log_records(body: bytes) -> Iterator[LogRecord | EventError]:
+def read_log_records(body: bytes) -> Iterator[LogRecord | InvalidEventError]:
     """Yield the log records that are evaluations, or what is wrong with them.
 
     Raises:
         MalformedError: The body is not an `ExportLogsServiceRequest`.
     """
     for record in _innermost(body, ("resourceLogs", "scopeLogs", "logRecords")):
-        if isinstance(record, EventError):
+        if isinstance(record, InvalidEventError):
             yield record
         elif _event_name(record) == EVALUATION:
             yield _attempt(_read_log_record, record)
 
 
-def _innermost(body: bytes, names: tuple[str, ...]) -> Iterable[_Json | EventError]:
+def _innermost(body: bytes, names: tuple[str, ...]) -> Iterable[_Json | InvalidEventError]:
     """Return the spans or log records of a request."""
     check_containers(body)
     try:
@@ -96,7 +96,7 @@ def _innermost(body: bytes, names: tuple[str, ...]) -> Iterable[_Json | EventErr
     return nodes
 
 
-def _one_by_one(text: str, names: tuple[str, ...]) -> Iterator[_Json | EventError]:
+def _one_by_one(text: str, names: tuple[str, ...]) -> Iterator[_Json | InvalidEventError]:
     """Yield the spans or log records of a request that cannot be parsed as a whole."""
     try:
         for item in _texts(text, names, count(1)):
@@ -105,7 +105,7 @@ def _one_by_one(text: str, names: tuple[str, ...]) -> Iterator[_Json | EventErro
                 yield node
     except JSONDecodeError:
         raise MalformedError("The body is not JSON.") from None
-    except EventError as error:
+    except InvalidEventError as error:
         raise MalformedError(f"The body as a whole: {error.detail}.") from None
 
 
@@ -128,7 +128,9 @@ def _parse(text: str) -> _Json:
     except JSONDecodeError:
         raise
     except ValueError:  # an integer of more digits than Python reads
-        raise EventError(RejectCode.OUT_OF_RANGE, "$", "a number of thousands of digits") from None
+        raise InvalidEventError(
+            RejectCode.OUT_OF_RANGE, "$", "a number of thousands of digits"
+        ) from None
     if not isinstance(node, dict):
         raise MalformedError("Spans and log records are objects.")
     return node
@@ -167,10 +169,10 @@ def _event_name(record: _Json) -> object:
     return None
 
 
-def _attempt(read: Callable[..., _Read], *parts: Any) -> _Read | EventError:
+def _attempt(read: Callable[..., _Read], *parts: Any) -> _Read | InvalidEventError:
     try:
         return read(*parts)
-    except EventError as error:
+    except InvalidEventError as error:
         return error
 
 
@@ -315,4 +317,4 @@ def _refuse_value(detail: str) -> NoReturn:
 
 
 def _refuse(path: str, detail: str) -> NoReturn:
-    raise EventError(RejectCode.INVALID_FORMAT, path, detail)
+    raise InvalidEventError(RejectCode.INVALID_FORMAT, path, detail)

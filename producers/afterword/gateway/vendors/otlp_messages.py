@@ -1,7 +1,7 @@
 """What the gateway reads of OTLP, whatever it was encoded in.
 
 `otlp_protobuf` and `otlp_json` make these of a request; a fault of one span or record is an
-`EventError` in its place, and `MalformedError` is one of the request as a whole.
+`InvalidEventError` in its place, and `MalformedError` is one of the request as a whole.
 """
 
 from dataclasses import dataclass, field

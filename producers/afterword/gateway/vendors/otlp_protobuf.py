@@ -21,7 +21,7 @@ from afterword.gateway.vendors.otlp_messages import (
     Span,
     check_spans,
 )
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 
 _Read = TypeVar("_Read")
 
@@ -31,14 +31,14 @@ _SAID: Final = tuple(prefix.encode() for prefix in SAID_IN_SPANS)
 _READ: Final = tuple(prefix.encode() for prefix in READ_OF_SPANS)
 
 
-def read_spans(body: bytes) -> Iterator[Span | LogRecord | EventError]:
+def read_spans(body: bytes) -> Iterator[Span | LogRecord | InvalidEventError]:
     """Yield the spans that hold feedback and the evaluations in spans, or what is wrong with them.
 
     Raises:
         MalformedError: The body is not an `ExportTraceServiceRequest`.
     """
     for span in _messages(body, wire.Span, "ExportTraceServiceRequest", (*_SAID, _EVALUATION)):
-        if isinstance(span, EventError):
+        if isinstance(span, InvalidEventError):
             yield span
             continue
         if any(attribute.key.startswith(_SAID) for attribute in span.attributes):
@@ -48,18 +48,18 @@ def read_spans(body: bytes) -> Iterator[Span | LogRecord | EventError]:
                 yield _attempt(_read_span_event, span, event)
 
 
-def read_log_records(body: bytes) -> Iterator[LogRecord | EventError]:
+def read_log_records(body: bytes) -> Iterator[LogRecord | InvalidEventError]:
     """Yield the log records that are evaluations, or what is wrong with them.
 
     Raises:
         MalformedError: The body is not an `ExportLogsServiceRequest`.
     """
     for record in _messages(body, wire.LogRecord, "ExportLogsServiceRequest", (_EVALUATION,)):
-        if isinstance(record, EventError):
+        if isinstance(record, InvalidEventError):
             yield record
             continue
         name = _attempt(_event_name, record)
-        if isinstance(name, EventError):
+        if isinstance(name, InvalidEventError):
             yield name
         elif name == _EVALUATION:
             yield _attempt(_read_log_record, record)
@@ -83,14 +83,14 @@ def _messages(body: bytes, kind: Any, name: str, words: tuple[bytes, ...]) -> It
                     yield _attempt(kind.FromString, raw)
 
 
-def _attempt(read: Callable[..., _Read], *parts: Any) -> _Read | EventError:
+def _attempt(read: Callable[..., _Read], *parts: Any) -> _Read | InvalidEventError:
     try:
         return read(*parts)
-    except EventError as error:
+    except InvalidEventError as error:
         return error
     except DecodeError:
         detail = "the bytes are not what OTLP has here"
-        return EventError(RejectCode.INVALID_FORMAT, "$", detail)
+        return InvalidEventError(RejectCode.INVALID_FORMAT, "$", detail)
 
 
 def _read_span(span: Any) -> Span:

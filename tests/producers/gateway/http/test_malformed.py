@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from afterword.gateway.http.responses import ItemError, RequestError
 from afterword.gateway.intake import Rules, judge
-from afterword_schemas import EventError, RejectCode, read_event
+from afterword_schemas import InvalidEventError, RejectCode, read_event
 
 RULES = Rules(received_at="2026-01-31T09:30:00.000Z", defaults={"project": "acme"})
 EVENT = {
@@ -57,7 +57,7 @@ def workers_code(raw: bytes) -> RejectCode | None:
     """Judge bytes as the worker does."""
     try:
         read_event(raw)
-    except EventError as error:
+    except InvalidEventError as error:
         return error.code
     return None
 

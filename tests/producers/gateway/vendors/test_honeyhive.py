@@ -15,7 +15,7 @@ from afterword.gateway.vendors.honeyhive import (
     start_session,
     update_event,
 )
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.event import read_event
 from afterword_schemas.flatten import flatten
 from afterword_schemas.testing import documents
@@ -50,7 +50,7 @@ def test_a_session_keeps_the_callers_id(body: dict[str, Any]) -> None:
 )
 def test_a_session_of_another_type_is_refused(body: dict[str, Any], path: str) -> None:
     """What is no session is refused with its place."""
-    with pytest.raises(EventError) as refused:
+    with pytest.raises(InvalidEventError) as refused:
         start_session(body, "acme")
     assert refused.value.path == path
 
@@ -167,7 +167,7 @@ def test_metadata_of_the_callers_own_win(body: dict[str, Any], metadata: str | N
 )
 def test_an_update_needs_an_id(event_id: object, code: RejectCode) -> None:
     """Without an id there is nothing to merge with."""
-    with pytest.raises(EventError) as refused:
+    with pytest.raises(InvalidEventError) as refused:
         update_event(event_id, {"feedback": {"rating": 1}}, "acme")
     assert (refused.value.code, refused.value.path) == (code, "$.event_id")
 
@@ -222,9 +222,9 @@ def test_each_event_of_a_batch_stands_for_itself() -> None:
     answer, events = create_batch({"events": [said, 7, {"event_id": 7}, {"inputs": {}}]}, "acme")
     patch, no_event, no_id, nothing = events
     assert patch == update_event(SESSION, {"feedback": {"rating": 4}}, "acme")
-    assert isinstance(no_event, EventError)
+    assert isinstance(no_event, InvalidEventError)
     assert (no_event.code, no_event.path) == (RejectCode.NOT_AN_OBJECT, "$.event")
-    assert isinstance(no_id, EventError)
+    assert isinstance(no_id, InvalidEventError)
     assert (no_id.code, no_id.path) == (RejectCode.WRONG_TYPE, "$.event_id")
     assert nothing is None
     assert answer["event_ids"][:3] == [SESSION, None, None]
@@ -234,6 +234,6 @@ def test_each_event_of_a_batch_stands_for_itself() -> None:
 @pytest.mark.parametrize("events", [None, {}, "[]"])
 def test_a_batch_without_events_is_refused(events: object) -> None:
     """A batch is an array under the name that HoneyHive gives it."""
-    with pytest.raises(EventError) as refused:
+    with pytest.raises(InvalidEventError) as refused:
         create_batch({"events": events}, "acme")
     assert (refused.value.code, refused.value.path) == (RejectCode.WRONG_TYPE, "$.events")

@@ -27,7 +27,7 @@ from afterword.gateway.vendors import otlp_wire as wire
 from afterword.gateway.vendors.honeyhive import update_event
 from afterword.gateway.vendors.otlp import Encoding, logs_to_events, spans_to_events
 from afterword.gateway.vendors.otlp_messages import MalformedError
-from afterword_schemas.errors import EventError, RejectCode
+from afterword_schemas.errors import InvalidEventError, RejectCode
 from afterword_schemas.event import read_event, uuid7_ms
 from afterword_schemas.limits import MAX_TIME_MS, MIN_TIME_MS
 
@@ -135,7 +135,7 @@ def test_a_span_that_is_wrong_does_not_take_the_others_with_it(
     """The refusal stands in the place of the event, and the next span is read."""
     good = span_json({"honeyhive_feedback.rating": True})
     refused, event = spans_in_json(span_json(attributes), good)
-    assert isinstance(refused, EventError)
+    assert isinstance(refused, InvalidEventError)
     assert (refused.code, refused.path) == (code, path)
     assert isinstance(event, dict)
 
@@ -144,7 +144,7 @@ def test_a_span_without_an_id_is_refused() -> None:
     """Zeros are no id: all such spans would meet in one row."""
     span = span_json({"honeyhive_feedback.rating": True}) | {"spanId": "0" * 16}
     (refused,) = spans_in_json(span)
-    assert isinstance(refused, EventError)
+    assert isinstance(refused, InvalidEventError)
     assert (refused.code, refused.path) == (RejectCode.MISSING_FIELD, "$.spanId")
 
 
@@ -178,7 +178,7 @@ def test_ids_of_a_wrong_length_are_refused(given: bytes) -> None:
         logs_in_json(record_json(trace_id=given), record_json()),
     ]
     for refused, event in found:
-        assert isinstance(refused, EventError)
+        assert isinstance(refused, InvalidEventError)
         assert (refused.code, refused.path) == (RejectCode.INVALID_FORMAT, "$.traceId")
         assert refused.detail == "traceId takes 16 bytes, which are 32 hexadecimal digits"
         assert isinstance(event, dict)
@@ -189,7 +189,7 @@ def test_ids_of_a_wrong_length_are_refused(given: bytes) -> None:
 def test_a_text_that_is_no_id_is_refused(given: str) -> None:
     """Three digits are half a byte too few for anything."""
     (refused,) = spans_in_json(span_json({"honeyhive_feedback.rating": True}) | {"spanId": given})
-    assert isinstance(refused, EventError)
+    assert isinstance(refused, InvalidEventError)
     assert (refused.code, refused.path) == (RejectCode.INVALID_FORMAT, "$.spanId")
 
 
@@ -228,7 +228,7 @@ def test_a_time_of_another_unit_is_refused(time: int, unit: str) -> None:
     ]
     fields = ["endTimeUnixNano"] * 2 + ["timeUnixNano"] * 2
     for field, refused, event in zip(fields, found[::2], found[1::2], strict=True):
-        assert isinstance(refused, EventError)
+        assert isinstance(refused, InvalidEventError)
         assert (refused.code, refused.path) == (RejectCode.OUT_OF_RANGE, f"$.{field}")
         assert refused.detail.endswith(f"this looks like {unit}")
         assert isinstance(event, dict)
@@ -317,7 +317,7 @@ def test_a_record_that_is_sent_again_has_the_id_it_had(change: dict[str, Any]) -
 def test_an_evaluation_needs_a_name_and_a_time(change: dict[str, Any], path: str) -> None:
     """Neither is guessed."""
     (refused,) = logs_in_json(record_json() | change)
-    assert isinstance(refused, EventError)
+    assert isinstance(refused, InvalidEventError)
     assert (refused.code, refused.path) == (RejectCode.MISSING_FIELD, path)
 
 
@@ -369,7 +369,7 @@ def test_a_field_of_another_type_is_refused_with_its_place(
 ) -> None:
     """JSON may hold anything; protobuf could not."""
     (refused,) = spans_in_json(span_json({"honeyhive_feedback.rating": True}) | change)
-    assert isinstance(refused, EventError)
+    assert isinstance(refused, InvalidEventError)
     assert (refused.code, refused.path) == (RejectCode.INVALID_FORMAT, path)
 
 
@@ -399,7 +399,7 @@ def test_a_value_of_another_type_is_refused(value: object) -> None:
     """A value that is not what its name says is not guessed at."""
     span = span_json({}) | {"attributes": [{"key": "honeyhive_feedback.a", "value": value}]}
     (refused,) = spans_in_json(span)
-    assert isinstance(refused, EventError)
+    assert isinstance(refused, InvalidEventError)
     assert (refused.code, refused.path) == (RejectCode.INVALID_FORMAT, "$.attributes")
 
 
@@ -437,7 +437,7 @@ def test_a_double_of_too_many_digits_is_refused_alone(digits: int) -> None:
     huge = span_json({"honeyhive_feedback.b": 1.5})
     body = orjson.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [huge, good]}]}]})
     refused, event = spans_to_events(body.replace(b"1.5", b"9" * digits), "json", "acme")
-    assert isinstance(refused, EventError)
+    assert isinstance(refused, InvalidEventError)
     assert isinstance(event, dict)
 
 
@@ -451,7 +451,7 @@ def test_a_value_nested_too_deep_is_refused_from_either_encoding() -> None:
         spans_in_protobuf(span_protobuf({"honeyhive_feedback.a": value})),
     ):
         (event,) = events
-        with pytest.raises(EventError) as refused:
+        with pytest.raises(InvalidEventError) as refused:
             read_event(orjson.dumps(event))
         assert refused.value.code is RejectCode.TOO_DEEP
 
@@ -517,7 +517,7 @@ def test_a_span_may_hold_feedback_and_evaluations() -> None:
         rated | {"events": [nameless, other, event_json(), 7]}
     )
     assert isinstance(feedback, dict)
-    assert isinstance(refused, EventError)
+    assert isinstance(refused, InvalidEventError)
     assert refused.code is RejectCode.MISSING_FIELD
     assert isinstance(evaluation, dict)
     assert feedback["feedback"] == {"rating": True}
@@ -607,13 +607,13 @@ def test_any_bytes_are_malformed_or_read(body: bytes, encoding: Encoding) -> Non
 
 # ------------------------------------------------------- what the tests are written with
 
-Events = list[dict[str, Any] | EventError]
+Events = list[dict[str, Any] | InvalidEventError]
 
 
 def told(events: Events) -> list[Any]:
     """Return events and refusals as what can be compared."""
     return [
-        (event.code, event.path, event.detail) if isinstance(event, EventError) else event
+        (event.code, event.path, event.detail) if isinstance(event, InvalidEventError) else event
         for event in events
     ]
 
