@@ -24,7 +24,7 @@ from afterword_consumers.ingest.rows import (
     version,
 )
 from afterword_consumers.ingest.source import Committed, EndOffsets, RebalanceListener
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class MemorySource:
     def commit(self, next_offsets: Mapping[int, int], caught_up: Mapping[int, datetime]) -> None:
         """Record for each partition the offset to go on from."""
         if self.topic_is_gone:
-            raise StoreError(f"topic {self._broker.topic} was deleted")
+            raise RetryableError(f"topic {self._broker.topic} was deleted")
         self._broker.committed[self.group].update(next_offsets)
         times = self._broker.caught_up[self.group]
         for partition in next_offsets:

@@ -39,7 +39,7 @@ from afterword_consumers.clickhouse.client import ClickHouseAddress
 from afterword_consumers.ingest.inserter import Backoff
 from afterword_consumers.ingest.worker import WorkerOptions
 from afterword_consumers.query import Budget
-from afterword_schemas import AfterwordError, ConfigurationError, StoreError, UnreachableError
+from afterword_schemas import AfterwordError, ConfigurationError, RetryableError, UnreachableError
 from afterword_schemas.patterns import PROJECT, whole
 from afterword_stack.local.folders import data_dir, is_default_data_dir
 from afterword_stack.local.stack import Addresses, is_starting_or_up, running_stack
@@ -347,9 +347,9 @@ def explain_unreachable(error: UnreachableError) -> AfterwordError:
     """Return what to tell a user: that no local stack is up, where nobody has set an address either."""
     name = _ADDRESSES[error.service]
     if name in load_settings().model_fields_set:
-        return StoreError(f"{error}; see `afterword doctor`")
+        return RetryableError(f"{error}; see `afterword doctor`")
     if is_starting_or_up():
-        return StoreError(f"The local stack on {data_dir()} is starting. Try again soon.")
+        return RetryableError(f"The local stack on {data_dir()} is starting. Try again soon.")
     return ConfigurationError(
         f"No local stack is up, and no {error.service} is at the default address, "
         f"{Settings.model_fields[name].default}.",

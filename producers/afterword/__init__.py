@@ -10,7 +10,15 @@ Everything public is named here; modules that begin with an underscore may chang
 
 from afterword._client import DEFAULT_TOPIC, Client
 from afterword._counters import Stats
-from afterword._errors import ClosedError, DeliveryError, EventError, QueueFullError, RefusedError
+from afterword._errors import (
+    ClosedError,
+    DeliveryError,
+    DeliveryFailure,
+    EventError,
+    QueueFullError,
+    RefusedError,
+    StoreError,
+)
 from afterword._fields import ChangeFields, EventFields, Fields
 from afterword._http.transport import HttpTransport
 from afterword._identity import enrichment_id
@@ -26,7 +34,7 @@ from afterword_schemas.errors import (
     AfterwordError,
     ConfigurationError,
     RejectCode,
-    StoreError,
+    RetryableError,
 )
 
 __all__ = [
@@ -43,6 +51,7 @@ __all__ = [
     "Delivery",
     "DeliveryCallback",
     "DeliveryError",
+    "DeliveryFailure",
     "EventError",
     "EventFields",
     "Fields",
@@ -54,6 +63,7 @@ __all__ = [
     "QueueFullError",
     "RefusedError",
     "RejectCode",
+    "RetryableError",
     "Signal",
     "SpoolTransport",
     "Stats",

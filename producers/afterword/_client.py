@@ -46,7 +46,8 @@ class Client:
 
     - `EventError` for a field that is wrong: its `path` names the field;
     - `QueueFullError` when Kafka is away for so long that memory, or the spool, is full;
-    - `StoreError` when Kafka does not let this client write, or the spool's disk fails;
+    - `RefusedError` for an event that Kafka never takes, such as one that is too large for the client;
+    - `RetryableError` when Kafka does not let this client write, or the spool's disk fails;
     - `ClosedError` after `close()`.
 
     Args:

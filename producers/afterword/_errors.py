@@ -2,47 +2,55 @@
 
     AfterwordError
     ├── EventError           the event is wrong: fix the call, nothing was sent
-    ├── StoreError           Kafka did not take it now
+    ├── RetryableError       Kafka did not take it now
     │   ├── QueueFullError   nothing was taken: drop the event knowingly, or try later
-    │   ├── RefusedError     gateway or Kafka refused this one event for good: never send it again
     │   └── DeliveryError    at `close()`: this many events that were taken never arrived
+    ├── RefusedError         gateway or Kafka refused this one event for good: never send it again
     ├── ClosedError          the call came after `close()`: fix the program
     └── ConfigurationError   an argument or setting is wrong: stop and say what
 
-`feedback()` and its siblings raise EventError, QueueFullError and ClosedError, and StoreError itself
-where a spool's disk fails, or Kafka does not let this client write. A `Delivery` says with one why an event
-did not arrive: a RefusedError never will, any other may if it is sent again under its id.
+`feedback()` and its siblings raise EventError, QueueFullError, RefusedError and ClosedError, and
+RetryableError itself where a spool's disk fails, or Kafka does not let this client write. A `Delivery`
+says with one why an event did not arrive. After a RefusedError it never will; after any other it may,
+if it is sent again under its id.
 """
 
 from afterword_schemas.counted import counted
-from afterword_schemas.errors import AfterwordError, InvalidEventError, StoreError
+from afterword_schemas.errors import AfterwordError, InvalidEventError, RetryableError
 
 EventError = InvalidEventError
 """What this package calls it."""
 
+StoreError = RetryableError
+"""Its name in earlier versions, which still works."""
 
-class QueueFullError(StoreError):
+
+class QueueFullError(RetryableError):
     """The queue, in memory or on disk, is at its limit: this event was not taken, and so failed."""
 
 
-class RefusedError(StoreError):
+class RefusedError(AfterwordError):
     """The gateway or Kafka refused this event: to send it again would end alike.
 
     Attributes:
         code: The reason, a `RejectCode` as far as this version knows it.
         path: Where in the event, as in `EventError`.
+        detail: A sentence for a person.
     """
 
     def __init__(self, code: str, path: str, detail: str) -> None:
-        super().__init__(detail)
-        self.args = (code, path, detail)  # what unpickling calls the class with
-        self.code, self.path = code, path
+        super().__init__(code, path, detail)  # all three: it must survive pickling
+        self.code, self.path, self.detail = code, path, detail
 
     def __str__(self) -> str:
         return f"{self.detail} [{self.code} at {self.path}]"
 
 
-class DeliveryError(StoreError):
+DeliveryFailure = RetryableError | RefusedError
+"""Why one message did not arrive: another try may help, or never will."""
+
+
+class DeliveryError(RetryableError):
     """Events that were taken were not delivered; raised once, by `close()`.
 
     Attributes:

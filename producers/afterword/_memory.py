@@ -17,7 +17,7 @@ import orjson
 
 from afterword._errors import ClosedError, QueueFullError
 from afterword._transport import DeliveryCallback, Headers, report
-from afterword_schemas.errors import StoreError
+from afterword_schemas.errors import RetryableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class MemoryTransport:
                 if not self._waiting:
                     return
                 message, on_delivery = self._waiting.pop(0)
-                error = StoreError(self._failure) if self._failure is not None else None
+                error = RetryableError(self._failure) if self._failure is not None else None
                 if error is None:
                     self._delivered.append(message)
             report(on_delivery, error)

@@ -8,11 +8,11 @@ from functools import partial
 
 from afterword import _process
 from afterword._counters import Counters, Stats
-from afterword._errors import ClosedError, DeliveryError
+from afterword._errors import ClosedError, DeliveryError, DeliveryFailure
 from afterword._spool.transport import SpoolTransport
 from afterword._threads import may_start_threads
 from afterword._transport import Headers, Transport
-from afterword_schemas.errors import ConfigurationError, StoreError
+from afterword_schemas.errors import ConfigurationError
 
 _log = logging.getLogger("afterword")
 
@@ -27,7 +27,7 @@ class Delivery:
     """
 
     feedback_id: str
-    error: StoreError | None
+    error: DeliveryFailure | None
 
 
 class Sender:
@@ -114,10 +114,10 @@ class Sender:
         self._entered = False  # what runs at this process's end is not inherited everywhere
         self._transport.after_fork()
 
-    def _settle_key(self, key: bytes, error: StoreError | None) -> None:
+    def _settle_key(self, key: bytes, error: DeliveryFailure | None) -> None:
         self._settle(key.decode(), error)
 
-    def _settle(self, feedback_id: str, error: StoreError | None) -> None:
+    def _settle(self, feedback_id: str, error: DeliveryFailure | None) -> None:
         first = self._counters.count_settled(error)
         if self._on_delivery is not None:
             self._report(self._on_delivery, Delivery(feedback_id, error))

@@ -9,18 +9,18 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from afterword_schemas.errors import StoreError
+from afterword._errors import DeliveryFailure
 
 _log = logging.getLogger("afterword")
 
 Headers = Sequence[tuple[str, bytes]]
 """Names and values, in the order in which they are sent."""
 
-DeliveryCallback = Callable[[StoreError | None], None]
+DeliveryCallback = Callable[[DeliveryFailure | None], None]
 """Told once per message: None when it arrived, else why not. What it raises is only logged."""
 
 
-def report(on_delivery: DeliveryCallback, error: StoreError | None) -> None:
+def report(on_delivery: DeliveryCallback, error: DeliveryFailure | None) -> None:
     """Tell a callback of the end of its message, and let nothing that it raises end the caller's thread."""
     try:
         on_delivery(error)
@@ -52,7 +52,8 @@ class Transport(Protocol):
         Raises:
             QueueFullError: No room; nothing was taken.
             ClosedError: Closed before; nothing was taken.
-            StoreError: Refused for another reason; nothing was taken.
+            RefusedError: It never can be taken.
+            RetryableError: Refused for another reason; nothing was taken.
         """
 
     def flush(self, timeout_s: float) -> None:

@@ -9,8 +9,8 @@ from afterword_schemas.errors import (
     ConfigurationError,
     InvalidEventError,
     RejectCode,
+    RetryableError,
     RowsRejectedError,
-    StoreError,
     UnreachableError,
 )
 from afterword_schemas.event import (
@@ -36,8 +36,8 @@ __all__ = [
     "Receipt",
     "ReceiptStatus",
     "RejectCode",
+    "RetryableError",
     "RowsRejectedError",
-    "StoreError",
     "UnreachableError",
     "array_paths",
     "escape_key",

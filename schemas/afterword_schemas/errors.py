@@ -2,11 +2,11 @@
 
     AfterwordError
     ├── InvalidEventError   this one event is wrong: refuse it, never retry
-    ├── StoreError   the store or the broker said no for now: retry the whole batch
+    ├── RetryableError      the store or the broker said no for now: retry the whole batch
     │   ├── UnreachableError   nothing answers at the address
     │   └── AccessError   it answers, but the connection or its user is set up wrongly
     ├── RowsRejectedError   the store read the rows and refused them: find the row
-    └── ConfigurationError   a person must change something: stop and say what
+    └── ConfigurationError  a person must change something: stop and say what
 
 The tree follows what the catcher does next, not where the error came from. No message quotes a
 value of the user's: it may be private. A path does show the event's keys.
@@ -110,7 +110,7 @@ class InvalidEventError(AfterwordError):
         return f"{self.detail} [{self.code} at {self.path}]"
 
 
-class StoreError(AfterwordError):
+class RetryableError(AfterwordError):
     """The store or the broker could not do it now: retry, for ever if need be.
 
     Attributes:
@@ -126,7 +126,7 @@ class StoreError(AfterwordError):
         return self.detail
 
 
-class UnreachableError(StoreError):
+class UnreachableError(RetryableError):
     """Nothing answers there, or not in time: it is down, hangs, or the address is another's.
 
     Attributes:
@@ -140,7 +140,7 @@ class UnreachableError(StoreError):
         self.service, self.timed_out = service, timed_out
 
 
-class AccessError(StoreError):
+class AccessError(RetryableError):
     """It answers, but the connection is set up wrongly: TLS, a login, a missing right.
 
     A command stops at it. A worker goes on trying, because what is wrong may be mended on the server.

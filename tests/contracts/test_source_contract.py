@@ -14,7 +14,7 @@ from tests.topics import recreate_topic
 from afterword_consumers.ingest.source import Committed, EndOffsets, Message, Source
 from afterword_consumers.kafka.consumer import KafkaSource
 from afterword_consumers.testing import MemoryBroker
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 from afterword_stack.local.kafka_admin import create_topic
 
 PARTITIONS = 4
@@ -320,7 +320,7 @@ def test_a_topic_that_is_recreated_is_read_from_its_start(broker: Broker, join: 
     while not source.topic_is_gone:
         source.end_offsets()
         tick.wait(0.01)
-    with pytest.raises(StoreError, match="was deleted"):
+    with pytest.raises(RetryableError, match="was deleted"):
         source.commit({1: 4}, {})
     source.rejoin()
     assert listener.lost == [0, 1, 2, 3]

@@ -15,7 +15,7 @@ import orjson
 import psutil
 import pytest
 
-from afterword import MemoryTransport, Message, StoreError
+from afterword import MemoryTransport, Message, RetryableError
 from afterword_schemas import InvalidEventError, read_event
 from afterword_stack.demo import run as demo_run
 from afterword_stack.demo.run import Feeder
@@ -147,7 +147,7 @@ def test_what_kafka_did_not_take_is_counted(monkeypatch: pytest.MonkeyPatch) -> 
     transport = MemoryTransport()
     transport.fail()
     with (
-        pytest.raises(StoreError, match="Kafka did not take all events: 200 are missing"),
+        pytest.raises(RetryableError, match="Kafka did not take all events: 200 are missing"),
         Feeder(transport) as feeder,
     ):
         feeder.publish(traffic(200, NOW), lambda _: None)

@@ -13,7 +13,7 @@ from afterword.gateway import KeyFile, Scope
 from afterword_consumers.progress.backlog import TAIL_MESSAGES
 from afterword_consumers.progress.receipts import ReceiptFinder
 from afterword_consumers.rejected.replay import RejectedMessage, Selection, replay
-from afterword_schemas import Receipt, ReceiptStatus, StoreError
+from afterword_schemas import Receipt, ReceiptStatus, RetryableError
 from afterword_stack.run.gateway import open_gateway
 from afterword_stack.settings import default_settings
 
@@ -245,12 +245,12 @@ def test_receipts_outlive_clickhouse_and_kafka(pipeline: "Pipeline", book: Recei
     pipeline.publish([event(1)])
     assert work_until_settled(pipeline, book).status == ReceiptStatus.STORED
     pipeline.node.kill()
-    with pytest.raises(StoreError, match="ClickHouse does not answer"):
+    with pytest.raises(RetryableError, match="ClickHouse does not answer"):
         book.find("acme", ID)
     pipeline.node.start()
     assert book.find("acme", ID).status == ReceiptStatus.STORED
     pipeline.kafka.kill()
-    with pytest.raises(StoreError, match="Kafka does not answer"):
+    with pytest.raises(RetryableError, match="Kafka does not answer"):
         book.find("acme", ID)
     pipeline.kafka.start()
     assert book.find("acme", ID).status == ReceiptStatus.STORED

@@ -2,12 +2,12 @@
 
 import pytest
 
-from afterword import MemoryTransport, Message, QueueFullError, StoreError
+from afterword import DeliveryFailure, MemoryTransport, Message, QueueFullError
 
 
 def test_deliveries_wait_while_held(memory: MemoryTransport) -> None:
     """Between `hold` and `release` a message is taken, and neither delivered nor failed."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     memory.hold()
     memory.send(b"k", b"1", (), reports.append)
     memory.flush(1)
@@ -19,7 +19,7 @@ def test_deliveries_wait_while_held(memory: MemoryTransport) -> None:
 
 def test_deliveries_fail_on_demand(memory: MemoryTransport) -> None:
     """Between `fail` and `recover` a message is taken, reported failed, and not kept."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     memory.fail("disk full")
     memory.send(b"k", b"1", (), reports.append)
     memory.recover()
@@ -31,7 +31,7 @@ def test_deliveries_fail_on_demand(memory: MemoryTransport) -> None:
 def test_a_full_queue_takes_nothing_more() -> None:
     """Beyond `capacity` a message is refused and never reported; those before it are kept."""
     memory = MemoryTransport(capacity=1)
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     memory.hold()
     memory.send(b"k", b"1", (), reports.append)
     with pytest.raises(QueueFullError, match="the queue is full"):
@@ -43,7 +43,7 @@ def test_a_full_queue_takes_nothing_more() -> None:
 
 def test_closing_gives_up_on_what_is_held(memory: MemoryTransport) -> None:
     """A message that is held at the end is reported failed."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     memory.hold()
     memory.send(b"k", b"1", (), reports.append)
     memory.close(10)
@@ -52,7 +52,7 @@ def test_closing_gives_up_on_what_is_held(memory: MemoryTransport) -> None:
 
 def test_a_forked_copy_holds_nothing(memory: MemoryTransport) -> None:
     """What waited before the fork is the parent's: it is neither delivered nor reported here."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     memory.hold()
     memory.send(b"k", b"1", (), reports.append)
     memory.after_fork()

@@ -20,7 +20,7 @@ from afterword import (
     Fields,
     QueueFullError,
     RefusedError,
-    StoreError,
+    RetryableError,
 )
 from afterword_schemas.event import Event
 
@@ -73,11 +73,17 @@ def test_errors_survive_pickling(error: AfterwordError) -> None:
 
 
 def test_errors_hang_in_one_tree() -> None:
-    """What can be retried is a StoreError, and everything is an AfterwordError."""
-    assert issubclass(QueueFullError, StoreError)
-    assert issubclass(RefusedError, StoreError)
-    assert issubclass(DeliveryError, StoreError)
+    """What can be retried is a RetryableError, and everything is an AfterwordError."""
+    assert issubclass(QueueFullError, RetryableError)
+    assert not issubclass(RefusedError, RetryableError)
+    assert issubclass(RefusedError, AfterwordError)
+    assert issubclass(DeliveryError, RetryableError)
     assert issubclass(ClosedError, AfterwordError)
+
+
+def test_programs_that_catch_a_store_error_go_on_working() -> None:
+    """It is the earlier name of a RetryableError."""
+    assert afterword.StoreError is RetryableError
 
 
 def test_importing_the_sdk_brings_no_server_along() -> None:

@@ -12,12 +12,12 @@ import pytest
 
 from afterword import (
     ClosedError,
+    DeliveryFailure,
     HttpTransport,
     KafkaTransport,
     MemoryTransport,
     Message,
     SpoolTransport,
-    StoreError,
     Transport,
 )
 from afterword.gateway import GatewayServer
@@ -94,7 +94,7 @@ def number_of(message: Message) -> int:
 
 def test_a_message_arrives_as_it_was_given(place: Place) -> None:
     """Key, value and headers come out byte for byte, and the delivery is reported once."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     first, second = make_event(make_key(1), 1), make_event(make_key(2), 2)
     place.transport.send(make_key(1), first, [SCHEMA], reports.append)
     place.transport.flush(20)
@@ -119,7 +119,7 @@ def test_messages_of_one_key_stay_in_order(place: Place) -> None:
 
 def test_closing_delivers_what_waits(place: Place) -> None:
     """Without a flush, nothing that was taken is left behind."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     for number in range(100):
         place.transport.send(make_key(number), make_event(make_key(number), 1), (), reports.append)
     place.transport.close(20)
@@ -131,9 +131,9 @@ def test_a_callback_that_raises_harms_no_other(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What it raises is logged, and messages sent at its time and later arrive and are reported."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
 
-    def fail(_: StoreError | None) -> None:
+    def fail(_: DeliveryFailure | None) -> None:
         raise LookupError("a fault of the caller's")
 
     for number in range(3):
@@ -159,7 +159,7 @@ def test_after_closing_nothing_is_taken(place: Place) -> None:
 
 def test_threads_share_a_transport(place: Place) -> None:
     """Each of 8 threads' 200 messages arrives once and is reported once."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
 
     def send(thread: int) -> None:
         key = make_key(thread)
@@ -181,7 +181,7 @@ def test_threads_share_a_transport(place: Place) -> None:
 
 def test_threads_share_a_key(place: Place) -> None:
     """However 4 threads' messages under one key mix, each arrives once, and each thread's in its order."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
 
     def send(thread: int) -> None:
         for number in range(25):
@@ -202,7 +202,7 @@ def test_threads_share_a_key(place: Place) -> None:
 
 def test_the_largest_event_gets_through(place: Place) -> None:
     """An event at the limit, of text that hardly shrinks, fits with its key and headers."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     alphabet = "".join(set(string.printable[:94]) - {'"', "\\"})
     room = MAX_EVENT_BYTES - len(make_event(KEY, 1))
     largest = make_event(KEY, 1, "".join(random.choices(alphabet, k=room)))

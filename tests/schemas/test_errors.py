@@ -10,8 +10,8 @@ from afterword_schemas import (
     ConfigurationError,
     InvalidEventError,
     RejectCode,
+    RetryableError,
     RowsRejectedError,
-    StoreError,
     UnreachableError,
 )
 
@@ -20,8 +20,8 @@ from afterword_schemas import (
     ("error", "sentence"),
     [
         (InvalidEventError(RejectCode.TOO_DEEP, "$.a", "too deep"), "too deep [too_deep at $.a]"),
-        (StoreError("the server is gone"), "the server is gone"),
-        (StoreError("there is no such table", 60), "there is no such table"),
+        (RetryableError("the server is gone"), "the server is gone"),
+        (RetryableError("there is no such table", 60), "there is no such table"),
         (RowsRejectedError("no such column"), "no such column"),
         (UnreachableError("Kafka", "nobody there"), "nobody there"),
         (UnreachableError("Kafka", "too late", timed_out=True), "too late"),
@@ -39,12 +39,12 @@ def test_error_survives_pickling(error: AfterwordError, sentence: str) -> None:
 
 
 def test_rejected_rows_are_never_retried() -> None:
-    """What catches `StoreError` to try again does not catch them."""
-    assert not issubclass(RowsRejectedError, StoreError)
-    assert not issubclass(InvalidEventError, StoreError)
+    """What catches `RetryableError` to try again does not catch them."""
+    assert not issubclass(RowsRejectedError, RetryableError)
+    assert not issubclass(InvalidEventError, RetryableError)
     assert all(
         issubclass(kind, AfterwordError)
-        for kind in (InvalidEventError, StoreError, ConfigurationError)
+        for kind in (InvalidEventError, RetryableError, ConfigurationError)
     )
 
 

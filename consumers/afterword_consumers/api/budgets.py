@@ -17,7 +17,7 @@ from uuid import uuid4
 from afterword_consumers.api.errors import ApiError
 from afterword_consumers.api.failures import away, out_of_time, timed_out
 from afterword_consumers.query import Budget, Parameter, Table
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 
 _LEAST_S: Final = 0.01
 _ENDING_S: Final = 60.0
@@ -41,7 +41,7 @@ class Connection(Protocol):
         parameters: Mapping[str, Parameter],
         settings: Mapping[str, int | float | str],
     ) -> Table:
-        """Run a query; raises `StoreError`."""
+        """Run a query; raises `RetryableError`."""
 
 
 class BudgetedDatabase:
@@ -74,7 +74,7 @@ class BudgetedDatabase:
 
         Raises:
             ApiError: The time is over, or ClickHouse hangs.
-            StoreError: As for the connection; `translate` says what it means.
+            RetryableError: As for the connection; `translate` says what it means.
         """
         if self._end_s is None:  # waiting for a place costs nothing
             self._end_s = self._clock() + self.budget.time_s
@@ -84,7 +84,7 @@ class BudgetedDatabase:
         own = {**settings, "max_execution_time": left_s, "log_comment": self._tag}
         try:
             return self._connection.query(sql, parameters, own)
-        except StoreError as error:
+        except RetryableError as error:
             if timed_out(error):  # where the connection gave up, ClickHouse may not have
                 self.stop()
                 self._wait_until_ended()
@@ -98,7 +98,7 @@ class BudgetedDatabase:
         self._stopped.set()
         try:
             self._connection.query(_KILL, {"tag": self._tag}, {})
-        except StoreError as error:
+        except RetryableError as error:
             _log.warning("a query that nobody waits for could not be ended: %s", error)
             self._answers = False
         else:
@@ -114,7 +114,7 @@ class BudgetedDatabase:
         while self._answers and self._clock() < give_up_s:
             try:
                 ((running,),) = self._connection.query(_RUNNING, {"tag": self._tag}, {}).rows
-            except StoreError:
+            except RetryableError:
                 self._answers = False
                 return
             if not running:

@@ -9,7 +9,7 @@ from typing import Final
 
 from afterword_consumers.api.errors import ApiError, ErrorCode
 from afterword_consumers.query import Budget
-from afterword_schemas import StoreError, UnreachableError
+from afterword_schemas import RetryableError, UnreachableError
 
 RETRY_AFTER_S: Final = 2
 """What a client is told to wait where another try may do better."""
@@ -30,7 +30,7 @@ _BUSY: Final = frozenset({_TOO_MANY_QUERIES, 394})  # and QUERY_WAS_CANCELLED
 _log = logging.getLogger(__name__)
 
 
-def translate(error: StoreError, budget: Budget) -> ApiError:
+def translate(error: RetryableError, budget: Budget) -> ApiError:
     """Return what is answered where ClickHouse raised an error; writes the error to the log."""
     code = error.store_code
     if code in _MEMORY and "(total)" in str(error):  # the server's memory, not this query's
@@ -60,7 +60,7 @@ def translate(error: StoreError, budget: Budget) -> ApiError:
     )
 
 
-def timed_out(error: StoreError) -> bool:
+def timed_out(error: RetryableError) -> bool:
     """Whether the connection gave up waiting: for a long query, or for a ClickHouse that hangs."""
     return isinstance(error, UnreachableError) and error.timed_out
 

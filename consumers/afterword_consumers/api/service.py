@@ -21,7 +21,7 @@ from afterword_consumers.api.errors import ApiError, ErrorCode, of_question
 from afterword_consumers.api.failures import translate
 from afterword_consumers.api.query_executor import QueryExecutor
 from afterword_consumers.query import Budget, Freshness, QuestionError
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 from afterword_schemas.patterns import is_project
 
 _KAFKA_KEPT_S: Final = 1.0
@@ -120,7 +120,7 @@ class Api:
             return await _while_connected(request, asking)
         except QuestionError as error:
             raise of_question(error) from error
-        except StoreError as error:
+        except RetryableError as error:
             raise translate(error, self.options.budget) from error
 
     def close(self) -> None:

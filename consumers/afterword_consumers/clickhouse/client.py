@@ -3,7 +3,7 @@
     clickhouse = ClickHouse(ClickHouseAddress(host="127.0.0.1", port=8123, database="afterword"))
     clickhouse.query("SELECT {x:UInt8} AS x", {"x": 1})
 
-Every failure comes out as `StoreError`; `faults` has the words. Nothing of the client library's crosses
+Every failure comes out as `RetryableError`; `faults` has the words. Nothing of the client library's crosses
 this module.
 """
 
@@ -122,7 +122,7 @@ class ClickHouse:
             form: The format, such as `Parquet`. Pieces end anywhere, not at the ends of lines.
 
         Raises:
-            StoreError: The query failed, perhaps after a part of its answer was yielded.
+            RetryableError: The query failed, perhaps after a part of its answer was yielded.
         """
         with self._translated():
             response = self._client.raw_stream(
@@ -139,7 +139,7 @@ class ClickHouse:
         """Run a query and yield each row as a line of JSONCompactEachRow, while they come.
 
         Raises:
-            StoreError: The query failed, perhaps after some rows were yielded.
+            RetryableError: The query failed, perhaps after some rows were yielded.
         """
         rest = b""
         with closing(self.stream(sql, {}, settings or {}, "JSONCompactEachRow")) as pieces:

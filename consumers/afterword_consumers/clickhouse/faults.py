@@ -16,7 +16,7 @@ from clickhouse_connect.driver.exceptions import Error
 from urllib3.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from afterword_consumers.tls import explain_certificate, names_another_host, speaks_tls
-from afterword_schemas import AccessError, StoreError, UnreachableError
+from afterword_schemas import AccessError, RetryableError, UnreachableError
 
 if TYPE_CHECKING:
     from afterword_consumers.clickhouse.client import ClickHouseAddress
@@ -61,7 +61,7 @@ ROW_ERRORS: Final = frozenset(
 """Codes of ClickHouse that speak of the rows. Every other one, an unknown one too, is retried."""
 
 
-def explain_failure(error: Exception, address: "ClickHouseAddress") -> StoreError:
+def explain_failure(error: Exception, address: "ClickHouseAddress") -> RetryableError:
     """Return the error to raise in place of one of the client library's or the network's."""
     code = error.code if isinstance(error, Error) else None
     if code is not None:
@@ -72,7 +72,7 @@ def explain_failure(error: Exception, address: "ClickHouseAddress") -> StoreErro
         found = _use_https(address)
     if found is None and _ANOTHER_SERVER.search(str(error)):
         found = _another_server(address)
-    return found or StoreError(first_line(error))
+    return found or RetryableError(first_line(error))
 
 
 def first_line(error: Exception) -> str:
@@ -83,7 +83,7 @@ def first_line(error: Exception) -> str:
     return line[:500] or type(error).__name__
 
 
-def _explain_refusal(error: Exception, code: int, address: "ClickHouseAddress") -> StoreError:
+def _explain_refusal(error: Exception, code: int, address: "ClickHouseAddress") -> RetryableError:
     if code in _NO_ENTRY:
         return AccessError(
             f"ClickHouse at {address.server} refuses user {address.user!r} or the password.",
@@ -99,8 +99,8 @@ def _explain_refusal(error: Exception, code: int, address: "ClickHouseAddress") 
             code,
         )
     if code in ROW_ERRORS:
-        return StoreError(_reason(error, code), code)
-    return StoreError(first_line(error), code)
+        return RetryableError(_reason(error, code), code)
+    return RetryableError(first_line(error), code)
 
 
 def _reason(error: Exception, code: int) -> str:

@@ -9,7 +9,7 @@ from afterword_consumers.clickhouse.faults import ROW_ERRORS
 from afterword_consumers.ingest.path_index import PathSeen
 from afterword_consumers.ingest.rejection import Rejection
 from afterword_consumers.ingest.rows import COLUMNS, Key, Row, decode, encode
-from afterword_schemas import RowsRejectedError, StoreError
+from afterword_schemas import RetryableError, RowsRejectedError
 
 INSERT_SETTINGS: Final = {
     # The server's default is 1 since 26.2: an answer before the rows are safe.
@@ -72,7 +72,7 @@ class ClickHouseSink:
         settings = INSERT_SETTINGS | {"insert_deduplication_token": token}
         try:
             self._clickhouse.insert_lines("feedback", COLUMNS, lines, settings)
-        except StoreError as error:
+        except RetryableError as error:
             if error.store_code in ROW_ERRORS:
                 raise RowsRejectedError(error.detail, error.store_code) from error
             raise

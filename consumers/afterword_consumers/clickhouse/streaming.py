@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from urllib3.exceptions import HTTPError, ProtocolError
 
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 
 _PIECE_BYTES: Final = 1 << 18
 _LONGEST_ERROR_BYTES: Final = 1 << 16
@@ -36,7 +36,7 @@ def read_answer(response: StreamedResponse) -> Iterator[bytes]:
     """Yield the body; the response is closed in the end, also where the reader stops early.
 
     Raises:
-        StoreError: The server failed on the way, or went away; what was yielded is a part.
+        RetryableError: The server failed on the way, or went away; what was yielded is a part.
         HTTPError: It did not answer in time.
     """
     tag = response.headers.get("X-ClickHouse-Exception-Tag", "")
@@ -44,7 +44,7 @@ def read_answer(response: StreamedResponse) -> Iterator[bytes]:
     try:
         yield from _until_mark(pieces, f"__exception__\r\n{tag}\r\n".encode()) if tag else pieces
     except ProtocolError as error:
-        raise StoreError("ClickHouse broke off in the middle of its answer") from error
+        raise RetryableError("ClickHouse broke off in the middle of its answer") from error
     finally:
         response.close()
 
@@ -57,7 +57,7 @@ def _until_mark(pieces: Iterator[bytes], mark: bytes) -> Iterator[bytes]:
         rows, found, error = kept.partition(mark)
         if found:
             yield rows
-            raise StoreError(_error(error, pieces))
+            raise RetryableError(_error(error, pieces))
         kept = rows[max(0, len(rows) - len(mark) + 1) :]
         yield rows[: len(rows) - len(kept)]
     yield kept

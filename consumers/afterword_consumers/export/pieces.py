@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 
 Row = list[Any]
 """A row of JSONCompactEachRow."""
@@ -32,7 +32,7 @@ def read_rows(stream: Iterable[bytes], write: Callable[[Row], bytes]) -> Iterato
     """Write each row of a stream of JSONCompactEachRow in another form, row by row.
 
     Raises:
-        StoreError: The stream ends within a row.
+        RetryableError: The stream ends within a row.
     """
     rest = b""
     for read in stream:
@@ -40,4 +40,4 @@ def read_rows(stream: Iterable[bytes], write: Callable[[Row], bytes]) -> Iterato
         if lines:
             yield Piece(b"".join([write(orjson.loads(line)) for line in lines]), len(lines))
     if rest:
-        raise StoreError("the answer ended within a row")
+        raise RetryableError("the answer ended within a row")

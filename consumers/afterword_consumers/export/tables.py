@@ -23,7 +23,7 @@ from afterword_consumers.query.compile.parameters import Parameters
 from afterword_consumers.query.compile.source import rfc3339_sql
 from afterword_consumers.query.compile.storage import MAPS
 from afterword_consumers.query.language.fields import COLUMNS, Type
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 
 MAX_CSV_PATHS: Final = 16_000
 """Columns of paths in a CSV; spreadsheets take 16,384 columns in all."""
@@ -71,7 +71,7 @@ def export_csv(
 
     Raises:
         QuestionError: As for `select`; or the feedback has more paths than a table has columns.
-        StoreError: Feedback with a path that none had at the beginning arrived meanwhile.
+        RetryableError: Feedback with a path that none had at the beginning arrived meanwhile.
     """
     paths = _paths(selection, database)
     parameters = Parameters()
@@ -115,7 +115,7 @@ class _Table:
                 for path, leaf in found.items():
                     leaves[self._at[path]] = _cell(leaf)
         except KeyError:
-            raise StoreError(
+            raise RetryableError(
                 "a path was seen for the first time while this was written: write it again"
             ) from None
         return self._line([*row[: -len(_MAPS)], *leaves]).encode()

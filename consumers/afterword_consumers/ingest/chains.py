@@ -2,7 +2,7 @@
 
     resolver = Resolver(batch, batch.chains(), sink, max_bytes=DEFAULT_PIECE_BYTES)
     while not resolver.is_done:
-        piece = resolver.next_piece()      # then write it; after a StoreError, call again
+        piece = resolver.next_piece()      # then write it; after a RetryableError, call again
 
 The events of one id are its chain: each builds on the one before it, the first on the stored row. A chain
 becomes one row, its last state, because the states before it would only be replaced. Nobody knows how large
@@ -98,7 +98,7 @@ class Resolver:
         """Resolve chains until they fill a piece. Write it before the next one.
 
         Raises:
-            StoreError: The stored rows could not be read; the next call begins where this one did.
+            RetryableError: The stored rows could not be read; the next call begins where this one did.
         """
         piece = Piece()
         if self._unread:

@@ -24,7 +24,7 @@ from afterword_consumers.ingest.portions import portions
 from afterword_consumers.ingest.rejection import Rejection
 from afterword_consumers.ingest.rows import Key
 from afterword_consumers.ingest.sink import Sink
-from afterword_schemas import InvalidEventError, RejectCode, RowsRejectedError, StoreError
+from afterword_schemas import InvalidEventError, RejectCode, RetryableError, RowsRejectedError
 
 _log = logging.getLogger(__name__)
 
@@ -207,12 +207,12 @@ class Inserter:
                 raise AbandonedError
             try:
                 return action()
-            except StoreError as error:
+            except RetryableError as error:
                 failures += 1
                 self.retries += 1
                 self._pause(failures, error)
 
-    def _pause(self, failures: int, error: StoreError) -> None:
+    def _pause(self, failures: int, error: RetryableError) -> None:
         pause_s = self._backoff.pause_s(failures)
         _log.warning(
             "try %d failed, the next in %.1f s; the batch is kept: %s%s",

@@ -15,7 +15,7 @@ from afterword_consumers.ingest.rows import Key, Row
 class Sink(Protocol):
     """What a worker needs of a store.
 
-    Every method raises `StoreError` to be called again, and `insert_feedback` raises
+    Every method raises `RetryableError` to be called again, and `insert_feedback` raises
     `RowsRejectedError` where the rows themselves are at fault.
     """
 

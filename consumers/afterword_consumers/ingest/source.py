@@ -103,7 +103,7 @@ class Source(Protocol):
         Must be called every few seconds, paused or not, for the group to keep the member.
 
         Raises:
-            StoreError: The broker could not answer; nothing is skipped by the next call.
+            RetryableError: The broker could not answer; nothing is skipped by the next call.
             ConfigurationError: It never will, until somebody acts.
         """
 
@@ -123,7 +123,7 @@ class Source(Protocol):
                 recorded for a partition that is not in it.
 
         Raises:
-            StoreError: It was not recorded, or `topic_is_gone`.
+            RetryableError: It was not recorded, or `topic_is_gone`.
         """
 
     def pause(self) -> None:
@@ -138,7 +138,7 @@ class Source(Protocol):
         The partitions are lost, and new ones are assigned, none from an offset of another topic.
 
         Raises:
-            StoreError: There is no such topic now, or the broker could not answer.
+            RetryableError: There is no such topic now, or the broker could not answer.
         """
 
     def close(self) -> None:

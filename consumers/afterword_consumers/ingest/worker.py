@@ -23,7 +23,7 @@ from afterword_consumers.ingest.reminder import Reminder
 from afterword_consumers.ingest.sink import Sink
 from afterword_consumers.ingest.source import Committed, Source
 from afterword_consumers.ingest.watermark import Watermark
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 
 if TYPE_CHECKING:
     from afterword_consumers.ingest.source import Message
@@ -184,7 +184,7 @@ class Worker:
         if not self._left:
             try:
                 self._left = self._source.poll(min(room, _FETCH_ROWS), _FETCH_TIMEOUT_S)
-            except StoreError as error:
+            except RetryableError as error:
                 _log.warning("fetching failed, nothing is skipped: %s", error)
                 self._stopping.wait(_FETCH_TIMEOUT_S)
                 return
@@ -204,7 +204,7 @@ class Worker:
             self._paused = True
         try:
             messages = self._source.poll(1, _FETCH_TIMEOUT_S)
-        except StoreError as error:
+        except RetryableError as error:
             _log.warning("the broker does not answer either: %s", error)
             return
         # A partition that was assigned since the pause may still hand out something.
@@ -221,7 +221,7 @@ class Worker:
             return
         try:
             self._source.rejoin()
-        except StoreError as error:
+        except RetryableError as error:
             if self._topic_reminder.is_due(time.monotonic() - self._gone_since_s):
                 _log.warning("waiting for the topic: %s", error)
             self._stopping.wait(_REJOIN_EVERY_S)
@@ -276,7 +276,7 @@ class Worker:
             times = self._completeness.proven(offsets)
             try:
                 self._source.commit(offsets, times)
-            except StoreError as error:
+            except RetryableError as error:
                 _log.info("the time of the last commit stays as it is: %s", error)
             else:
                 self._completeness.record(offsets, times)
@@ -285,7 +285,7 @@ class Worker:
         times = self._completeness.proven(self._to_commit)
         try:
             self._source.commit(self._to_commit, times)
-        except StoreError as error:
+        except RetryableError as error:
             # The rows are safe: it is tried again, or the next owner writes them again.
             _log.warning("committing failed, the rows are stored: %s", error)
             self._stopping.wait(_FETCH_TIMEOUT_S)

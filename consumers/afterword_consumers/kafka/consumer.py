@@ -29,7 +29,7 @@ from afterword_consumers.ingest.watermark import read_committed, to_metadata
 from afterword_consumers.kafka.end_offsets import EndOffsetPoller
 from afterword_consumers.kafka.stall import StallWatch
 from afterword_consumers.kafka.topics import TopicIdentity, explain
-from afterword_schemas import ConfigurationError, StoreError
+from afterword_schemas import ConfigurationError, RetryableError
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class KafkaSource:
 
     Raises:
         ConfigurationError: The topic does not exist, or waiting will not mend what is wrong.
-        StoreError: No broker answers.
+        RetryableError: No broker answers.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class KafkaSource:
         try:
             self._open()
         except ConfigurationError as error:  # the settings were right before: the topic is missing
-            raise StoreError(str(error)) from error
+            raise RetryableError(str(error)) from error
         if self._listener is not None:
             self.subscribe(self._listener)
 
@@ -153,7 +153,7 @@ class KafkaSource:
             fetched = self._consumer.consume(max_messages, timeout_s)
         except KafkaException as error:
             self._behind = True
-            raise StoreError(explain(error)) from error
+            raise RetryableError(explain(error)) from error
         except BaseException:
             # A callback or a signal handler raised: the client has thrown the messages away, but
             # stands behind them.
@@ -190,10 +190,10 @@ class KafkaSource:
         try:
             committed = self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            raise StoreError(explain(error)) from error
+            raise RetryableError(explain(error)) from error
         for partition in committed or ():
             if partition.error is not None:
-                raise StoreError(str(partition.error))
+                raise RetryableError(str(partition.error))
         self._check_topic()
 
     def pause(self) -> None:
@@ -220,7 +220,7 @@ class KafkaSource:
             committed = consumer.committed(partitions, timeout=self._request_timeout_s)
         except KafkaException as error:
             # Here, as the client would hand on what is inside it, which is no exception that can be caught.
-            raise StoreError(explain(error)) from error
+            raise RetryableError(explain(error)) from error
         self._remember(committed)
         _log.info("assigned partitions %s", [(p.partition, p.offset) for p in committed])
         consumer.incremental_assign(committed)
@@ -240,13 +240,13 @@ class KafkaSource:
 
     def _is_gone_now(self) -> bool:
         """Ask whether the topic is gone, as a rebalance may be due to that; no if Kafka is silent."""
-        with suppress(StoreError):
+        with suppress(RetryableError):
             self._identity.ask()
         return self._identity.is_gone
 
     def _check_topic(self) -> None:
         if self._identity.ask():
-            raise StoreError(f"topic {self._topic} was deleted")
+            raise RetryableError(f"topic {self._topic} was deleted")
 
     def _place(self, partition: int, offset: int, caught_up: datetime | None) -> TopicPartition:
         metadata = to_metadata(self.topic_id, caught_up)

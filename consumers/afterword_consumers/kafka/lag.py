@@ -91,7 +91,7 @@ class LagReader:
 
         Raises:
             ConfigurationError: The broker has no such topic.
-            StoreError: It did not answer, or refuses to; at once if nobody listens there.
+            RetryableError: It did not answer, or refuses to; at once if nobody listens there.
         """
         deadline_s = time.monotonic() + timeout_s
         while True:

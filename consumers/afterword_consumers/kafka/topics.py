@@ -15,7 +15,7 @@ from confluent_kafka.admin._listoffsets import (  # the package exports them wit
 from confluent_kafka.admin._topic import TopicDescription  # the package exports it without a type
 
 from afterword_consumers.kafka.faults import ASKS_ONLY, explain_failure
-from afterword_schemas import ConfigurationError, StoreError
+from afterword_schemas import ConfigurationError, RetryableError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -63,7 +63,7 @@ class TopicIdentity:
     Raises:
         ConfigurationError: There is no such topic, or the client refuses a setting.
         AccessError: Kafka refuses the login, the certificate or the topic.
-        StoreError: No broker answers.
+        RetryableError: No broker answers.
     """
 
     def __init__(self, settings: Mapping[str, Any], topic: str, timeout_s: float) -> None:
@@ -103,13 +103,13 @@ class TopicIdentity:
         """Ask now whether the topic is gone, and wait for the answer.
 
         Raises:
-            StoreError: Kafka does not answer.
+            RetryableError: Kafka does not answer.
         """
         if self._has_id and not self.is_gone:
             try:
                 self._learn(self._describe())
             except KafkaException as error:
-                raise StoreError(explain(error)) from error
+                raise RetryableError(explain(error)) from error
         return self.is_gone
 
     @property
@@ -147,7 +147,7 @@ class TopicIdentity:
         described = self._admin.describe_topics(names, request_timeout=self._timeout_s)
         return described[self._topic]
 
-    def _judge(self, error: KafkaException) -> ConfigurationError | StoreError:
+    def _judge(self, error: KafkaException) -> ConfigurationError | RetryableError:
         """Return what to tell: an `AccessError` only where waiting mends nothing for certain."""
         self._admin.poll(0)
         code = error.args[0].code()
@@ -160,7 +160,7 @@ class TopicIdentity:
         found = explain_failure(error, self._errors, self._settings)
         is_told = any(one.code() in _NO_WAY_IN for one in (error.args[0], *self._errors))
         # A broker that comes up, or a proxy before none, looks like one that wants another login.
-        return found if is_told else StoreError(str(found))
+        return found if is_told else RetryableError(str(found))
 
 
 def _check(error: KafkaError | None) -> None:

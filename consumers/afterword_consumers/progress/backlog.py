@@ -19,7 +19,7 @@ from afterword_consumers.ingest.watermark import read_committed
 from afterword_consumers.kafka.consumer import Reader
 from afterword_consumers.kafka.partitioner import likely_partitions
 from afterword_consumers.kafka.topics import ask_topic_id, explain
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 
 TAIL_MESSAGES: Final = 10_000
 """How many messages of a partition are looked through, the newest: who asks has often just published."""
@@ -118,7 +118,7 @@ class Backlog:
         in the store before this returned.
 
         Raises:
-            StoreError: Kafka does not answer, or has no such topic.
+            RetryableError: Kafka does not answer, or has no such topic.
             ConfigurationError: The client refuses a setting.
         """
         deadline_s = time.monotonic() + self._timeout_s
@@ -129,7 +129,7 @@ class Backlog:
             except KafkaException as error:
                 # Leaders and coordinators move: the client leaves it to its caller to ask again.
                 if time.monotonic() + _RETRY_S > deadline_s:
-                    raise StoreError(
+                    raise RetryableError(
                         f"Kafka at {self._bootstrap_servers} does not tell what waits in topic "
                         f"{self._topic}: {explain(error)}"
                     ) from error

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from afterword_consumers.kafka.lag import LagReader, PartitionLag
 from afterword_consumers.query import Freshness
-from afterword_schemas import AccessError, ConfigurationError, StoreError
+from afterword_schemas import AccessError, ConfigurationError, RetryableError
 
 _OLD: Final = timedelta(seconds=30)
 """A worker that keeps up is not further behind than this, so a note says why it may be."""
@@ -80,7 +80,7 @@ class FreshnessReader:
         except AccessError:
             self._drop()
             return Freshness(None, None, f"Kafka does not let Afterword in, so {_UNKNOWN}")
-        except StoreError:
+        except RetryableError:
             self._drop()  # a new one notices at once that nobody listens; this one would wait
             return Freshness(None, None, f"Kafka does not answer, so {_UNKNOWN}")
         return judge(lags, asked_at)

@@ -18,7 +18,7 @@ import orjson
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.progress.backlog import Backlog, Place
 from afterword_consumers.rfc3339 import rfc3339
-from afterword_schemas import Receipt, ReceiptStatus, StoreError
+from afterword_schemas import Receipt, ReceiptStatus, RetryableError
 from afterword_schemas.counted import counted
 
 _log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class ReceiptFinder:
             feedback_id: A UUID in lower case.
 
         Raises:
-            StoreError: Kafka does not answer, or ClickHouse, without which only what waits in Kafka
+            RetryableError: Kafka does not answer, or ClickHouse, without which only what waits in Kafka
                 can be told. The log says how.
             ConfigurationError: The Kafka client refuses a setting.
         """
@@ -91,7 +91,7 @@ class ReceiptFinder:
         try:
             with _reported("ClickHouse"):
                 outcomes = self._look_up(project, feedback_id)
-        except StoreError:
+        except RetryableError:
             if not found.last:
                 raise
             outcomes = []
@@ -166,9 +166,9 @@ def _reported(part: str) -> Iterator[None]:
     """
     try:
         yield
-    except StoreError as error:
+    except RetryableError as error:
         _log.warning("receipts: %s does not answer as it should: %s", part, error)
-        raise StoreError(f"{part} does not answer as it should; the log says more.") from error
+        raise RetryableError(f"{part} does not answer as it should; the log says more.") from error
 
 
 def _names(raw: bytes, project: str) -> bool:

@@ -22,7 +22,7 @@ from afterword_consumers.query import (
     to_sql,
 )
 from afterword_consumers.query.language.question import DEFAULT_TOP
-from afterword_schemas import ConfigurationError, StoreError
+from afterword_schemas import ConfigurationError, RetryableError
 from afterword_stack.commands.options import (
     Project,
     Since,
@@ -155,7 +155,7 @@ def _print_remarks(found: Answer, slow: str, *, sql: bool) -> None:
     if sql:
         _print_sql(found)
     if not found.series:
-        raise StoreError(remark)
+        raise RetryableError(remark)
 
 
 def _print_sql(found: Answer) -> None:

@@ -8,9 +8,9 @@ from typing import Annotated, BinaryIO, Final
 
 import typer
 
-from afterword import Client, QueueFullError
+from afterword import Client, DeliveryFailure, QueueFullError
 from afterword_consumers.kafka.lag import find_partitions
-from afterword_schemas import ConfigurationError, InvalidEventError, StoreError, read_event
+from afterword_schemas import ConfigurationError, InvalidEventError, RetryableError, read_event
 from afterword_schemas.counted import counted
 from afterword_schemas.limits import MAX_EVENT_BYTES
 from afterword_stack.settings import load_settings
@@ -57,7 +57,7 @@ def publish(file: _File) -> None:
         settings = load_settings(notice)
         # Whoever mistypes topic or address should learn it now, not when the file is in memory.
         find_partitions(settings.kafka_bootstrap_servers, settings.kafka_topic, settings.kafka)
-        failures = list[StoreError]()
+        failures = list[DeliveryFailure]()
         client = Client(
             settings.kafka_bootstrap_servers,
             project="none",  # whole events name their own
@@ -102,7 +102,7 @@ def _send(client: Client, line: bytes) -> None:
     except QueueFullError:  # a file is faster than Kafka
         waiting = client.stats.waiting
         if client.flush(_TAKES_NOTHING_S) >= waiting:
-            raise StoreError(
+            raise RetryableError(
                 f"Kafka took nothing for {_TAKES_NOTHING_S:.0f} s; see `afterword doctor`."
             ) from None
         client.publish(line)

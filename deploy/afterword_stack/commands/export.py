@@ -26,7 +26,7 @@ from afterword_consumers.export import (
     parse_selection,
 )
 from afterword_consumers.query import Plan, did_you_mean
-from afterword_schemas import ConfigurationError, StoreError
+from afterword_schemas import ConfigurationError, RetryableError
 from afterword_stack.commands.options import (
     Project,
     Since,
@@ -133,12 +133,14 @@ def _export(
     """Write feedback.
 
     Raises:
-        StoreError: No feedback is selected; nothing is written, not even an empty file.
+        RetryableError: No feedback is selected; nothing is written, not even an empty file.
     """
     total = count(selection, clickhouse)
     if not total:
         sentence, suggestions = explain_empty(selection, clickhouse)
-        raise StoreError(f"nothing was written. {sentence} {did_you_mean(suggestions)}".rstrip())
+        raise RetryableError(
+            f"nothing was written. {sentence} {did_you_mean(suggestions)}".rstrip()
+        )
     writer = partial(export_csv, for_spreadsheets=True) if for_spreadsheets else _WRITERS[form]
     _write(file, writer(selection, clickhouse), form, total)
 
@@ -147,12 +149,14 @@ def _export_pairs(file: str, selection: Plan, paths: PairPaths, clickhouse: Clic
     """Write pairs, and return how many of what was read there are.
 
     Raises:
-        StoreError: Nothing selected could make a pair; nothing is written, not even an empty file.
+        RetryableError: Nothing selected could make a pair; nothing is written, not even an empty file.
     """
     counts = PairCounts()
     total = count_candidates(selection, clickhouse)
     if not total:
-        raise StoreError("nothing was written. No feedback here holds an edit or a ground truth.")
+        raise RetryableError(
+            "nothing was written. No feedback here holds an edit or a ground truth."
+        )
     pieces = export_pairs(selection, paths, clickhouse, counts)
     with open_whole(file) as target, progress("feedback read", total) as advance:
         for piece in pieces:
@@ -160,7 +164,7 @@ def _export_pairs(file: str, selection: Plan, paths: PairPaths, clickhouse: Clic
             advance(piece.rows)
         said = " ".join([f"{counts}.", *_missing(counts, paths, selection, clickhouse)])
         if not counts.pairs:  # in here, so that what was there before stays
-            raise StoreError(f"nothing was written. {said}")
+            raise RetryableError(f"nothing was written. {said}")
     return said
 
 

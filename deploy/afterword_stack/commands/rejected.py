@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 import typer
 
-from afterword import KafkaTransport, QueueFullError, RefusedError, Transport
+from afterword import DeliveryFailure, KafkaTransport, QueueFullError, RefusedError, Transport
 from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.kafka.lag import find_partitions
 from afterword_consumers.rejected.replay import (
@@ -30,7 +30,7 @@ from afterword_schemas import (
     ConfigurationError,
     InvalidEventError,
     RejectCode,
-    StoreError,
+    RetryableError,
     read_event,
 )
 from afterword_schemas.counted import counted
@@ -182,7 +182,7 @@ def edit(
         with _open_transport(settings) as transport:  # first: without Kafka nobody need edit
             payload = _mended(message, source)
             if payload == message.payload.strip():
-                raise StoreError("Nothing was changed, so nothing was published.")
+                raise RetryableError("Nothing was changed, so nothing was published.")
             with _keeping(payload, place) if source in {None, "-"} else _naming(source):
                 feedback_id = mend(clickhouse, partial(_publish, transport), message, payload)
     out(f"{feedback_id} published in place of {place}")
@@ -298,7 +298,7 @@ def _naming(file: str | None) -> Iterator[None]:
 
 def _publish(transport: Transport, messages: Sequence[RejectedMessage]) -> None:
     """Publish messages and wait until the broker has them all."""
-    reports = list[StoreError | None]()
+    reports = list[DeliveryFailure | None]()
     for message in messages:
         send = partial(
             transport.send,
@@ -317,10 +317,10 @@ def _publish(transport: Transport, messages: Sequence[RejectedMessage]) -> None:
     failures = [error for error in reports if error is not None]
     if refused := next((error for error in failures if isinstance(error, RefusedError)), None):
         detail = "Kafka refuses one of these messages for good; replay the others by --at"
-        raise StoreError(f"{detail}: {refused}")
+        raise RetryableError(f"{detail}: {refused}")
     if failures or len(reports) < len(messages):
         reason = failures[0] if failures else f"no answer within {_FLUSH_S:.0f} s"
-        raise StoreError(f"Kafka did not take all of them, replay again later: {reason}")
+        raise RetryableError(f"Kafka did not take all of them, replay again later: {reason}")
 
 
 def _check_one(found: Sequence[RejectedMessage], place: str) -> RejectedMessage:

@@ -9,9 +9,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
 
-from afterword import Client, KafkaTransport, QueueFullError, Transport
+from afterword import Client, DeliveryFailure, KafkaTransport, QueueFullError, Transport
 from afterword_consumers.clickhouse.client import ClickHouse
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 from afterword_schemas.counted import counted
 from afterword_stack.demo.report import print_report
 from afterword_stack.demo.traffic import PROJECT, Send, traffic
@@ -28,7 +28,7 @@ def run_demo(pipeline: Pipeline, *, events: int, now: datetime) -> None:
     """Publish events, wait for them, and print what was asked.
 
     Raises:
-        StoreError: What was published is not what arrived, or nothing arrives any more.
+        RetryableError: What was published is not what arrived, or nothing arrives any more.
     """
     began_s = time.monotonic()
     with open_database(pipeline.settings.clickhouse) as clickhouse:
@@ -37,7 +37,7 @@ def run_demo(pipeline: Pipeline, *, events: int, now: datetime) -> None:
         out(f"\npublished {events:,} = stored {stored:,} + rejected {rejected:,}")
         out(f"in {took_s:.1f} s, from the first event to the last row")
         if stored + rejected != events:
-            raise StoreError("These numbers should be equal: please report this.")
+            raise RetryableError("These numbers should be equal: please report this.")
         print_report(clickhouse, now)
 
 
@@ -60,7 +60,7 @@ class Feeder:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._sent = 0
-        self._reports: list[StoreError | None] = []
+        self._reports: list[DeliveryFailure | None] = []
         self._client = Client(
             project=PROJECT,
             transport=transport,
@@ -72,7 +72,7 @@ class Feeder:
         """Publish events and wait until Kafka has them.
 
         Raises:
-            StoreError: It did not take them all.
+            RetryableError: It did not take them all.
         """
         for send in sends:
             try:
@@ -85,7 +85,7 @@ class Feeder:
         self._transport.flush(_FLUSH_S)
         missing = self._sent - self._reports.count(None)
         if missing:
-            raise StoreError(
+            raise RetryableError(
                 f"Kafka did not take all events: {counted(missing, 'is', 'are')} missing."
             )
 
@@ -115,7 +115,7 @@ def _await(
             before, moved_s = arrived, time.monotonic()
         pipeline.check()
         if time.monotonic() - moved_s > _STALLED_S:
-            raise StoreError(
+            raise RetryableError(
                 f"Nothing arrived for {_STALLED_S:.0f} s; {arrived:,} of {events:,} did. "
                 f"The end of the worker's log:\n{pipeline.worker_says}"
             )

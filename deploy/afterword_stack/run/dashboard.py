@@ -26,7 +26,7 @@ from afterword.gateway import (
 )
 from afterword_consumers.api import Api, ApiError, ApiOptions, ErrorCode, create_api
 from afterword_consumers.clickhouse.client import ClickHouse
-from afterword_schemas import AfterwordError, ConfigurationError, StoreError
+from afterword_schemas import AfterwordError, ConfigurationError, RetryableError
 from afterword_stack.run.dashboard_openapi import dashboard_openapi
 from afterword_stack.run.database import missing_migrations
 from afterword_stack.run.freshness import open_freshness_reader
@@ -141,7 +141,7 @@ def _check_ready(settings: Settings) -> None:
     try:
         lacks = _lacks_tables(settings)
     except AfterwordError as error:
-        raise StoreError("ClickHouse is away; its operator runs `afterword doctor`.") from error
+        raise RetryableError("ClickHouse is away; its operator runs `afterword doctor`.") from error
     if lacks:
         raise _TABLES_MISSING
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Budget, Table
-from afterword_schemas import AccessError, ConfigurationError, StoreError
+from afterword_schemas import AccessError, ConfigurationError, RetryableError
 from afterword_schemas.migrate import Migration, migrate, migrations, pending
 from afterword_stack.terminal.console import once, waiting
 
@@ -40,12 +40,12 @@ def open_database(
         ConfigurationError: There is no such database, or it has no tables.
         UnreachableError: ClickHouse did not answer.
         AccessError: There is no way in.
-        StoreError: It cannot now.
+        RetryableError: It cannot now.
     """
     clickhouse = _WatchedClickHouse(address, tell or once())
     try:
         yield clickhouse
-    except StoreError as error:
+    except RetryableError as error:
         raise _explain(error, address) from error
     finally:
         clickhouse.close()
@@ -113,7 +113,9 @@ class _WatchedClickHouse(ClickHouse):
         return waiting(f"ClickHouse at {self.address.server}", self.address.timeout_s, self._tell)
 
 
-def _explain(error: StoreError, address: ClickHouseAddress) -> StoreError | ConfigurationError:
+def _explain(
+    error: RetryableError, address: ClickHouseAddress
+) -> RetryableError | ConfigurationError:
     """Return the error in words that help; the same one where there are none."""
     said = _SAID.search(str(error))
     if said is None or isinstance(error, AccessError):
@@ -123,11 +125,13 @@ def _explain(error: StoreError, address: ClickHouseAddress) -> StoreError | Conf
             return _migrate(name, address)
         case "TIMEOUT_EXCEEDED" | "TOO_SLOW" | "MEMORY_LIMIT_EXCEEDED" as name:
             much = "memory" if name == "MEMORY_LIMIT_EXCEEDED" else "time"
-            return StoreError(f"The query takes too much {much}. {_CHEAPER}")
+            return RetryableError(f"The query takes too much {much}. {_CHEAPER}")
         case "TOO_MANY_ROWS_OR_BYTES":
-            return StoreError("The answer is too large. Ask for fewer groups or values (--top).")
+            return RetryableError(
+                "The answer is too large. Ask for fewer groups or values (--top)."
+            )
         case name:
-            return StoreError(f"ClickHouse at {address}: {said['text']} ({name})")
+            return RetryableError(f"ClickHouse at {address}: {said['text']} ({name})")
 
 
 def _migrate(name: str, address: ClickHouseAddress) -> ConfigurationError:

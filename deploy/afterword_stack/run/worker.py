@@ -19,7 +19,7 @@ from afterword_consumers.clickhouse.sink import ClickHouseSink
 from afterword_consumers.ingest.reminder import Reminder
 from afterword_consumers.ingest.worker import Worker
 from afterword_consumers.kafka.consumer import KafkaSource
-from afterword_schemas import AccessError, AfterwordError, StoreError
+from afterword_schemas import AccessError, AfterwordError, RetryableError
 from afterword_schemas.migrate import Migration
 from afterword_stack.run.database import missing_migrations, prepare_database
 from afterword_stack.run.topic_warnings import warning_of_topic
@@ -98,7 +98,7 @@ class _Stop:
                 return action()
             except AccessError:
                 raise
-            except StoreError as error:
+            except RetryableError as error:
                 if reminder.is_due(time.monotonic() - began_s):
                     notice(f"{str(error).removesuffix('.')}. The worker waits.")
                 self.asked.wait(_TRY_EVERY_S)
@@ -137,7 +137,7 @@ def _wait_for_tables(address: ClickHouseAddress, stop: _Stop) -> None:
             return
         except AccessError:
             raise
-        except StoreError as error:
+        except RetryableError as error:
             notice(f"{str(error).removesuffix('.')}. The worker keeps trying.")
             return
         if not missing:

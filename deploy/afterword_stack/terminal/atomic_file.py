@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-from afterword_schemas import ConfigurationError, StoreError
+from afterword_schemas import ConfigurationError, RetryableError
 from afterword_stack.terminal.console import writing_to_stdout
 
 
@@ -24,7 +24,7 @@ def open_whole(file: str) -> Iterator[BinaryIO]:
 
     Raises:
         ConfigurationError: It cannot be written there.
-        StoreError: It could not be written to its end.
+        RetryableError: It could not be written to its end.
     """
     if file == "-":
         with writing_to_stdout():
@@ -53,7 +53,7 @@ def _written(file: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{file} could not be written: {error.strerror}") from error
+        raise RetryableError(f"{file} could not be written: {error.strerror}") from error
 
 
 def _open(file: str, path: Path) -> BinaryIO:

@@ -23,12 +23,12 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.response import HTTPResponse
 from urllib3.util import Retry
 
-from afterword._errors import RefusedError
+from afterword._errors import DeliveryFailure, RefusedError
 from afterword._http.errors import explain
 from afterword._http.response import TimelyResponse
 from afterword._http.target import Target
 from afterword._http.wire import read_message, read_verdicts
-from afterword_schemas.errors import RejectCode, StoreError
+from afterword_schemas.errors import RejectCode, RetryableError
 
 _PACKET_BYTES: Final = 1024  # below it, gzip saves no packet
 _GZIP_LEVEL: Final = 1  # half the time of level 6, for a sixth more bytes
@@ -55,7 +55,7 @@ class Answer:
         misdirected: URL or key are wrong, as far as one can see from here: time alone mends nothing.
     """
 
-    verdicts: Sequence[StoreError | None]
+    verdicts: Sequence[DeliveryFailure | None]
     retry_after_s: float = 0.0
     divisible: bool = False
     misdirected: bool = False
@@ -100,7 +100,7 @@ class GatewayConnection:
         except Exception as error:  # noqa: BLE001  # of three libraries; without the thread, all would wait
             self.close()  # or a late answer would be taken for the next request's
             reason = explain(error, self._target, timeout_s=self._timeout_s)
-            return Answer([StoreError(f"the gateway is not reached: {reason}")] * len(keys))
+            return Answer([RetryableError(f"the gateway is not reached: {reason}")] * len(keys))
         return _judge(keys, response, self._target.redact(text))
 
     def close(self) -> None:
@@ -152,14 +152,14 @@ def _judge(keys: Sequence[bytes], response: HTTPResponse, text: bytes) -> Answer
     if status == _TOO_LARGE:
         return _too_large(len(keys), said)
     later = status in _LATER or status >= _SERVER_ERROR
-    error = StoreError(f"the answer was {status}: {said or _advise(status)}")
+    error = RetryableError(f"the answer was {status}: {said or _advise(status)}")
     disliked = status in _DISLIKED and not said
     return Answer([error] * len(keys), wait_s, divisible=disliked, misdirected=not later)
 
 
 def _too_large(count: int, said: str) -> Answer:
     if count > 1:
-        return Answer([StoreError("the request was too large")] * count, divisible=True)
+        return Answer([RetryableError("the request was too large")] * count, divisible=True)
     detail = said or "something before the gateway takes no event of this size"
     return Answer([RefusedError(RejectCode.TOO_LARGE, "$", detail)])
 

@@ -21,12 +21,12 @@ from queue import Empty
 from time import monotonic
 from typing import Final
 
-from afterword._errors import QueueFullError, RefusedError
+from afterword._errors import DeliveryFailure, QueueFullError, RefusedError
 from afterword._http.backoff import Backoff
 from afterword._http.connection import GatewayConnection
 from afterword._threads import Background
 from afterword._transport import DeliveryCallback, report
-from afterword_schemas.errors import StoreError
+from afterword_schemas.errors import RetryableError
 
 _BATCH_EVENTS: Final = 500
 _BATCH_BYTES: Final = 1_000_000  # below the 1 MiB that nginx lets through
@@ -197,8 +197,8 @@ class Line:
         if self._closing:
             self._backoff.hurry()
 
-    def _closed_early(self) -> StoreError:
-        return StoreError(self._backoff.explain("closed before the gateway took it"))
+    def _closed_early(self) -> RetryableError:
+        return RetryableError(self._backoff.explain("closed before the gateway took it"))
 
     def _expire(self) -> None:
         """Give up events whose time is over, as they come to the front."""
@@ -207,7 +207,7 @@ class Line:
             if monotonic() < entry.since_s + limit_s:
                 return
             reason = self._backoff.explain(f"not taken within {limit_s:g} s")
-            self._leave(entry, StoreError(reason))
+            self._leave(entry, RetryableError(reason))
 
     def _pick(self) -> list[Entry]:
         """Choose the next batch, the first event of each id: none overtakes one that is sent again."""
@@ -252,17 +252,17 @@ class Line:
             entry.refusals += 1
         self._strikes += 1
         if entry.refusals > _SURE:
-            self._leave(entry, StoreError(self._backoff.reason))
+            self._leave(entry, RetryableError(self._backoff.reason))
         else:
             self._line[entry.key] = self._line.pop(entry.key)
 
     def _give_up(self) -> None:
         """At the end, wait for no person to mend url or key."""
         for entry in chain.from_iterable(self._line.values()):
-            self._settle(entry, StoreError(self._backoff.reason))
+            self._settle(entry, RetryableError(self._backoff.reason))
         self._line.clear()
 
-    def _leave(self, entry: Entry, error: StoreError | None) -> None:
+    def _leave(self, entry: Entry, error: DeliveryFailure | None) -> None:
         """End the wait of the first of its id; the next of that id goes behind the other ids."""
         entries = self._line.pop(entry.key)
         del entries[0]
@@ -270,7 +270,7 @@ class Line:
             self._line[entry.key] = entries
         self._settle(entry, error)
 
-    def _settle(self, entry: Entry, error: StoreError | None) -> None:
+    def _settle(self, entry: Entry, error: DeliveryFailure | None) -> None:
         on_delivery = self._open.pop(entry, None)
         if on_delivery is not None:
             report(on_delivery, error)

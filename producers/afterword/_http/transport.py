@@ -21,7 +21,7 @@ from afterword_schemas.errors import ConfigurationError
 class HttpTransport:
     """Sends to the gateway; see `Transport`.
 
-    Besides a `StoreError`, whose event may be sent again, a delivery can end in a `RefusedError`, whose
+    Besides a `RetryableError`, whose event may be sent again, a delivery can end in a `RefusedError`, whose
     event never will be taken.
 
     Args:

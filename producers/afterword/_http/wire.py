@@ -14,9 +14,9 @@ from typing import Final
 
 import orjson
 
-from afterword._errors import RefusedError
+from afterword._errors import DeliveryFailure, RefusedError
 from afterword._transport import Headers
-from afterword_schemas.errors import RejectCode, StoreError
+from afterword_schemas.errors import RejectCode, RetryableError
 
 UNAVAILABLE: Final = "unavailable"
 """The gateway's code for an event that Kafka did not acknowledge; every other code is final."""
@@ -55,7 +55,7 @@ def to_item(key: bytes, value: bytes, headers: Headers, timestamp_ms: int | None
     return b"%b%b,%b" % (value[:start], orjson.dumps(beside)[1:-1], value[start:])
 
 
-def read_verdicts(keys: Sequence[bytes], answer: bytes) -> Sequence[StoreError | None] | None:
+def read_verdicts(keys: Sequence[bytes], answer: bytes) -> Sequence[DeliveryFailure | None] | None:
     """Read what became of each item of a request.
 
     Args:
@@ -64,7 +64,7 @@ def read_verdicts(keys: Sequence[bytes], answer: bytes) -> Sequence[StoreError |
 
     Returns:
         One an item: None where Kafka has it, `RefusedError` where it never will, any other
-        `StoreError` where it is to be sent again. None if it is no answer to these items: what
+        `RetryableError` where it is to be sent again. None if it is no answer to these items: what
         came from something in between, or is about the request as a whole.
     """
     match _parse(answer):
@@ -74,8 +74,10 @@ def read_verdicts(keys: Sequence[bytes], answer: bytes) -> Sequence[StoreError |
             errors = []
         case _:
             return None
-    verdicts: list[StoreError | None] = [
-        None if given == key.decode() else StoreError("the gateway's answer is to another event")
+    verdicts: list[DeliveryFailure | None] = [
+        None
+        if given == key.decode()
+        else RetryableError("the gateway's answer is to another event")
         for given, key in zip(ids, keys, strict=True)
     ]
     for error in errors:
@@ -123,5 +125,5 @@ def _write_time(timestamp_ms: int | None) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _to_error(code: str, path: str, detail: str) -> StoreError:
-    return StoreError(detail) if code == UNAVAILABLE else RefusedError(code, path, detail)
+def _to_error(code: str, path: str, detail: str) -> DeliveryFailure:
+    return RetryableError(detail) if code == UNAVAILABLE else RefusedError(code, path, detail)

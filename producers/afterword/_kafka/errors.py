@@ -1,7 +1,7 @@
 """What an error of Kafka's means for a message, decided in one place.
 
     if blames_a_message(error): ...      # one of its batch; each is sent again by itself
-    verdict = to_store_error(error)      # RefusedError: never send it again
+    verdict = to_delivery_failure(error)      # RefusedError: never send it again
 
 An error is one of three kinds. Kafka refuses the message for good, whatever happens to the topic's
 other messages. A person must act, because no message of the topic passes. Or another try may help.
@@ -13,8 +13,8 @@ from typing import Final
 
 from confluent_kafka import KafkaError
 
-from afterword._errors import RefusedError
-from afterword_schemas.errors import RejectCode, StoreError
+from afterword._errors import DeliveryFailure, RefusedError
+from afterword_schemas.errors import RejectCode, RetryableError
 
 CLOSED: Final = "closed before Kafka took it"
 """Why a message was given up that was still under way at the end."""
@@ -86,14 +86,14 @@ def ended_with_producer(error: KafkaError) -> bool:
     return error.name() in _PURGED or error.name() in _OUT_OF_STEP
 
 
-def to_store_error(error: KafkaError) -> StoreError:
+def to_delivery_failure(error: KafkaError) -> DeliveryFailure:
     """Return the error of a message that was alone in its batch: a `RefusedError` if it is for good."""
     name = error.name()
     if name in _PURGED:
-        return StoreError(CLOSED)
+        return RetryableError(CLOSED)
     said = f"{error.str()} [{name}]"
     if refusal := _REFUSALS.get(name):
         code, advice = refusal
         return RefusedError(code, "$", f"{advice}: {said}")
     advice = _ADVICE.get(name, "")
-    return StoreError(f"{advice}: {said}" if advice else said)
+    return RetryableError(f"{advice}: {said}" if advice else said)

@@ -16,14 +16,14 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from afterword._kafka.errors import to_store_error
+from afterword._kafka.errors import to_delivery_failure
 from afterword._kafka.log import KafkaLog
-from afterword_schemas.errors import ConfigurationError, StoreError
+from afterword_schemas.errors import ConfigurationError, RetryableError
 
 _PAUSE_S: Final = 1.0
 
 
-class ProducerEndedError(StoreError):
+class ProducerEndedError(RetryableError):
     """A fatal error ended the producer a moment ago, and the next is not due yet."""
 
 
@@ -119,7 +119,7 @@ class LastingProducer:
         if self._life is not life:  # a signal handler did it just now
             return
         if monotonic() < self._due_s:
-            error = "a fatal error" if self.last_end is None else to_store_error(self.last_end)
+            error = "a fatal error" if self.last_end is None else to_delivery_failure(self.last_end)
             raise ProducerEndedError(f"Kafka's client ended, and starts again soon: {error}")
         following = self._begin()
         self._past.append(life)

@@ -31,13 +31,18 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from afterword._bell import Bell
 from afterword._counters import Tally
-from afterword._errors import QueueFullError
-from afterword._kafka.errors import CLOSED, blames_a_message, ended_with_producer, to_store_error
+from afterword._errors import DeliveryFailure, QueueFullError, RefusedError
+from afterword._kafka.errors import (
+    CLOSED,
+    blames_a_message,
+    ended_with_producer,
+    to_delivery_failure,
+)
 from afterword._kafka.log import KafkaLog
 from afterword._kafka.producer import LastingProducer, ProducerEndedError
 from afterword._threads import Background
 from afterword._transport import DeliveryCallback, Headers, report
-from afterword_schemas.errors import StoreError
+from afterword_schemas.errors import RetryableError
 
 _BLINK_S: Final = 0.001
 _PULSE_S: Final = 0.005
@@ -99,7 +104,7 @@ class KafkaLine:
         self._held_bytes = 0
         self._held, self._sent_on = Tally(), Tally()
         self._errands: deque[Callable[[], None]] = deque()  # what needs the lock
-        self._undeliverable: deque[tuple[Letter, StoreError]] = deque()  # to tell without it
+        self._undeliverable: deque[tuple[Letter, DeliveryFailure]] = deque()  # to tell without it
         self._bell = Bell()
         self._idle = self._closing = self._over = False
         self._stuck = False
@@ -123,7 +128,7 @@ class KafkaLine:
                 return
             try:
                 self._produce(self._producer, letter, value)
-            except StoreError:
+            except (RetryableError, RefusedError):
                 self._release(letter.key)
                 self._bell.ring()  # the producer may have ended: hear why
                 raise
@@ -218,7 +223,7 @@ class KafkaLine:
         except BufferError:
             raise QueueFullError(_FULL) from None
         except KafkaException as error:
-            raise to_store_error(error.args[0]) from None
+            raise to_delivery_failure(error.args[0]) from None
 
     def _report(
         self, producer: LastingProducer, letter: Letter, error: KafkaError | None, message: Message
@@ -235,7 +240,7 @@ class KafkaLine:
                 self._errands.append(partial(self._send_on, producer, letter, value))
                 return
             error = producer.last_end or error
-        report(letter.on_delivery, None if error is None else to_store_error(error))
+        report(letter.on_delivery, None if error is None else to_delivery_failure(error))
         self._release(letter.key)
         if error is None:
             self._log.note_delivery()
@@ -299,13 +304,13 @@ class KafkaLine:
     def _send_on(self, producer: LastingProducer, letter: Letter, value: bytes) -> None:
         """Send a message that was taken before; later, while there is no room."""
         if self._closing:
-            self._undeliverable.append((letter, StoreError(CLOSED)))
+            self._undeliverable.append((letter, RetryableError(CLOSED)))
             return
         try:
             self._produce(producer, letter, value)
         except (QueueFullError, ProducerEndedError):
             self._errands.append(partial(self._send_on, producer, letter, value))
-        except StoreError as error:
+        except (RetryableError, RefusedError) as error:
             self._undeliverable.append((letter, error))
         else:
             self._sent_on.add()

@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Final
 
-from afterword._errors import ClosedError, QueueFullError, RefusedError
+from afterword._errors import ClosedError, DeliveryFailure, QueueFullError, RefusedError
 from afterword._spool.dead_letters import REFUSED, keep_refused
 from afterword._spool.files import Shelf
 from afterword._spool.in_flight import Window
@@ -25,9 +25,9 @@ from afterword._spool.queue_file import Row, SpoolFile
 from afterword._spool.writer import Intake
 from afterword._threads import Background
 from afterword._transport import Transport, report
-from afterword_schemas.errors import RejectCode, StoreError
+from afterword_schemas.errors import RejectCode, RetryableError
 
-Listener = Callable[[bytes, StoreError | None], None]
+Listener = Callable[[bytes, DeliveryFailure | None], None]
 """Told of a message's key, empty if it is lost with its file, and of its end as a callback is."""
 
 _log = logging.getLogger("afterword")
@@ -201,12 +201,12 @@ class Drainer:
             except (QueueFullError, ClosedError):
                 self._full = True
                 return
-            except StoreError as error:
+            except (RetryableError, RefusedError) as error:
                 self._window.pass_on()
                 self._settle(row, error)
             except Exception as error:  # noqa: BLE001  # whatever it is: the others need not wait for it
                 self._window.pass_on()
-                self._settle(row, StoreError(f"{type(error).__name__}: {error}"))
+                self._settle(row, RetryableError(f"{type(error).__name__}: {error}"))
             else:
                 self._window.pass_on()
 
@@ -219,10 +219,10 @@ class Drainer:
         report = partial(self._report, row)
         self._inner.send(row.key, row.value, headers, report, timestamp_ms=row.timestamp_ms)
 
-    def _report(self, row: Row, error: StoreError | None) -> None:
+    def _report(self, row: Row, error: DeliveryFailure | None) -> None:
         self._mail.put(partial(self._settle, row, error))
 
-    def _settle(self, row: Row, error: StoreError | None) -> None:
+    def _settle(self, row: Row, error: DeliveryFailure | None) -> None:
         if error is not None and not row.file.gone and not self._keep_refused(row, error):
             self._postpone(row, error)
             return
@@ -234,7 +234,9 @@ class Drainer:
         if row.file.mine:
             self._tell(row.file, row.id, row.key, error)
 
-    def _tell(self, file: SpoolFile, row_id: int, key: bytes, error: StoreError | None) -> None:
+    def _tell(
+        self, file: SpoolFile, row_id: int, key: bytes, error: DeliveryFailure | None
+    ) -> None:
         file.settled += 1
         self._settled += 1
         if on_delivery := file.reports.pop(row_id, None):
@@ -242,7 +244,7 @@ class Drainer:
         else:
             self._listener(key, error)
 
-    def _keep_refused(self, row: Row, error: StoreError) -> bool:
+    def _keep_refused(self, row: Row, error: DeliveryFailure) -> bool:
         if not isinstance(error, RefusedError):
             return False
         try:
@@ -262,7 +264,7 @@ class Drainer:
         self._refused = True
         return True
 
-    def _postpone(self, row: Row, error: StoreError) -> None:
+    def _postpone(self, row: Row, error: DeliveryFailure) -> None:
         self._window.postpone(row)
         if self._halted or self._retry_at < inf:
             return
@@ -295,9 +297,9 @@ class Drainer:
         try:
             self.intake.use(self._shelf.renew())  # first, so that nothing more is written to it
         finally:
-            self._tell_lost(file, StoreError(reason))
+            self._tell_lost(file, RetryableError(reason))
 
-    def _tell_lost(self, file: SpoolFile, error: StoreError) -> None:
+    def _tell_lost(self, file: SpoolFile, error: RetryableError) -> None:
         under_way = len(file.held) - len(file.done)
         lost, known = file.written - file.settled - under_way, file.reports.keys() - file.held
         for row_id in known:

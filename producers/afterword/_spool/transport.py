@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 from typing import Final
 
-from afterword._errors import ClosedError
+from afterword._errors import ClosedError, DeliveryFailure
 from afterword._fork_gate import fork_gate
 from afterword._spool.delivery import Drainer, Listener
 from afterword._spool.message import Message, dump_headers
 from afterword._transport import DeliveryCallback, Headers, Transport
 from afterword_schemas.counted import counted
-from afterword_schemas.errors import ConfigurationError, StoreError
+from afterword_schemas.errors import ConfigurationError, RetryableError
 
 _log = logging.getLogger("afterword")
 
@@ -138,7 +138,7 @@ class SpoolTransport:
             fsync=self._fsync,
         )
 
-    def _tell_listener(self, key: bytes, error: StoreError | None) -> None:
+    def _tell_listener(self, key: bytes, error: DeliveryFailure | None) -> None:
         self.listener(key, error)
 
     def _restart(self) -> Drainer:
@@ -149,9 +149,9 @@ class SpoolTransport:
                 try:
                     self._drainer = self._start()
                 except ConfigurationError as error:
-                    raise StoreError(str(error)) from None
+                    raise RetryableError(str(error)) from None
             return self._drainer
 
 
-def _ignore(key: bytes, error: StoreError | None) -> None:
+def _ignore(key: bytes, error: DeliveryFailure | None) -> None:
     """Be told and do nothing."""

@@ -15,7 +15,7 @@ from afterword._fork_gate import fork_gate
 from afterword._spool.message import Message
 from afterword._spool.queue_file import PAGE_BYTES, Row, SpoolFile, never_free
 from afterword._transport import DeliveryCallback
-from afterword_schemas.errors import AfterwordError, StoreError
+from afterword_schemas.errors import AfterwordError, RetryableError
 
 _INSERT: Final = "INSERT INTO queue (id, key, value, headers, timestamp_ms) VALUES "
 _VALUES: Final = "(?, ?, ?, ?, ?)"
@@ -115,7 +115,7 @@ class Intake:
             return ClosedError
         file, db = self._file, self._db  # a signal handler may close them in between
         if file is None or db is None:
-            return lambda: StoreError("the spool has no file to write to, see the log")
+            return lambda: RetryableError("the spool has no file to write to, see the log")
         if (free_bytes := file.free_bytes()) < _RESERVE_BYTES:
             kept_mib = _RESERVE_BYTES >> 20
             detail = (
@@ -159,7 +159,7 @@ class Intake:
         if self._file is not None and self._file.is_damaged_by(error):
             self._on_damage(self._file, error)
         detail = f"the spool did not take this event: {error}"
-        return lambda: StoreError(detail)
+        return lambda: RetryableError(detail)
 
 
 class _Call:

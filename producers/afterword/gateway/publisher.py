@@ -1,6 +1,6 @@
 """Publish the events of a request, and wait until Kafka has acknowledged every one of them.
 
-    errors = await publisher.publish(items)       # [None, StoreError(…), …], one an item
+    errors = await publisher.publish(items)       # [None, RetryableError(…), …], one an item
 
 The transport reports from a thread of its own, and the last report of a request wakes the event loop;
 or it reports when it is asked to, which the loop then does while requests wait.
@@ -14,9 +14,10 @@ from functools import partial
 from itertools import count
 from typing import Final
 
+from afterword._errors import DeliveryFailure, RefusedError
 from afterword._transport import Transport
 from afterword.gateway.intake import Item
-from afterword_schemas.errors import AfterwordError, StoreError
+from afterword_schemas.errors import AfterwordError, RetryableError
 from afterword_schemas.event import SCHEMA_HEADER
 
 _log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ _log = logging.getLogger(__name__)
 _COLLECT_EVERY_S: Final = 0.001
 
 _SCHEMA: Final = ("schema", SCHEMA_HEADER.encode())
-_LATE: Final = StoreError("Kafka did not acknowledge it in time")
+_LATE: Final = RetryableError("Kafka did not acknowledge it in time")
 
 
 class Publisher:
@@ -46,7 +47,7 @@ class Publisher:
         self._waiting = 0
         self._asking = False
 
-    async def publish(self, items: Sequence[Item]) -> Sequence[StoreError | None]:
+    async def publish(self, items: Sequence[Item]) -> Sequence[DeliveryFailure | None]:
         """Return what became of each item: None once Kafka has it, else why it does not."""
         if not items:
             return []
@@ -59,10 +60,10 @@ class Publisher:
                 headers.append(("traceparent", item.traceparent.encode()))
             try:
                 self._transport.send(item.feedback_id.encode(), item.value, headers, report)
-            except StoreError as error:
+            except (RetryableError, RefusedError) as error:
                 report(error)
             except AfterwordError as error:  # closed: the process is on its way out
-                report(StoreError(str(error)))
+                report(RetryableError(str(error)))
         late = loop.call_later(self._timeout_s, reports.finish)
         self._waiting += 1
         if self._collect is not None and not self._asking:
@@ -89,13 +90,13 @@ class _Reports:
     """The delivery reports of one request, counted from any thread."""
 
     def __init__(self, expected: int, loop: asyncio.AbstractEventLoop) -> None:
-        self.errors: list[StoreError | None] = [_LATE] * expected
+        self.errors: list[DeliveryFailure | None] = [_LATE] * expected
         self.complete: asyncio.Future[None] = loop.create_future()
         self._loop = loop
         self._expected = expected
         self._settled = count(1)  # one step of it cannot be interrupted
 
-    def settle(self, position: int, error: StoreError | None) -> None:
+    def settle(self, position: int, error: DeliveryFailure | None) -> None:
         self.errors[position] = error
         if next(self._settled) == self._expected:
             with contextlib.suppress(RuntimeError):  # the loop ended before Kafka answered

@@ -18,7 +18,7 @@ from afterword_consumers.api.budgets import BudgetedDatabase
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Budget, Freshness, Table
 from afterword_consumers.query.language.question import MAX_FILTERS
-from afterword_schemas import StoreError, UnreachableError
+from afterword_schemas import RetryableError, UnreachableError
 
 if TYPE_CHECKING:
     from tests.consumers.api.conftest import Serve, Served
@@ -267,7 +267,7 @@ def test_connecting_holds_no_other_database_up(hanging: ClickHouse, api: "Served
         assert other.query("SELECT 1").rows == ((1,),)
         other.close()
         assert not stuck.done()
-        with pytest.raises(StoreError, match="did not answer in time"):
+        with pytest.raises(RetryableError, match="did not answer in time"):
             stuck.result()
 
 

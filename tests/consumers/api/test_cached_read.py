@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from afterword_consumers.api.cached_read import CachedRead
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,17 +30,17 @@ def test_many_who_ask_at_once_cause_one_look() -> None:
 
 def test_an_error_is_told_to_all_and_looked_at_again() -> None:
     """It is kept no longer than a result."""
-    fates: Iterator[StoreError | int] = iter([StoreError("away"), 7])
+    fates: Iterator[RetryableError | int] = iter([RetryableError("away"), 7])
 
     def look() -> int:
         fate = next(fates)
-        if isinstance(fate, StoreError):
+        if isinstance(fate, RetryableError):
             raise fate
         return fate
 
     async def ask() -> None:
         recent = CachedRead(look, kept_s=0)
-        with pytest.raises(StoreError, match="away"):
+        with pytest.raises(RetryableError, match="away"):
             await recent.look()
         async with asyncio.timeout(5):
             while not await sees(recent, 7):  # the error is good for five times as long as the look
@@ -50,7 +50,7 @@ def test_an_error_is_told_to_all_and_looked_at_again() -> None:
     async def sees(recent: CachedRead[int], expected: int) -> bool:
         try:
             return await recent.look() == expected
-        except StoreError:
+        except RetryableError:
             return False
 
     asyncio.run(ask())

@@ -11,7 +11,7 @@ from afterword_consumers.api import Api, create_api
 from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.explore.promotion import demote, promote
 from afterword_consumers.query import Question, Table, answer_question, read_promoted
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 
 if TYPE_CHECKING:
     from tests.consumers.api.conftest import Served
@@ -36,7 +36,7 @@ class Demoting:
             demote(self._clickhouse, PATH)
         try:
             return self._clickhouse.query(sql, parameters, settings)
-        except StoreError as error:
+        except RetryableError as error:
             self.failures.append(error.store_code)
             raise
 
@@ -71,7 +71,7 @@ def test_tables_that_are_old_are_asked_twice_and_no_more(api: "Served", row: Row
     api.store(row(1, feedback={"score": 1}))
     api.clickhouse.command("CREATE OR REPLACE VIEW feedback_current AS SELECT 1 AS one")
     connection = Demoting(api.clickhouse)
-    with pytest.raises(StoreError):
+    with pytest.raises(RetryableError):
         answer_question(Question(PATH), connection, datetime.now(UTC))
     assert connection.failures == [47, 47]
     assert api.refusal("/api/query", 503, measure=PATH)["code"] == "tables_missing"

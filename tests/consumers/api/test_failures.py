@@ -7,7 +7,7 @@ import pytest
 from afterword_consumers.api.failures import translate
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Budget
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 
 SAID = "Received ClickHouse exception, code: {0}, server response: Code: {0}. DB::Exception: {1} (for url http://secret-host:8123)"
 
@@ -36,7 +36,7 @@ def test_each_code_has_its_answer(
 ) -> None:
     """With what to do about it, and without ClickHouse's own words."""
     with caplog.at_level(logging.WARNING):
-        error = translate(StoreError(SAID.format(code, text), code), Budget())
+        error = translate(RetryableError(SAID.format(code, text), code), Budget())
     assert (error.status, error.code) == (status, told)
     assert "secret" not in f"{error.detail} {error.hint}"
     assert "AFTERWORD_" not in error.hint
@@ -47,14 +47,14 @@ def test_each_code_has_its_answer(
 
 def test_a_code_that_speaks_of_rows_is_a_fault_of_ours() -> None:
     """No question holds rows that could be wrong."""
-    error = translate(StoreError("TYPE_MISMATCH (code 53)", 53), Budget())
+    error = translate(RetryableError("TYPE_MISMATCH (code 53)", 53), Budget())
     assert (error.status, error.code) == (500, "internal_error")
 
 
 def test_a_server_that_does_not_answer_is_away() -> None:
     """Nothing listens where it should be."""
     nowhere = ClickHouse(ClickHouseAddress(port=1))
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(RetryableError) as caught:
         nowhere.query("SELECT 1")
     error = translate(caught.value, Budget())
     assert (error.status, error.code) == (503, "unavailable")

@@ -12,7 +12,7 @@ from urllib3.exceptions import IncompleteRead
 
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.clickhouse.streaming import read_answer
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 from afterword_stack.local.clickhouse import ClickHouseNode
 
 TAG = "abcdefghijklmnop"
@@ -75,7 +75,7 @@ def test_an_error_in_any_pieces_is_seen(rows: bytes, ends: list[int], breaks: bo
     """What came before it is yielded, nothing of it is, and the error is the server's."""
     body = rows + broken_off("Code: 241. DB::Exception: too much memory.\nStack")
     answer, read = Cut(body, ends, breaks=breaks), list[bytes]()
-    with pytest.raises(StoreError, match=r"^Code: 241. DB::Exception: too much memory\.$"):
+    with pytest.raises(RetryableError, match=r"^Code: 241. DB::Exception: too much memory\.$"):
         read.extend(read_answer(answer))
     assert b"".join(read) == rows + b"\r\n"
     assert answer.closed
@@ -111,7 +111,7 @@ def test_a_query_that_fails_half_way_is_an_error(connection: ClickHouse, form: s
     sql = "SELECT throwIf(number = 1500000) AS x, repeat('y', 10) AS y FROM numbers(2000000)"
     pieces = connection.stream(sql, {}, {"max_block_size": 10_000}, form)
     assert b"yyyyyyyyyy" in next(pieces)
-    with pytest.raises(StoreError, match=r"Code: 395.*'throwIf'"):
+    with pytest.raises(RetryableError, match=r"Code: 395.*'throwIf'"):
         deque(pieces)
     assert connection.select("SELECT 1") == ((1,),)
 
@@ -120,7 +120,7 @@ def test_a_query_that_fails_half_way_is_an_error(connection: ClickHouse, form: s
 def test_a_query_that_cannot_begin_is_an_error(connection: ClickHouse) -> None:
     """With the server's own words, before anything is yielded."""
     for form in ("CSV", "Parquet"):
-        with pytest.raises(StoreError, match="UNKNOWN_TABLE"):
+        with pytest.raises(RetryableError, match="UNKNOWN_TABLE"):
             next(connection.stream("SELECT * FROM nothing_here", {}, {}, form))
 
 
@@ -141,6 +141,6 @@ def test_a_server_that_stops_half_way_is_an_error(tmp_path: Path) -> None:
         pieces = one.stream("SELECT repeat('x', 1000) FROM system.numbers", {}, {}, "CSV")
         assert next(pieces).startswith(b'"xxx')
         node.kill()
-        with pytest.raises(StoreError, match="ClickHouse broke off in the middle"):
+        with pytest.raises(RetryableError, match="ClickHouse broke off in the middle"):
             deque(pieces)
         one.close()

@@ -3,7 +3,7 @@
 import pytest
 
 from afterword_consumers.export.pieces import Piece, Row, read_rows
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 
 
 def written(row: Row) -> bytes:
@@ -25,5 +25,5 @@ def test_a_stream_that_ends_within_a_row_is_an_error() -> None:
     """What came before it was yielded; the file is not taken for a whole one."""
     pieces = read_rows([b"[1,2]\n[3,4]"], written)
     assert next(pieces) == Piece(b"3;", 1)
-    with pytest.raises(StoreError, match="ended within a row"):
+    with pytest.raises(RetryableError, match="ended within a row"):
         next(pieces)

@@ -22,7 +22,7 @@ from afterword_consumers.export import (
     tables,
 )
 from afterword_consumers.query import QuestionError, Table
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 
 pytestmark = pytest.mark.services
 
@@ -116,7 +116,7 @@ def test_a_path_that_comes_meanwhile_is_no_silent_gap(
     """The header is written by then: the export fails rather than leave the value out."""
     say({"feedback": {"a": 1}})
     meddled = Meddled(stored, lambda: say({"feedback": {"a": 1}}, {"feedback": {"b": 1}}))
-    with pytest.raises(StoreError, match="write it again"):
+    with pytest.raises(RetryableError, match="write it again"):
         list(export_csv(parse_selection(now), meddled))
 
 

@@ -12,7 +12,7 @@ from afterword_consumers.ingest.chains import Resolver
 from afterword_consumers.ingest.path_index import PathIndex
 from afterword_consumers.ingest.rows import CREATED_AT, NUMBERS, STRINGS, VALUE, Key, Row, encode
 from afterword_consumers.testing import MemoryBroker, MemoryMessage, MemoryStore
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 
 ID = "019b0000-0000-7000-8000-"
 RANDOM_ID = "5f0e2f0a-0000-4000-8000-000000000001"
@@ -142,7 +142,7 @@ def test_a_lookup_that_breaks_off_is_begun_again(fails_after: int) -> None:
             for number, row in enumerate(super().stored(keys)):
                 if number == fails_after and self.failures:
                     self.failures -= 1
-                    raise StoreError("away")
+                    raise RetryableError("away")
                 yield row
 
     store = Flaky()

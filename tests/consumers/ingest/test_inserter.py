@@ -10,7 +10,7 @@ from afterword_consumers.ingest.inserter import Backoff, Inserter
 from afterword_consumers.ingest.path_index import PathIndex
 from afterword_consumers.ingest.rejection import Rejection
 from afterword_consumers.testing import MemoryBroker, MemoryStore
-from afterword_schemas import RowsRejectedError, StoreError
+from afterword_schemas import RetryableError, RowsRejectedError
 
 ID = "019b0000-0000-7000-8000-"
 RANDOM_ID = "5f0e2f0a-0000-4000-8000-"
@@ -66,7 +66,7 @@ def test_it_says_how_long_a_batch_has_been_in_flight(
     def fail_twice(_: bytes) -> None:
         waited.append(inserter.waited_s)
         if len(waited) < 4:
-            raise StoreError("away")
+            raise RetryableError("away")
 
     store.before_insert = fail_twice
     assert inserter.waited_s == 0
@@ -81,7 +81,9 @@ def test_missing_tables_name_the_next_step(
     store: MemoryStore, inserter: Inserter, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The batch waits for them, as for everything."""
-    failures = iter([StoreError("Database afterword does not exist", 81), StoreError("away", 999)])
+    failures = iter(
+        [RetryableError("Database afterword does not exist", 81), RetryableError("away", 999)]
+    )
 
     def fail(_: bytes) -> None:
         if error := next(failures, None):
@@ -110,7 +112,7 @@ def test_it_tries_until_the_store_is_back(store: MemoryStore, inserter: Inserter
     def fail_often(lines: bytes) -> None:
         tries.append(lines)
         if len(tries) <= 20:
-            raise StoreError("away")
+            raise RetryableError("away")
 
     store.before_insert = fail_often
     inserter.submit(batch_of({"value": 1}, {"value": 2}))
@@ -189,7 +191,7 @@ def test_a_store_that_goes_away_while_bisecting_is_waited_for(
         nonlocal calls
         calls += 1
         if calls % 2:
-            raise StoreError("away")
+            raise RetryableError("away")
         if b'"poison"' in lines:
             raise RowsRejectedError("refused")
 
@@ -224,7 +226,7 @@ def test_a_rejection_that_cannot_be_written_is_tried_again(inserter: Inserter) -
     class Flaky(MemoryStore):
         def insert_rejections(self, rejections: Sequence[Rejection]) -> None:
             if next(failures, None) is not None:
-                raise StoreError("away")
+                raise RetryableError("away")
             super().insert_rejections(rejections)
 
     store = Flaky()
@@ -257,7 +259,7 @@ def test_an_abandoned_batch_is_not_reported(store: MemoryStore, inserter: Insert
 
     def fail(_: bytes) -> None:
         inserter.abandon()
-        raise StoreError("away")
+        raise RetryableError("away")
 
     store.before_insert = fail
     inserter.submit(batch_of({"value": 1}))

@@ -9,7 +9,7 @@ from tests.waiting import wait_until
 
 from afterword_consumers.ingest import worker as worker_module
 from afterword_consumers.ingest.source import EndOffsets
-from afterword_schemas import ConfigurationError, StoreError
+from afterword_schemas import ConfigurationError, RetryableError
 
 if TYPE_CHECKING:
     from tests.consumers.conftest import Bench
@@ -46,7 +46,7 @@ def test_nothing_is_committed_while_inserting_fails(bench: "Bench") -> None:
         tries.append(lines)
         if len(tries) == 5:
             worker.abort()
-        raise StoreError("away")
+        raise RetryableError("away")
 
     bench.store.before_insert = fail
     worker.run()
@@ -65,7 +65,7 @@ def test_a_store_that_comes_back_gets_everything(bench: "Bench") -> None:
     def fail_thrice(_: bytes) -> None:
         assert bench.committed == {}
         if next(failures, None) is not None:
-            raise StoreError("away")
+            raise RetryableError("away")
 
     bench.store.before_insert = fail_thrice
     source.before_poll = lambda: worker.stop() if bench.store.inserts else None
@@ -240,7 +240,7 @@ def test_a_revoke_does_not_wait_for_ever(bench: "Bench") -> None:
     worker, source = bench.worker(age_s=0.0, drain_s=0.1)
     newcomer = bench.broker.member(bench.group)
     away = threading.Event()
-    bench.store.before_insert = lambda _: (_ for _ in ()).throw(StoreError("away"))
+    bench.store.before_insert = lambda _: (_ for _ in ()).throw(RetryableError("away"))
 
     def let_another_in() -> None:
         if source.taken == 10 and not away.is_set():
@@ -280,7 +280,7 @@ def test_a_commit_that_fails_is_made_up_for(bench: "Bench") -> None:
     """The rows are stored either way, and the next commit covers both batches."""
     bench.publish(10)
     worker, source = bench.worker(rows=5)
-    failures = iter([StoreError("coordinator away")])
+    failures = iter([RetryableError("coordinator away")])
 
     def fail_once() -> None:
         if error := next(failures, None):
@@ -298,7 +298,7 @@ def test_a_commit_that_fails_is_tried_again_without_new_messages(bench: "Bench")
     """On a quiet topic the last rows are committed too, before the worker ends."""
     bench.publish(10)
     worker, source = bench.worker()
-    failures = iter([StoreError("coordinator moved"), StoreError("coordinator moved")])
+    failures = iter([RetryableError("coordinator moved"), RetryableError("coordinator moved")])
 
     def fail_twice() -> None:
         if error := next(failures, None):
@@ -319,7 +319,7 @@ def test_a_fetch_that_fails_is_tried_again(bench: "Bench") -> None:
 
     def fail_thrice() -> None:
         if next(failures, None) is not None:
-            raise StoreError("broker away")
+            raise RetryableError("broker away")
         if source.taken == 10:
             worker.stop()
 
@@ -469,7 +469,7 @@ def test_a_stop_does_not_wait_for_a_broker_that_is_away(bench: "Bench") -> None:
 def test_a_later_time_that_cannot_be_committed_ends_nothing(bench: "Bench") -> None:
     """It is tried again with the next answer."""
     worker, source = bench.worker()
-    failures = iter([StoreError("coordinator away")])
+    failures = iter([RetryableError("coordinator away")])
 
     def fail_once() -> None:
         if error := next(failures, None):
@@ -576,7 +576,7 @@ def test_a_topic_that_is_deleted_is_waited_for(
     def fail() -> None:
         assert bench.stored == list(range(10))
         if next(failures, None) is not None:
-            raise StoreError("Topic feedback.events does not exist.")
+            raise RetryableError("Topic feedback.events does not exist.")
 
     source.before_poll, source.before_rejoin = delete, fail
     worker.run()
@@ -592,7 +592,7 @@ def test_a_stop_while_a_deleted_topic_is_waited_for_ends_at_once(bench: "Bench")
 
     def fail() -> None:
         worker.stop()
-        raise StoreError("no such topic")
+        raise RetryableError("no such topic")
 
     source.before_poll = lambda: bench.broker.recreate() if source.taken == 10 else None
     source.before_rejoin = fail

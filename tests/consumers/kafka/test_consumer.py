@@ -13,7 +13,7 @@ from afterword_consumers.ingest.source import Committed
 from afterword_consumers.ingest.watermark import to_metadata
 from afterword_consumers.kafka import stall
 from afterword_consumers.kafka.consumer import KafkaSource
-from afterword_schemas import ConfigurationError, StoreError
+from afterword_schemas import ConfigurationError, RetryableError
 from afterword_stack.local.kafka import KafkaNode
 
 pytestmark = pytest.mark.services
@@ -58,7 +58,7 @@ def read(source: KafkaSource, count: int) -> list[bytes | None]:
     for _ in range(100):
         try:
             values += [message.value() for message in source.poll(100, 0.1)]
-        except StoreError:
+        except RetryableError:
             continue
         if len(values) >= count:
             break
@@ -157,7 +157,7 @@ def test_a_commit_that_a_new_topic_overtakes_is_seen_and_counts_for_nothing(
     source.overtake = lambda: None
     assert len(read(source, 4)) == 4
     source.overtake = lambda: recreate_topic(servers, topic, 4)
-    with pytest.raises(StoreError, match="was deleted"):
+    with pytest.raises(RetryableError, match="was deleted"):
         source.commit({0: 4}, {})
     assert source.topic_is_gone
     assert committed(kafka, topic).offset == 4  # or this test would show nothing
@@ -193,7 +193,7 @@ def test_a_topic_that_is_gone_cannot_be_rejoined_until_it_is_there(
     source.subscribe(Deaf())
     delete_topic(kafka.bootstrap_servers, topic)
     for _ in range(2):
-        with pytest.raises(StoreError, match=f"Topic {topic} does not exist"):
+        with pytest.raises(RetryableError, match=f"Topic {topic} does not exist"):
             source.rejoin()
     kafka.create_topic(topic, partitions=4)
     publish(kafka, topic, 0, 2)
@@ -257,7 +257,7 @@ class Slow:
 def test_offsets_that_do_not_come_in_time_are_a_passing_error(kafka: KafkaNode, topic: str) -> None:
     """A worker outlives it; what the client itself hands on out of a callback nobody can catch."""
     source = KafkaSource(kafka.bootstrap_servers, topic=topic, group=topic)
-    with pytest.raises(StoreError, match="Timed out"):
+    with pytest.raises(RetryableError, match="Timed out"):
         source._on_assign(Slow(), [])  # type: ignore[arg-type]
     source.close()
 
@@ -273,7 +273,7 @@ def test_a_member_that_leaves_takes_no_partition_over(kafka: KafkaNode, topic: s
 
 def test_no_broker_at_all_is_a_passing_error() -> None:
     """It names the address; it does not wait for ever."""
-    with pytest.raises(StoreError, match=r"Kafka at 127\.0\.0\.1:9 does not answer"):
+    with pytest.raises(RetryableError, match=r"Kafka at 127\.0\.0\.1:9 does not answer"):
         KafkaSource("127.0.0.1:9", topic="feedback.events", group="g", request_timeout_s=0.5)
 
 

@@ -5,7 +5,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from afterword_consumers.kafka import lag
 from afterword_consumers.kafka.lag import PartitionLag, find_partitions, read_lag
-from afterword_schemas import ConfigurationError, StoreError
+from afterword_schemas import ConfigurationError, RetryableError
 from afterword_stack.local.kafka import KafkaNode
 
 NOBODY = "127.0.0.1:1"
@@ -63,7 +63,7 @@ def test_a_topic_that_does_not_exist_is_named(kafka: KafkaNode) -> None:
 def test_a_broker_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time for an answer, with its address."""
     monkeypatch.setattr(lag, "_TIMEOUT_S", 0.2)
-    with pytest.raises(StoreError, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
+    with pytest.raises(RetryableError, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
         find_partitions(NOBODY, "t", {})
 
 

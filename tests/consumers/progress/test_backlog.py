@@ -18,7 +18,7 @@ from afterword_consumers.ingest.watermark import to_metadata
 from afterword_consumers.kafka.partitioner import likely_partitions
 from afterword_consumers.progress import backlog as module
 from afterword_consumers.progress.backlog import Backlog, Found
-from afterword_schemas import ConfigurationError, StoreError
+from afterword_schemas import ConfigurationError, RetryableError
 from afterword_stack.local.kafka import KafkaNode
 
 pytestmark = pytest.mark.services
@@ -275,7 +275,7 @@ def test_added_partitions_are_searched_too(behind: Topic, backlog: Backlog) -> N
 def test_a_missing_topic_is_named(kafka: KafkaNode) -> None:
     """It may be made later, so it is an error of now; nothing is created by asking."""
     lost = Backlog(kafka.bootstrap_servers, topic="no-such-topic", group="g", timeout_s=5.0)
-    with pytest.raises(StoreError, match="topic no-such-topic: Broker: Unknown topic"):
+    with pytest.raises(RetryableError, match="topic no-such-topic: Broker: Unknown topic"):
         lost.search(KEY, any_payload)
     lost.close()
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
@@ -286,7 +286,7 @@ def test_a_broker_that_is_away_is_named_in_time() -> None:
     """Who waits for the answer gets it."""
     lost = Backlog("127.0.0.1:1", topic="t", group="g", timeout_s=0.3)
     began_s = time.monotonic()
-    with pytest.raises(StoreError, match=r"Kafka at 127\.0\.0\.1:1 does not tell"):
+    with pytest.raises(RetryableError, match=r"Kafka at 127\.0\.0\.1:1 does not tell"):
         lost.search(KEY, any_payload)
     assert time.monotonic() - began_s < 5
     lost.close()
@@ -307,7 +307,7 @@ def test_a_broker_that_comes_back_is_asked_again(kafka: KafkaNode, behind: Topic
     behind.publish((KEY, b"a"))
     assert places(backlog.search(KEY, any_payload)) == [(PARTITION, 0)]
     kafka.kill()
-    with pytest.raises(StoreError):
+    with pytest.raises(RetryableError):
         backlog.search(KEY, any_payload)
     kafka.start()
     assert places(backlog.search(KEY, any_payload)) == [(PARTITION, 0)]

@@ -18,7 +18,7 @@ from afterword_consumers.kafka.partitioner import likely_partitions
 from afterword_consumers.kafka.topics import ask_topic_id
 from afterword_consumers.progress import backlog as backlog_module
 from afterword_consumers.progress.receipts import LOOKUP, ReceiptFinder
-from afterword_schemas import Receipt, ReceiptStatus, RejectCode, StoreError
+from afterword_schemas import Receipt, ReceiptStatus, RejectCode, RetryableError
 from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
@@ -377,7 +377,7 @@ def test_what_waits_is_told_without_clickhouse(desk: Desk, clickhouse: ClickHous
     desk.store(0)
     assert desk.find() == STORED
     clickhouse.kill()
-    with pytest.raises(StoreError):
+    with pytest.raises(RetryableError):
         desk.find()
     desk.publish(orjson.dumps(EVENT))
     assert desk.find() == PENDING
@@ -390,7 +390,7 @@ def test_nothing_is_told_without_kafka(desk: Desk) -> None:
     """What is stored may be out of date, so it is no receipt."""
     desk.store(0)
     nowhere = ReceiptFinder(desk.clickhouse.address, "127.0.0.1:1", topic="t", group="g")
-    with pytest.raises(StoreError, match="Kafka does not answer as it should"):
+    with pytest.raises(RetryableError, match="Kafka does not answer as it should"):
         nowhere.find("acme", ID)
     nowhere.close()
 
@@ -401,7 +401,7 @@ def test_a_failure_is_the_operators_to_read(desk: Desk, caplog: pytest.LogCaptur
     book = ReceiptFinder(
         elsewhere, desk.kafka.bootstrap_servers, topic=desk.topic, group=desk.topic
     )
-    with pytest.raises(StoreError) as raised:
+    with pytest.raises(RetryableError) as raised:
         book.find("acme", ID)
     assert str(raised.value) == "ClickHouse does not answer as it should; the log says more."
     assert "Unknown table" in caplog.text

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from afterword_consumers.explore.paths import KnownPath, find_paths, suggest_paths
 from afterword_consumers.ingest.path_index import PathIndex, PathSeen
 from afterword_consumers.query import Budget, Database, QuestionError
-from afterword_schemas import StoreError, flatten
+from afterword_schemas import RetryableError, flatten
 from afterword_schemas.testing import documents
 
 Row = dict[str, Any]
@@ -266,5 +266,5 @@ def test_a_budget_ends_a_count(
     store([row(n, feedback={"score": n}) for n in range(20)])
     few = Budget(read_rows=10)
     assert len(find_paths(analytics, budget=few)) == 1
-    with pytest.raises((StoreError, RuntimeError), match="TOO_MANY_ROWS"):
+    with pytest.raises((RetryableError, RuntimeError), match="TOO_MANY_ROWS"):
         find_paths(analytics, measured=True, budget=few)

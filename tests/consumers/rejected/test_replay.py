@@ -10,7 +10,7 @@ from afterword_consumers.clickhouse.sink import ClickHouseSink
 from afterword_consumers.ingest.rejection import Rejection
 from afterword_consumers.rejected.listing import RejectedPlace
 from afterword_consumers.rejected.replay import RejectedMessage, Selection, counts, find, replay
-from afterword_schemas import RejectCode, StoreError
+from afterword_schemas import RejectCode, RetryableError
 from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
 
@@ -164,9 +164,9 @@ def test_a_page_that_kafka_did_not_take_stays_unmarked(store: ClickHouse) -> Non
 
     def publish(page: Sequence[RejectedMessage]) -> None:
         if page[0].refusal.place.offset == 1_000:
-            raise StoreError("the broker is away")
+            raise RetryableError("the broker is away")
 
-    with pytest.raises(StoreError, match="the broker is away"):
+    with pytest.raises(RetryableError, match="the broker is away"):
         list(replay(store, publish, Selection()))
     assert counts(store) == [("unknown_field", 1_200, 200)]
     assert [message.refusal.place.offset for message in replay_all(store)[1]] == list(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from afterword_consumers.clickhouse.client import ClickHouseAddress
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 from afterword_stack.run.database import (
     missing_migrations,
     open_database,
@@ -38,7 +38,7 @@ def test_a_query_over_its_budget_says_how_to_ask_for_less(
     settings: Settings, sql: str, limits: dict[str, float], much: str
 ) -> None:
     """Time and memory have an end, and what is said then is what to write instead."""
-    with pytest.raises(StoreError) as failure, open_database(settings.clickhouse) as clickhouse:
+    with pytest.raises(RetryableError) as failure, open_database(settings.clickhouse) as clickhouse:
         clickhouse.query(sql, {}, limits)
     assert str(failure.value) == (
         f"The query takes too much {much}. A shorter period (--since, --until) or --approximate is "

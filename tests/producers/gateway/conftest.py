@@ -29,7 +29,7 @@ from afterword.gateway import (
     create_app,
 )
 from afterword.gateway.browser.ids import browser_id
-from afterword_schemas.errors import StoreError
+from afterword_schemas.errors import RetryableError
 from afterword_schemas.receipt import Receipt, ReceiptStatus
 
 
@@ -43,7 +43,7 @@ class StoredReceipts:
     def find(self, project: str, feedback_id: str) -> Receipt:
         """See `Receipts.find`."""
         if self.away is not None:
-            raise StoreError(self.away)
+            raise RetryableError(self.away)
         unknown = Receipt(feedback_id, ReceiptStatus.UNKNOWN)
         return self.known.get((project, feedback_id), unknown)
 
@@ -57,7 +57,7 @@ class Served:
     transport: MemoryTransport
     receipts: StoredReceipts
     keys: KeyFile
-    ready: list[StoreError]
+    ready: list[RetryableError]
 
     def key(self, project: str, *scopes: Scope, origin: str | None = None) -> dict[str, str]:
         """Make a key and return the header that presents it."""
@@ -77,7 +77,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     def make(options: GatewayOptions | None = None) -> Served:
         transport, receipts = MemoryTransport(), StoredReceipts()
         keys = KeyFile(tmp_path / "keys.json")
-        faults: list[StoreError] = []
+        faults: list[RetryableError] = []
 
         def ready() -> None:
             for fault in faults:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from afterword import HttpTransport, StoreError
+from afterword import DeliveryFailure, HttpTransport
 
 SECRET = "aw_secret_7f3a_not-for-anybody"
 
@@ -226,20 +226,20 @@ def transport(server: ScriptedGateway) -> Iterator[HttpTransport]:
     transport.close(0)
 
 
-class Reports(list[StoreError | None]):
+class Reports(list[DeliveryFailure | None]):
     """What was reported, by the name that each event was sent under."""
 
     def __init__(self, transport: HttpTransport) -> None:
         super().__init__()
         self._transport = transport
-        self.by_id: dict[str, list[StoreError | None]] = defaultdict(list)
+        self.by_id: dict[str, list[DeliveryFailure | None]] = defaultdict(list)
 
     def send(self, feedback_id: str | None = None, **fields: object) -> str:
         """Send an event, and return its id."""
         feedback_id = feedback_id or str(uuid.uuid4())
         event = make_event(feedback_id, **fields)
 
-        def report(error: StoreError | None) -> None:
+        def report(error: DeliveryFailure | None) -> None:
             self.append(error)
             self.by_id[feedback_id].append(error)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from afterword import HttpTransport, RefusedError, StoreError
+from afterword import HttpTransport, RefusedError, RetryableError
 
 V7 = "019c12e9-8b3d-7000-8000-000000000000"
 
@@ -161,7 +161,7 @@ def test_an_event_that_a_firewall_dislikes_holds_up_no_other(
     transport.close(20)
     assert [reports.by_id[each] for each in good] == [[None]] * len(good)
     [error] = reports.by_id[bad]
-    assert type(error) is StoreError
+    assert type(error) is RetryableError
     assert str(error).startswith("the answer was 403: no gateway answers so")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from afterword import (
     HttpTransport,
-    StoreError,
+    RefusedError,
 )
 
 SECRET = "aw_secret_7f3a_not-for-anybody"
@@ -78,5 +78,5 @@ def test_an_address_may_have_a_path(server: Any, collect: Any) -> None:
 )
 def test_what_is_no_event_is_not_taken(transport: HttpTransport, value: bytes, reply: Any) -> None:
     """One item that the gateway could not read would take the reply.whole request with it."""
-    with pytest.raises(StoreError, match="only an event can be sent, under its own id"):
+    with pytest.raises(RefusedError, match="only an event can be sent, under its own id"):
         transport.send(V7.encode(), value, (), lambda _: None)

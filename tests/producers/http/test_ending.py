@@ -11,7 +11,7 @@ from afterword import (
     ClosedError,
     HttpTransport,
     QueueFullError,
-    StoreError,
+    RetryableError,
 )
 from afterword._http.backoff import Backoff
 
@@ -47,7 +47,7 @@ def test_closing_reports_what_could_not_be_delivered(collect: Any) -> None:
         assert str(error).startswith(
             "closed before the gateway took it; the gateway is not reached"
         )
-        assert type(error) is StoreError
+        assert type(error) is RetryableError
 
 
 def test_closing_does_not_wait_for_a_hanging_request(server: Any, gate: Any, collect: Any) -> None:
@@ -138,7 +138,7 @@ def test_an_event_that_expires_is_reported(server: Any, reply: Any, collect: Any
     said = "something before the gateway does not let requests through now"
     expected = f"not taken within 0.2 s; the answer was 502: {said}"
     assert [str(each) for each in reports] == [expected]
-    assert type(reports[0]) is StoreError
+    assert type(reports[0]) is RetryableError
     transport.close(0)
 
 

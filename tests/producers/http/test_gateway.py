@@ -14,7 +14,7 @@ from afterword import (
     DeliveryError,
     MemoryTransport,
     RefusedError,
-    StoreError,
+    RetryableError,
     trace,
 )
 from afterword.gateway import GatewayServer, KeyFile, Scope
@@ -93,7 +93,7 @@ def test_a_key_that_may_not_write_is_said(
     words = "this takes one that may write" if scope else "The key is not known, or was revoked"
     with pytest.raises(DeliveryError, match=words):
         client.close()
-    assert [type(each.error) for each in heard] == [StoreError]
+    assert [type(each.error) for each in heard] == [RetryableError]
 
 
 def test_a_key_that_is_made_later_lets_waiting_events_in(

@@ -28,15 +28,16 @@ from afterword import (
     Client,
     Delivery,
     DeliveryError,
+    DeliveryFailure,
     HttpTransport,
     KafkaTransport,
     Message,
     RefusedError,
+    RetryableError,
     SpoolTransport,
-    StoreError,
     Transport,
 )
-from afterword._kafka.errors import blames_a_message, to_store_error
+from afterword._kafka.errors import blames_a_message, to_delivery_failure
 from afterword.gateway import GatewayServer
 from afterword_stack.local.kafka import KafkaNode
 
@@ -82,7 +83,7 @@ def text(size: int) -> str:
     return os.urandom(size // 2).hex()
 
 
-def refusals(errors: Sequence[StoreError | None]) -> list[tuple[int, str, str]]:
+def refusals(errors: Sequence[DeliveryFailure | None]) -> list[tuple[int, str, str]]:
     """Return place, code and path of each that was refused; none may have failed otherwise."""
     failed = [(at, error) for at, error in enumerate(errors) if error is not None]
     assert all(isinstance(error, RefusedError) for _, error in failed), failed
@@ -94,7 +95,7 @@ def test_a_message_that_is_too_large_is_refused_alone(
     direct: KafkaTransport, kafka: KafkaNode, narrow_topic: str, read_topic: ReadTopic
 ) -> None:
     """Kafka refuses the whole batch; its other messages arrive all the same, and in order."""
-    errors: list[StoreError | None] = [StoreError("not reported")] * 9
+    errors: list[DeliveryFailure | None] = [RetryableError("not reported")] * 9
     for number in range(9):
         value = text(60_000) if number == 4 else str(number)
         key = b"%d" % (number % 3)
@@ -112,7 +113,7 @@ def test_a_batch_that_is_too_large_only_as_a_whole_arrives(
     direct: KafkaTransport, kafka: KafkaNode, narrow_topic: str, read_topic: ReadTopic
 ) -> None:
     """Each of the messages is small enough, and so none is refused."""
-    errors: list[StoreError | None] = []
+    errors: list[DeliveryFailure | None] = []
     for number in range(10):
         direct.send(b"%d" % number, text(10_000).encode(), (), errors.append)
     direct.flush(30)
@@ -127,7 +128,7 @@ def test_a_time_that_the_topic_does_not_take_is_refused_alone(
     """Kafka 4 takes no message whose time is more than an hour ahead."""
     transport = KafkaTransport(kafka.bootstrap_servers, topic=topic, kafka=SLOW)
     ahead_ms = int(time.time() * 1000) + 7_200_000
-    errors: list[StoreError | None] = [StoreError("not reported")] * 3
+    errors: list[DeliveryFailure | None] = [RetryableError("not reported")] * 3
     for number, timestamp_ms in enumerate((None, ahead_ms, None)):
         transport.send(
             b"k",
@@ -148,7 +149,7 @@ def test_a_record_that_the_broker_does_not_take_is_refused_alone(
     """A compacted topic takes no message without a key."""
     topic = make_topic(cleanup_policy="compact")
     transport = KafkaTransport(kafka.bootstrap_servers, topic=topic, kafka=SLOW)
-    errors: list[StoreError | None] = [StoreError("not reported")] * 3
+    errors: list[DeliveryFailure | None] = [RetryableError("not reported")] * 3
     for number, key in enumerate((b"a", None, b"b")):
         report = partial(errors.__setitem__, number)
         transport.send(key, b"v", (), report)  # type: ignore[arg-type]  # what no event lacks
@@ -270,7 +271,7 @@ def test_a_spool_waits_for_the_right_to_write(
     [made] = admin.create_acls([rule]).values()
     made.result()
 
-    heard: list[StoreError | None] = []
+    heard: list[DeliveryFailure | None] = []
     transport = KafkaTransport(guarded.bootstrap_servers, topic=topic)
     transport.send(b"k", b"v", (), heard.append)
     transport.close(30)
@@ -312,7 +313,7 @@ def test_each_error_is_of_one_kind(
 ) -> None:
     """Refused for good with a code, or kept; where a person must act, the sentence says what."""
     error = KafkaError(getattr(KafkaError, name))
-    verdict = to_store_error(error)
+    verdict = to_delivery_failure(error)
     assert blames_a_message(error) is blames
     assert (verdict.code if isinstance(verdict, RefusedError) else None) == code
     assert words in str(verdict)

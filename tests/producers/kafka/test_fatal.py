@@ -21,7 +21,7 @@ from confluent_kafka.admin._acl import (
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from tests.waiting import wait_until
 
-from afterword import KafkaTransport, Message, StoreError
+from afterword import DeliveryFailure, KafkaTransport, Message
 from afterword.gateway import GatewayServer
 from afterword_stack.local.kafka import KafkaNode
 
@@ -52,7 +52,7 @@ def test_what_is_under_way_arrives_by_another_producer(
     """Each event arrives, those that wait behind one of their key in their order; new ones, too."""
     topic = f"fatal-{collector}"
     transport = KafkaTransport(mock_broker, topic=topic, kafka=SLOW, collector=collector)
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     for number in range(6):
         transport.send(b"%d" % (number % 2), b"%d" % number, (), reports.append)
     end_producer(transport)
@@ -83,7 +83,7 @@ def test_a_fatal_error_is_told_in_the_log(
 def test_closing_reports_what_a_dead_producer_held() -> None:
     """With the broker away nothing takes its place: each event is reported, once."""
     transport = KafkaTransport("127.0.0.1:1", topic="t", kafka={"log_level": 0})
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     for number in range(4):
         transport.send(b"%d" % (number % 2), b"v", (), reports.append)
     end_producer(transport)

@@ -11,7 +11,13 @@ from functools import partial
 import pytest
 from tests.waiting import wait_until
 
-from afterword import ConfigurationError, KafkaTransport, QueueFullError, StoreError
+from afterword import (
+    ConfigurationError,
+    DeliveryFailure,
+    KafkaTransport,
+    QueueFullError,
+    RefusedError,
+)
 
 NOBODY = "127.0.0.1:1"
 """An address at which nothing listens."""
@@ -29,7 +35,7 @@ def test_sending_never_waits_for_a_broker() -> None:
 
 def test_closing_reports_what_could_not_be_delivered() -> None:
     """Each message that is given up at the end is reported once, with the reason."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     transport = KafkaTransport(NOBODY, topic="t")
     for _ in range(3):
         transport.send(b"k", b"v", (), reports.append)
@@ -43,7 +49,7 @@ def test_closing_reports_all_that_waits_behind_one_key() -> None:
     """However many changes of one event wait for each other, each is reported, in their order."""
     reports: list[int] = []
 
-    def note(number: int, _: StoreError | None) -> None:
+    def note(number: int, _: DeliveryFailure | None) -> None:
         reports.append(number)
 
     transport = KafkaTransport(NOBODY, topic="t", kafka={"log_level": 0})
@@ -55,7 +61,7 @@ def test_closing_reports_all_that_waits_behind_one_key() -> None:
 
 def test_a_message_that_expires_is_reported() -> None:
     """Past `message.timeout.ms` the reason names what ran out."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     transport = KafkaTransport(NOBODY, topic="t", kafka={"message.timeout.ms": 10})
     transport.send(b"k", b"v", (), reports.append)
     transport.flush(20)
@@ -65,7 +71,7 @@ def test_a_message_that_expires_is_reported() -> None:
 
 def test_a_full_queue_refuses_at_once() -> None:
     """Memory is bounded: one message too many raises, and those before it stay."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     transport = KafkaTransport(NOBODY, topic="t", kafka={"queue.buffering.max.messages": 3})
     for _ in range(3):
         transport.send(b"k", b"v", (), reports.append)
@@ -75,10 +81,10 @@ def test_a_full_queue_refuses_at_once() -> None:
     assert len(reports) == 3
 
 
-def test_what_librdkafka_refuses_is_a_store_error() -> None:
+def test_a_message_that_librdkafka_refuses_raises_a_refused_error() -> None:
     """A message beyond `message.max.bytes` crosses the seam as an error of ours."""
     transport = KafkaTransport(NOBODY, topic="t")
-    with pytest.raises(StoreError, match=r"Message size too large \[MSG_SIZE_TOO_LARGE\]"):
+    with pytest.raises(RefusedError, match=r"Message size too large \[MSG_SIZE_TOO_LARGE\]"):
         transport.send(b"k", b"v" * 2_000_000, (), lambda _: None)
     transport.close(0)
 
@@ -109,7 +115,7 @@ def test_a_server_must_be_named(servers: str | list[str]) -> None:
 def test_several_servers_may_be_named(mock_broker: str) -> None:
     """A list is as good as commas, and one server that answers is enough."""
     transport = KafkaTransport([NOBODY, mock_broker], topic="servers", kafka={"log_level": 0})
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     transport.send(b"k", b"v", (), reports.append)
     transport.close(20)
     assert reports == [None]
@@ -155,7 +161,7 @@ def test_a_producer_is_never_freed_after_a_fork() -> None:
 
 def test_closing_amid_a_flush_harms_nobody(mock_broker: str) -> None:
     """One thread flushes while another closes: both come back, and the message arrives."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     for _ in range(3):
         transport = KafkaTransport(mock_broker, topic="amid")
         transport.send(b"k", b"v", (), reports.append)

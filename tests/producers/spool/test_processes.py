@@ -231,7 +231,7 @@ def test_a_disk_without_room_is_told_and_got_over(run: Run) -> None:
             while True:
                 client.feedback(trace_id="t", value=2, feedback={"text": "x" * 1000})
                 taken += 1
-        except StoreError as error:
+        except RetryableError as error:
             print(error)
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         client.feedback(trace_id="t", value=3)

@@ -22,15 +22,16 @@ from afterword import (
     Delivery,
     DeliveryCallback,
     DeliveryError,
+    DeliveryFailure,
     Headers,
     HttpTransport,
     KafkaTransport,
     MemoryTransport,
     QueueFullError,
     RefusedError,
+    RetryableError,
     SpoolTransport,
     Stats,
-    StoreError,
     Transport,
 )
 from afterword._fork_gate import fork_gate
@@ -121,7 +122,7 @@ class Picky(MemoryTransport):
     ) -> None:
         """See `Transport.send`."""
         if key in self.bad:
-            on_delivery(StoreError("no leader"))
+            on_delivery(RetryableError("no leader"))
         else:
             super().send(key, value, headers, on_delivery, timestamp_ms=timestamp_ms)
 
@@ -340,7 +341,7 @@ def test_the_gateway_may_refuse_for_good(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It is kept with its reason for a person to see, counts as failed, and holds nothing up."""
-    heard: list[StoreError | None] = []
+    heard: list[DeliveryFailure | None] = []
     spool = SpoolTransport(HttpTransport(start_gateway(memory).address), root)
     template = b'{"feedback_id":"%s","project":"acme","trace_id":"t","value":%d}'
     good, bad = FEEDBACK_ID.encode(), FEEDBACK_ID.replace("8b3d", "8b3e").encode()
@@ -393,7 +394,7 @@ def test_a_message_that_expires_below_is_sent_again(
     root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Librdkafka may give a message up after its timeout: the spool does not."""
-    reports: list[StoreError | None] = []
+    reports: list[DeliveryFailure | None] = []
     settings = {"message.timeout.ms": 20, "log_level": 0}
     spool = SpoolTransport(KafkaTransport("127.0.0.1:1", topic="t", kafka=settings), root)
     spool.send(b"k", b"v", (), reports.append)
@@ -512,10 +513,12 @@ def test_a_file_that_is_damaged_while_it_is_written_is_replaced(
 
     with monkeypatch.context() as patched:
         patched.setattr(drainer.intake, "_limit", fail)  # as SQLite fails on a bad page
-        with pytest.raises(StoreError, match="did not take this event: database disk image is mal"):
+        with pytest.raises(
+            RetryableError, match="did not take this event: database disk image is mal"
+        ):
             client.feedback(trace_id="t", value=3)
     wait_until(lambda: len(heard) == 1)
-    assert (heard[0].feedback_id, type(heard[0].error)) == ("", StoreError)
+    assert (heard[0].feedback_id, type(heard[0].error)) == ("", RetryableError)
     assert str(heard[0].error) == f"its file was damaged, see {broken}.damaged"
     client.feedback(trace_id="t", value=4)
     drainer._mail.put(lambda: setattr(drainer, "_halted", False))
@@ -766,7 +769,7 @@ def test_a_file_without_its_table_is_damaged(
     db = sqlite3.connect(own.folder / "queue.db")
     db.execute("DROP TABLE queue")
     db.close()
-    with pytest.raises(StoreError, match="no such table: queue"):
+    with pytest.raises(RetryableError, match="no such table: queue"):
         client.feedback(trace_id="t", value=1)
     wait_until(lambda: own.folder.with_suffix(".damaged").exists())
     wait_until(lambda: drainer_of(client).intake._file not in {None, own})
@@ -796,7 +799,7 @@ def test_a_row_that_is_no_event_any_more_is_kept_apart(
     root: Path, start_gateway: Callable[[Transport], GatewayServer], memory: MemoryTransport
 ) -> None:
     """Over HTTP what a disk has damaged cannot be sent, now or ever: it does not wait for ever."""
-    heard: list[StoreError | None] = []
+    heard: list[DeliveryFailure | None] = []
     spool = SpoolTransport(HttpTransport(start_gateway(memory).address), root)
     for key, value in [(b"a", b"{no JSON"), (b"b", b"[]"), (b"c", b'{"feedback_id":"d"}')]:
         spool.send(key, value, (), heard.append)

@@ -27,7 +27,7 @@ from afterword_consumers.query.compile.storage import read_storage, unpromoted_p
 from afterword_consumers.query.database import Budget, Cell, Database
 from afterword_consumers.query.language.parse import Plan, parse
 from afterword_consumers.query.language.question import Question
-from afterword_schemas import StoreError
+from afterword_schemas import RetryableError
 
 _UNKNOWN_IDENTIFIER: Final = 47  # of ClickHouse's codes
 
@@ -121,7 +121,7 @@ def run_plan(
     budget = budget or Budget()
     try:
         return _run(plan, database, budget, freshness)
-    except StoreError as error:
+    except RetryableError as error:
         if error.store_code != _UNKNOWN_IDENTIFIER:
             raise
         # A column that was demoted since it was looked up, or else it is missing the second time too.

@@ -18,8 +18,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from afterword._errors import RefusedError
-from afterword_schemas.errors import AfterwordError, InvalidEventError, StoreError
+from afterword._errors import DeliveryFailure, RefusedError
+from afterword_schemas.errors import AfterwordError, InvalidEventError
 
 RETRY_AFTER_S: Final = 2
 """What a client is told to wait when Kafka is away or the queue is full."""
@@ -178,7 +178,7 @@ def refused(index: int, feedback_id: str | None, error: InvalidEventError) -> It
     )
 
 
-def undelivered(index: int, feedback_id: str, error: StoreError) -> ItemError:
+def undelivered(index: int, feedback_id: str, error: DeliveryFailure) -> ItemError:
     """Return why Kafka has not an event: `unavailable`, unless it will never take it."""
     code, path = UNAVAILABLE, "$"
     if isinstance(error, RefusedError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.requests import Request
 
-from afterword import MemoryTransport, StoreError
+from afterword import MemoryTransport, RetryableError
 from afterword.gateway.http.bodies import BodyLimits, read_body
 from afterword.gateway.http.executor import BoundedExecutor
 from afterword.gateway.http.responses import RequestError
@@ -100,7 +100,7 @@ def test_what_a_job_raises_is_raised() -> None:
     async def fail() -> None:
         executor = BoundedExecutor("test", threads=1, max_jobs=1)
         for _ in range(2):
-            with pytest.raises(StoreError, match="away"):
+            with pytest.raises(RetryableError, match="away"):
                 await executor.run(_raise)
         executor.close()
 
@@ -108,7 +108,7 @@ def test_what_a_job_raises_is_raised() -> None:
 
 
 def _raise() -> None:
-    raise StoreError("away")
+    raise RetryableError("away")
 
 
 class Polled(MemoryTransport):

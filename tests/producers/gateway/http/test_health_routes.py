@@ -8,7 +8,7 @@ import pytest
 from httpx2 import ASGITransport, AsyncClient
 
 from afterword.gateway.http import readiness
-from afterword_schemas.errors import StoreError
+from afterword_schemas.errors import RetryableError
 from afterword_schemas.receipt import Receipt, ReceiptStatus
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def test_ready_is_kafkas_word(gateway: "Served", monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(readiness, "_KEPT_S", 0.0)
     assert gateway.http.get("/readyz").status_code == 200
 
-    gateway.ready.append(StoreError("Kafka does not answer"))
+    gateway.ready.append(RetryableError("Kafka does not answer"))
 
     answer = gateway.http.get("/readyz")
     assert (answer.status_code, answer.json()["detail"]) == (503, "Kafka does not answer")
