@@ -30,7 +30,7 @@ from afterword_consumers.ingest.rows import (
     published,
     to_row,
 )
-from afterword_consumers.ingest.source import Message
+from afterword_consumers.ingest.source import Message, next_offsets
 from afterword_schemas import Event, InvalidEventError, RejectCode, read_event, uuid7_ms
 
 _log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class Batch:
             self._take(message, index, now_ms)
             taken += 1
         self.count += taken
-        self._cover(messages[:taken])
+        self.next_offsets |= next_offsets(messages[:taken])
         return taken
 
     def chains(self) -> dict[Key, list[int]]:
@@ -180,15 +180,6 @@ class Batch:
     def _key(self, position: int) -> Key:
         first = self._ends[position - 1] if position else 0
         return key_of_line(self._lines[first : first + MAX_KEY_BYTES])
-
-    def _cover(self, messages: Sequence[Message]) -> None:
-        # Within a partition messages come in order: going backwards, the first met is the last.
-        seen: set[int] = set()
-        for message in reversed(messages):
-            partition = message.partition() or 0
-            if partition not in seen:
-                seen.add(partition)
-                self.next_offsets[partition] = (message.offset() or 0) + 1
 
 
 def _size_beside(message: Message) -> int:

@@ -6,7 +6,17 @@ from datetime import datetime
 from typing import Protocol
 
 
-class Message(Protocol):
+class Positioned(Protocol):
+    """What has a place in a partition's log."""
+
+    def partition(self) -> int | None:
+        """Number of its partition."""
+
+    def offset(self) -> int | None:
+        """Its place in the partition."""
+
+
+class Message(Positioned, Protocol):
     """One Kafka message; confluent-kafka's own `Message` is one, so none is copied.
 
     Methods, not attributes, because that is what the client library's type has, and a wrapper for
@@ -15,12 +25,6 @@ class Message(Protocol):
 
     def topic(self) -> str | None:
         """Name of its topic."""
-
-    def partition(self) -> int | None:
-        """Number of its partition."""
-
-    def offset(self) -> int | None:
-        """Its place in the partition."""
 
     def key(self) -> bytes | None:
         """Key bytes as published."""
@@ -33,6 +37,25 @@ class Message(Protocol):
 
     def timestamp(self) -> tuple[int, int]:
         """Kind (0: none) and milliseconds since 1970 at which it was published."""
+
+
+def next_offset(message: Positioned) -> int:
+    """Return the offset from which to read on after a message."""
+    return (message.offset() or 0) + 1
+
+
+def next_offsets(messages: Sequence[Positioned]) -> dict[int, int]:
+    """Return the offset from which to read on after these messages, by partition.
+
+    Args:
+        messages: Of one partition they are in order, as Kafka hands them out.
+    """
+    offsets: dict[int, int] = {}
+    for message in reversed(messages):  # going backwards, the first met is the last
+        partition = message.partition()
+        if partition is not None and partition not in offsets:
+            offsets[partition] = next_offset(message)
+    return offsets
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,13 @@ from confluent_kafka import (
 )
 from confluent_kafka import Message as KafkaMessage
 
-from afterword_consumers.ingest.source import Committed, EndOffsets, Message, RebalanceListener
+from afterword_consumers.ingest.source import (
+    Committed,
+    EndOffsets,
+    Message,
+    RebalanceListener,
+    next_offsets,
+)
 from afterword_consumers.ingest.watermark import read_committed, to_metadata
 from afterword_consumers.kafka.end_offsets import EndOffsetPoller
 from afterword_consumers.kafka.stall import StallWatch
@@ -260,14 +266,10 @@ class KafkaSource:
         return numbers
 
     def _advance(self, messages: Sequence[KafkaMessage]) -> None:
-        seen: set[int] = set()
-        for message in reversed(messages):
-            partition = message.partition()
-            if partition is not None and partition not in seen:
-                seen.add(partition)
-                self._positions[partition] = (message.offset() or 0) + 1
-        if seen:
-            self._stall.reach({at: self._positions[at] for at in seen}, time.monotonic())
+        reached = next_offsets(messages)
+        self._positions |= reached
+        if reached:
+            self._stall.reach(reached, time.monotonic())
 
     def _rewind(self) -> None:
         """Go back to what was handed out last; what fails here is done again by the next poll."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from afterword_consumers.ingest.source import next_offset
 from afterword_consumers.ingest.watermark import read_committed
 from afterword_consumers.kafka.consumer import Reader
 from afterword_consumers.kafka.partitioner import likely_partitions
@@ -226,7 +227,7 @@ def _follow(reader: Reader, tails: Sequence[_Tail]) -> Iterator[Message]:
                 continue  # an error of the connection: the time will tell
             if error is None:
                 yield message
-                tail.begin = min(offset + 1, tail.end)
+                tail.begin = min(next_offset(message), tail.end)
             elif error.code() == KafkaError._PARTITION_EOF and offset >= tail.end:  # noqa: SLF001  # its public name
                 tail.begin = tail.end  # what is left are marks of transactions, no messages
 
