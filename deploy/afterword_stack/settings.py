@@ -36,10 +36,10 @@ from pydantic_settings import (
 )
 
 from afterword_consumers.clickhouse.client import ClickHouseAddress
-from afterword_consumers.ingest.inserter import Backoff
 from afterword_consumers.ingest.worker import WorkerOptions
 from afterword_consumers.query import Budget
 from afterword_schemas import AfterwordError, ConfigurationError, RetryableError, UnreachableError
+from afterword_schemas.backoff import Backoff
 from afterword_schemas.patterns import PROJECT, whole
 from afterword_stack.local.folders import data_dir, is_default_data_dir
 from afterword_stack.local.stack import Addresses, is_starting_or_up, running_stack
@@ -286,7 +286,7 @@ class Settings(BaseSettings):
             batch_max_bytes=self.batch_max_bytes,
             batch_max_age_s=self.batch_max_age_s,
             drain_timeout_s=self.drain_timeout_s,
-            backoff=Backoff(most_s=self.retry_max_s),
+            backoff=Backoff(max_s=self.retry_max_s),
         )
 
 

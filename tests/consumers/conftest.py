@@ -6,10 +6,10 @@ from datetime import datetime
 import orjson
 import pytest
 
-from afterword_consumers.ingest.inserter import Backoff
 from afterword_consumers.ingest.source import EndOffsets, RebalanceListener
 from afterword_consumers.ingest.worker import Worker, WorkerOptions
 from afterword_consumers.testing import MemoryBroker, MemoryMessage, MemorySource, MemoryStore
+from afterword_schemas.backoff import Backoff
 
 GROUP = "afterword"
 
@@ -111,7 +111,7 @@ class Bench:
             batch_max_bytes=size,
             batch_max_age_s=age_s,
             drain_timeout_s=drain_s,
-            backoff=Backoff(first_s=0.001, most_s=0.01),
+            backoff=Backoff(first_s=0.001, max_s=0.01),
         )
         return Worker(source, self.store, options), source
 

@@ -13,9 +13,9 @@ from tests.waiting import wait_until
 
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.clickhouse.sink import ClickHouseSink
-from afterword_consumers.ingest.inserter import Backoff
 from afterword_consumers.ingest.worker import Worker, WorkerOptions
 from afterword_consumers.kafka.consumer import KafkaSource
+from afterword_schemas.backoff import Backoff
 from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
@@ -64,7 +64,7 @@ class Pipeline:
 
     def worker(self, *, rows: int = 100_000, age_s: float = 0.2) -> Worker:
         """Return a worker that has not started."""
-        backoff = Backoff(first_s=0.02, most_s=0.2)
+        backoff = Backoff(first_s=0.02, max_s=0.2)
         options = WorkerOptions(batch_max_rows=rows, batch_max_age_s=age_s, backoff=backoff)
         return Worker(self.source(), ClickHouseSink(self.clickhouse), options)
 

@@ -10,9 +10,9 @@ from confluent_kafka.admin import AdminClient
 
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.clickhouse.sink import ClickHouseSink
-from afterword_consumers.ingest.inserter import Backoff
 from afterword_consumers.ingest.worker import Worker, WorkerOptions
 from afterword_schemas import ConfigurationError
+from afterword_schemas.backoff import Backoff
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Pipeline
@@ -100,7 +100,7 @@ def test_a_store_that_is_absent_at_the_start_is_waited_for(pipeline: "Pipeline")
         port=pipeline.node.port, database=pipeline.clickhouse.address.database
     )
     fresh = ClickHouse(address)
-    options = WorkerOptions(batch_max_age_s=0.05, backoff=Backoff(first_s=0.02, most_s=0.1))
+    options = WorkerOptions(batch_max_age_s=0.05, backoff=Backoff(first_s=0.02, max_s=0.1))
     worker = Worker(pipeline.source(), ClickHouseSink(fresh), options)
 
     def start_after_three_tries() -> bool:

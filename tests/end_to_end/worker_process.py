@@ -12,13 +12,13 @@ import sys
 
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.clickhouse.sink import ClickHouseSink
-from afterword_consumers.ingest.inserter import Backoff
 from afterword_consumers.ingest.source import EndOffsets
 from afterword_consumers.ingest.worker import Worker, WorkerOptions
 from afterword_consumers.kafka.consumer import KafkaSource
+from afterword_schemas.backoff import Backoff
 
 OPTIONS = WorkerOptions(
-    batch_max_rows=200, batch_max_age_s=0.05, backoff=Backoff(first_s=0.02, most_s=0.1)
+    batch_max_rows=200, batch_max_age_s=0.05, backoff=Backoff(first_s=0.02, max_s=0.1)
 )
 
 

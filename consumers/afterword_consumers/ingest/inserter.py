@@ -9,11 +9,9 @@ the batch is reported as finished.
 """
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import Final, TypeVar
@@ -25,6 +23,7 @@ from afterword_consumers.ingest.rejection import Rejection
 from afterword_consumers.ingest.rows import Key
 from afterword_consumers.ingest.sink import Sink
 from afterword_schemas import InvalidEventError, RejectCode, RetryableError, RowsRejectedError
+from afterword_schemas.backoff import Backoff
 
 _log = logging.getLogger(__name__)
 
@@ -36,25 +35,6 @@ _NO_TABLES: Final = {
     81,  # UNKNOWN_DATABASE
 }
 _NEXT_STEP: Final = " (the tables are missing or old: run `afterword migrate`)"
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """How long to wait before another try.
-
-    Attributes:
-        first_s: After the first failure; it doubles with each further one ...
-        most_s: ... up to this. Each pause is shortened at random by up to a half, so that many
-            workers do not come back at once.
-    """
-
-    first_s: float = 0.1
-    most_s: float = 10.0
-
-    def pause_s(self, failures: int) -> float:
-        """Return the pause after so many failures in a row, at least one."""
-        full = min(self.most_s, self.first_s * 2.0 ** min(failures - 1, 32))
-        return full * random.uniform(0.5, 1.0)  # noqa: S311  # spreads load, guards nothing
 
 
 class AbandonedError(Exception):

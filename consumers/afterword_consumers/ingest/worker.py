@@ -17,13 +17,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from afterword_consumers.ingest.batch import DEFAULT_MAX_BYTES, Batch
-from afterword_consumers.ingest.inserter import Backoff, Inserter
+from afterword_consumers.ingest.inserter import Inserter
 from afterword_consumers.ingest.path_index import PathIndex
 from afterword_consumers.ingest.reminder import Reminder
 from afterword_consumers.ingest.sink import Sink
 from afterword_consumers.ingest.source import Committed, Source
 from afterword_consumers.ingest.watermark import Watermark
 from afterword_schemas import RetryableError
+from afterword_schemas.backoff import Backoff
 
 if TYPE_CHECKING:
     from afterword_consumers.ingest.source import Message

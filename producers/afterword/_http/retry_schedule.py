@@ -1,19 +1,18 @@
 """When the next request may be made, after some that failed."""
 
 import logging
-import random
 from time import monotonic
 from typing import Final
 
+from afterword_schemas.backoff import Backoff
+
 _log = logging.getLogger("afterword.http")
 
-_FIRST_S: Final = 0.1
-_LONGEST_S: Final = 10.0
-_DOUBLINGS: Final = 7  # enough to get from the first to the longest
+_BACKOFF: Final = Backoff(first_s=0.1, max_s=10.0)
 _LOUD_FAILURES: Final = 3
 
 
-class Backoff:
+class RetrySchedule:
     """Waits that double with jitter, and a word in the log when they begin to matter and when they end.
 
     Attributes:
@@ -31,10 +30,7 @@ class Backoff:
         self._failures += 1
         if self._failures == _LOUD_FAILURES:
             _log.warning("Events wait and are sent again: %s", self.reason)
-        doublings = min(self._failures - 1, _DOUBLINGS)
-        longest_s = min(_FIRST_S * 2**doublings, _LONGEST_S)
-        wait_s = random.uniform(longest_s / 2, longest_s)  # noqa: S311  # jitter, no secret
-        self.due_s = monotonic() + max(wait_s, at_least_s)
+        self.due_s = monotonic() + max(_BACKOFF.pause_s(self._failures), at_least_s)
 
     def succeed(self) -> None:
         """Wait no more."""

@@ -22,8 +22,8 @@ from time import monotonic
 from typing import Final
 
 from afterword._errors import DeliveryFailure, QueueFullError, RefusedError
-from afterword._http.backoff import Backoff
 from afterword._http.connection import GatewayConnection
+from afterword._http.retry_schedule import RetrySchedule
 from afterword._threads import Background
 from afterword._transport import DeliveryCallback, report
 from afterword_schemas.errors import RetryableError
@@ -94,7 +94,7 @@ class Line:
         ] = {}  # by id, so that the ids need not wait for each other
         self._most = _BATCH_EVENTS
         self._strikes = 0
-        self._backoff = Backoff()
+        self._schedule = RetrySchedule()
         self._thread = Background(self._run, "afterword")
 
     def put(self, entry: Entry, on_delivery: DeliveryCallback) -> None:
@@ -176,8 +176,8 @@ class Line:
         if not self._line:
             self._accept(self._arrivals.get())
             until_s = monotonic() + _LINGER_S
-        while len(self._line) < self._most or monotonic() < self._backoff.due_s:
-            left_s = min(max(until_s, self._backoff.due_s), deadline_s) - monotonic()
+        while len(self._line) < self._most or monotonic() < self._schedule.due_s:
+            left_s = min(max(until_s, self._schedule.due_s), deadline_s) - monotonic()
             try:
                 arrival = self._arrivals.get(timeout=max(left_s, 0.0))
             except Empty:
@@ -195,10 +195,10 @@ class Line:
         if arrival is not None and arrival.empty():
             self._flushing.add(arrival)
         if self._closing:
-            self._backoff.hurry()
+            self._schedule.hurry()
 
     def _closed_early(self) -> RetryableError:
-        return RetryableError(self._backoff.explain("closed before the gateway took it"))
+        return RetryableError(self._schedule.explain("closed before the gateway took it"))
 
     def _expire(self) -> None:
         """Give up events whose time is over, as they come to the front."""
@@ -206,7 +206,7 @@ class Line:
         while entry := next((entries[0] for entries in self._line.values()), None):
             if monotonic() < entry.since_s + limit_s:
                 return
-            reason = self._backoff.explain(f"not taken within {limit_s:g} s")
+            reason = self._schedule.explain(f"not taken within {limit_s:g} s")
             self._leave(entry, RetryableError(reason))
 
     def _pick(self) -> list[Entry]:
@@ -228,15 +228,15 @@ class Line:
             if verdict is None or isinstance(verdict, RefusedError):
                 self._leave(entry, verdict)
             else:
-                self._backoff.reason, complete = verdict.detail, False
+                self._schedule.reason, complete = verdict.detail, False
         if complete:
             self._most = min(_BATCH_EVENTS, self._most * 2)
             self._strikes = 0
-            self._backoff.succeed()
+            self._schedule.succeed()
         elif answer.divisible and len(batch) > 1:
             self._most = len(batch) // 2  # at once, to find the one that it may be about
         else:
-            self._backoff.fail(answer.retry_after_s)
+            self._schedule.fail(answer.retry_after_s)
             if answer.divisible:
                 self._set_aside(batch[0])
             others_may_pass = answer.divisible and self._strikes < _SURE and len(self._line) > 1
@@ -252,14 +252,14 @@ class Line:
             entry.refusals += 1
         self._strikes += 1
         if entry.refusals > _SURE:
-            self._leave(entry, RetryableError(self._backoff.reason))
+            self._leave(entry, RetryableError(self._schedule.reason))
         else:
             self._line[entry.key] = self._line.pop(entry.key)
 
     def _give_up(self) -> None:
         """At the end, wait for no person to mend url or key."""
         for entry in chain.from_iterable(self._line.values()):
-            self._settle(entry, RetryableError(self._backoff.reason))
+            self._settle(entry, RetryableError(self._schedule.reason))
         self._line.clear()
 
     def _leave(self, entry: Entry, error: DeliveryFailure | None) -> None:

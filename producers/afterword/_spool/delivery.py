@@ -6,7 +6,6 @@ deliveries, comes as calls through one queue, which any thread and any signal ha
 
 import logging
 import queue  # by its full name: gunicorn lets gevent patch it after this was imported
-import random
 import sqlite3
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from afterword._spool.queue_file import Row, SpoolFile
 from afterword._spool.writer import Intake
 from afterword._threads import Background
 from afterword._transport import Transport, report
+from afterword_schemas.backoff import Backoff
 from afterword_schemas.errors import RejectCode, RetryableError
 
 Listener = Callable[[bytes, DeliveryFailure | None], None]
@@ -36,8 +36,7 @@ _SCAN_S: Final = 5.0
 _FORGET_S: Final = 0.05
 _FULL_S: Final = 0.05
 _TROUBLE_S: Final = 1.0
-_RETRY_FIRST_S: Final = 0.1
-_RETRY_MOST_S: Final = 5.0
+_BACKOFF: Final = Backoff(first_s=0.1, max_s=5.0)
 _JOIN_S: Final = 5.0
 
 
@@ -270,10 +269,8 @@ class Drainer:
             return
         if not self._retries:
             _log.warning("Events wait in %s, and are tried again: %s", self._root, error)
-        delay_s = min(_RETRY_MOST_S, _RETRY_FIRST_S * 2 ** min(self._retries, 20))
-        spread = random.uniform(0.5, 1.0)  # noqa: S311  # spreads load, guards nothing
-        self._retry_at = time.monotonic() + delay_s * spread
         self._retries += 1
+        self._retry_at = time.monotonic() + _BACKOFF.pause_s(self._retries)
 
     def _retry(self) -> None:
         self._retry_at = inf

@@ -6,11 +6,12 @@ import orjson
 import pytest
 
 from afterword_consumers.ingest.batch import Batch
-from afterword_consumers.ingest.inserter import Backoff, Inserter
+from afterword_consumers.ingest.inserter import Inserter
 from afterword_consumers.ingest.path_index import PathIndex
 from afterword_consumers.ingest.rejection import Rejection
 from afterword_consumers.testing import MemoryBroker, MemoryStore
 from afterword_schemas import RetryableError, RowsRejectedError
+from afterword_schemas.backoff import Backoff
 
 ID = "019b0000-0000-7000-8000-"
 RANDOM_ID = "5f0e2f0a-0000-4000-8000-"
@@ -37,7 +38,7 @@ def store() -> MemoryStore:
 @pytest.fixture
 def inserter(store: MemoryStore) -> Iterator[Inserter]:
     """An inserter into `store` that hardly waits between tries."""
-    inserting = Inserter(store, Backoff(first_s=0.001, most_s=0.004))
+    inserting = Inserter(store, Backoff(first_s=0.001, max_s=0.004))
     yield inserting
     inserting.abandon()
 
@@ -230,7 +231,7 @@ def test_a_rejection_that_cannot_be_written_is_tried_again(inserter: Inserter) -
             super().insert_rejections(rejections)
 
     store = Flaky()
-    flaky = Inserter(store, Backoff(first_s=0.001, most_s=0.004))
+    flaky = Inserter(store, Backoff(first_s=0.001, max_s=0.004))
     batch = batch_of({"typo": 1}, {"value": 1})
     flaky.submit(batch)
     assert flaky.wait(20)
@@ -266,13 +267,3 @@ def test_an_abandoned_batch_is_not_reported(store: MemoryStore, inserter: Insert
     assert inserter.wait(20)
     assert inserter.finished() == []
     assert store.rows == {}
-
-
-def test_pauses_double_up_to_the_most_and_are_shortened_by_up_to_half() -> None:
-    """The bounds of each pause are as documented, also after a year of failures."""
-    backoff = Backoff(first_s=0.1, most_s=10.0)
-    for failures, full_s in ((1, 0.1), (2, 0.2), (5, 1.6), (8, 10.0), (3_000_000, 10.0)):
-        pauses = [backoff.pause_s(failures) for _ in range(100)]
-        assert full_s / 2 <= min(pauses)
-        assert max(pauses) <= full_s
-        assert len(set(pauses)) > 1

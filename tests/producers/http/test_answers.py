@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from afterword import HttpTransport, RefusedError, RetryableError
+from afterword_schemas.backoff import Backoff
 
 V7 = "019c12e9-8b3d-7000-8000-000000000000"
 
@@ -169,7 +170,7 @@ def test_a_firewall_that_dislikes_all_loses_nothing(
     server: Any, reply: Any, collect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While nothing gets past, no event is given up: it is nobody's text, and may be mended."""
-    monkeypatch.setattr("afterword._http.backoff._LONGEST_S", 0.01)
+    monkeypatch.setattr("afterword._http.retry_schedule._BACKOFF", Backoff(max_s=0.01))
     server.script.extend([reply.say(403)] * 60)
     transport = HttpTransport(server.url)
     reports = collect(transport)

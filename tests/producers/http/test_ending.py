@@ -13,7 +13,7 @@ from afterword import (
     QueueFullError,
     RetryableError,
 )
-from afterword._http.backoff import Backoff
+from afterword._http.retry_schedule import RetrySchedule
 
 NOBODY = "http://127.0.0.1:1"
 """An address at which nothing listens."""
@@ -144,10 +144,10 @@ def test_an_event_that_expires_is_reported(server: Any, reply: Any, collect: Any
 
 def test_an_outage_of_days_ends() -> None:
     """However often it failed, the wait stays bounded and the next try comes."""
-    backoff = Backoff()
+    schedule = RetrySchedule()
     for _ in range(5000):
-        backoff.fail(0)
-    assert 4.9 <= backoff.due_s - time.monotonic() <= 10
+        schedule.fail(0)
+    assert 4.9 <= schedule.due_s - time.monotonic() <= 10
 
 
 @pytest.mark.parametrize("limits", [{"max_events": 3}, {"max_bytes": 700}])

@@ -17,6 +17,7 @@ from afterword import (
     HttpTransport,
     RefusedError,
 )
+from afterword_schemas.backoff import Backoff
 
 
 def test_a_lost_answer_makes_no_double(server: Any, reports: Any, reply: Any) -> None:
@@ -45,7 +46,7 @@ def test_a_connection_that_was_ended_is_replaced(
         reply.accept(exchange)
         exchange.cut()
 
-    monkeypatch.setattr("afterword._http.backoff._FIRST_S", 30)
+    monkeypatch.setattr("afterword._http.retry_schedule._BACKOFF", Backoff(first_s=30))
     server.script.append(accept_once)
     reports.send()
     reports._transport.flush(20)
@@ -177,7 +178,7 @@ def test_the_reason_says_what_to_look_at(server: Any, collect: Any, tmp_path: Pa
         transport = HttpTransport(url, timeout_s=0.2)
         reports = collect(transport)
         reports.send()
-        wait_until(lambda: transport._line is not None and transport._line._backoff.reason)
+        wait_until(lambda: transport._line is not None and transport._line._schedule.reason)
         transport.close(0)
         return str(reports[0]).removeprefix(
             "closed before the gateway took it; the gateway is not reached: "

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from afterword import HttpTransport
+from afterword_schemas.backoff import Backoff
 
 
 def test_no_event_overtakes_one_of_its_id(server: Any, reports: Any, gate: Any, reply: Any) -> None:
@@ -45,8 +46,9 @@ def test_order_and_number_hold_in_a_storm(
     server: Any, monkeypatch: pytest.MonkeyPatch, reply: Any, collect: Any
 ) -> None:
     """Four threads, forty ids, a gateway that mostly fails: each event is taken, reported once, in turn."""
-    monkeypatch.setattr("afterword._http.backoff._FIRST_S", 0.001)
-    monkeypatch.setattr("afterword._http.backoff._LONGEST_S", 0.005)
+    monkeypatch.setattr(
+        "afterword._http.retry_schedule._BACKOFF", Backoff(first_s=0.001, max_s=0.005)
+    )
     dice = random.Random(7)  # a storm that can be repeated
 
     def some_unavailable(exchange: Any) -> None:

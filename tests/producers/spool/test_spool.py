@@ -42,6 +42,7 @@ from afterword._spool import writer as _spool_intake
 from afterword._spool.delivery import Drainer
 from afterword._spool.queue_file import SpoolFile
 from afterword.gateway import GatewayServer
+from afterword_schemas.backoff import Backoff
 
 FEEDBACK_ID = "019c12e9-8b3d-7000-8000-000000000000"
 HEADERS = [("schema", b"feedback/v1"), ("traceparent", b"\xff\x00")]
@@ -57,7 +58,7 @@ def root(tmp_path: Path) -> Path:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for orphans, and try again, often."""
     monkeypatch.setattr(_spool_drainer, "_SCAN_S", 0.05)
-    monkeypatch.setattr(_spool_drainer, "_RETRY_MOST_S", 0.1)
+    monkeypatch.setattr(_spool_drainer, "_BACKOFF", Backoff(max_s=0.1))
 
 
 def queues(root: Path) -> list[Path]:
