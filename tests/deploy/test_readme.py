@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.deploy.conftest import Afterword, Line
 
 ROOT = Path(__file__).parents[2]
+PICTURE = ROOT / ".github"
 FEEDBACK_ID = "019c12e9-8b3d-7000-8000-000000000000"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -32,16 +33,7 @@ def test_the_commands_run(
 ) -> None:
     """What the second terminal is told to type works, in the order in which it stands there."""
     commands = re.findall(r"^    \.venv/bin/afterword (?!up)(.*)$", README, flags=re.MULTILINE)
-    assert [command.split()[0] for command in commands] == [
-        "publish",
-        "query",
-        "query",
-        "query",
-        "query",
-        "paths",
-        "export",
-        "status",
-    ]
+    assert commands[0].startswith("publish")
     monkeypatch.chdir(tmp_path)
     for command in commands:
         ran = afterword(*shlex.split(command.replace("deploy/", f"{ROOT}/deploy/")))
@@ -74,7 +66,7 @@ def said(command: str, address: str) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize(("page", "commands"), [("README.md", 1), ("producers/GATEWAY.md", 8)])
+@pytest.mark.parametrize(("page", "commands"), [("README.md", 1), ("producers/docs/gateway.md", 8)])
 def test_the_curl_session_runs(
     page: str, commands: int, gateway_address: str, line: "Line"
 ) -> None:
@@ -92,17 +84,25 @@ def test_the_curl_session_runs(
         published += answer.count('"success"') + answer.count('"partial"')
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        "README.md",
-        "consumers/API.md",
-        *(f"producers/{name}.md" for name in ("GATEWAY", "VENDORS", "BROWSER")),
-        *(f"{root}/README.md" for root in ("schemas", "producers", "consumers", "deploy")),
-    ],
+PAGES = sorted(
+    page.relative_to(ROOT).as_posix()
+    for folder in (".", ".github", "schemas", "producers", "consumers", "deploy")
+    for page in (*(ROOT / folder).glob("*.md"), *(ROOT / folder / "docs").glob("**/*.md"))
 )
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     """Every relative link of a page names a file or a folder."""
     text = (ROOT / page).read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
     assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
+
+
+def test_both_pictures_show_the_same() -> None:
+    """The light and the dark picture differ in their colours alone."""
+    pictures = [
+        re.sub("#[0-9a-f]{3,6}", "#", (PICTURE / f"pipeline-{scheme}.svg").read_text("utf-8"))
+        for scheme in ("light", "dark")
+    ]
+    assert pictures[0] == pictures[1]

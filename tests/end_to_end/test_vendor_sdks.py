@@ -482,9 +482,15 @@ def test_opentelemetrys_log_exporter_sends_evaluations(pipeline: Pipeline) -> No
 
 
 def test_programs_of_the_page_do_what_it_says(pipeline: Pipeline) -> None:
-    """Each program of producers/VENDORS.md runs as it stands, but for address and key."""
-    page = Path(__file__).parents[2].joinpath("producers", "VENDORS.md").read_text()
-    programs = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    """Each program of the vendors' pages runs as it stands, but for address and key."""
+    pages = Path(__file__).parents[2] / "producers" / "docs"
+    programs = [
+        program
+        for name in ("portkey", "honeyhive", "opentelemetry")
+        for program in re.findall(
+            r"^```python\n(.*?)^```", (pages / f"{name}.md").read_text(), re.DOTALL | re.MULTILINE
+        )
+    ]
     assert len(programs) == 3
 
     for program in programs:

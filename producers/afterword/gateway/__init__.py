@@ -3,7 +3,7 @@
     app = create_app(transport, keys=KeyFile(path), receipts=…, ready=…)
     GatewayServer(app, ServerOptions(host="127.0.0.1", port=8080)).run()
 
-`afterword gateway` is this, with settings; see producers/GATEWAY.md for the routes.
+`afterword gateway` is this, with settings; see producers/docs/gateway.md for the routes.
 """
 
 from afterword.gateway.app import create_app

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.browser
 OpenTab = Callable[..., Page]
 
 PRODUCERS = Path(__file__).parents[4] / "producers"
-DOCUMENTATION = (PRODUCERS / "BROWSER.md").read_text("utf-8")
+DOCUMENTATION = (PRODUCERS / "docs" / "browser.md").read_text("utf-8")
 TARGET = {"trace_id": "tr-7f3", "session_id": "conversation-12"}
 CONTROLS = """
   <p>The meeting is on Monday.</p>

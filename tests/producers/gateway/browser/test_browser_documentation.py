@@ -1,4 +1,4 @@
-"""`producers/BROWSER.md` says what `afterword.js` does, and the script is as small as it says."""
+"""`producers/docs/browser.md` says what `afterword.js` does, and the script is as small as it says."""
 
 import gzip
 import re
@@ -10,7 +10,7 @@ import pytest
 from afterword import COPIED, EDITED, REGENERATED, Signal
 
 PRODUCERS = Path(__file__).parents[4] / "producers"
-DOCUMENTATION = (PRODUCERS / "BROWSER.md").read_text("utf-8")
+DOCUMENTATION = (PRODUCERS / "docs" / "browser.md").read_text("utf-8")
 SCRIPT = (PRODUCERS / "afterword" / "gateway" / "browser" / "static" / "afterword.js").read_text(
     "utf-8"
 )

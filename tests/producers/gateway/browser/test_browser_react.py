@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.npm]
 Render = Callable[..., Page]
 Act = Callable[[Page], None]
 
-DOCUMENTATION = Path(__file__).parents[4] / "producers" / "BROWSER.md"
+DOCUMENTATION = Path(__file__).parents[4] / "producers" / "docs" / "browser.md"
 (MARKED,) = re.findall(r"```jsx\n(.*?)```", DOCUMENTATION.read_text("utf-8"), flags=re.DOTALL)
 UNMARKED = MARKED.replace("data-afterword-save", "").replace("data-afterword-cancel", "")
 FORM = """

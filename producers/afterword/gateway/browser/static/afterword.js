@@ -1,4 +1,4 @@
-// Afterword in the browser: what people say and do after an AI answer. See producers/BROWSER.md.
+// Afterword in the browser: what people say and do after an AI answer. See producers/docs/browser.md.
 //
 // Each event is a record in localStorage, which all tabs share, until the gateway has answered for that very
 // state of it. So a tab may die at any point, no retry brings an older vote back, and what arrives twice is
