@@ -39,8 +39,8 @@ from afterword_stack.commands.options import (
 from afterword_stack.run.database import open_database
 from afterword_stack.run.freshness import freshness_line, read_freshness
 from afterword_stack.settings import load_settings
-from afterword_stack.terminal.atomic_file import open_whole
 from afterword_stack.terminal.console import notice, progress
+from afterword_stack.terminal.output_file import open_whole
 
 
 class FileFormat(StrEnum):

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from afterword_schemas.atomic_file import replace_file
 from afterword_schemas.errors import ConfigurationError
 
 LOOPBACK: Final = "127.0.0.1"
@@ -57,9 +58,7 @@ def _read(path: Path) -> dict[str, int]:
 
 
 def _write(path: Path, ports: dict[str, int]) -> None:
-    fresh = path.with_suffix(".tmp")
-    fresh.write_text(json.dumps(ports) + "\n")
-    fresh.replace(path)
+    replace_file(path, f"{json.dumps(ports)}\n".encode())
 
 
 def _free_ports(count: int) -> list[int]:

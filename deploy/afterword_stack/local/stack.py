@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from afterword_schemas.atomic_file import replace_file
 from afterword_schemas.errors import ConfigurationError
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.folders import data_dir as default_data_dir
@@ -176,10 +177,8 @@ def _read_state(folder: Path) -> Addresses | None:
 
 
 def _write_state(addresses: Addresses) -> None:
-    path = _state_file(Path(addresses.data_dir))
-    fresh = path.with_suffix(".tmp")
-    fresh.write_text(json.dumps(asdict(addresses), indent=2) + "\n")
-    fresh.replace(path)
+    content = json.dumps(asdict(addresses), indent=2) + "\n"
+    replace_file(_state_file(Path(addresses.data_dir)), content.encode())
 
 
 def _start_together(kafka: KafkaNode, clickhouse: ClickHouseNode) -> None:

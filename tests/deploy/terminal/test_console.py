@@ -232,7 +232,7 @@ import sys
 from afterword_stack.commands import run
 from afterword_stack.commands.app import app
 from afterword_stack.terminal.console import out
-from afterword_stack.terminal.atomic_file import open_whole
+from afterword_stack.terminal.output_file import open_whole
 
 @app.command()
 def lines(count: int) -> None:

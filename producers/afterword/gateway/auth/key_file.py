@@ -34,8 +34,9 @@ from pydantic import (
 )
 
 from afterword._identity import now
-from afterword.gateway.auth.atomic_file import replace_file, sole_writer
+from afterword.gateway.auth.folder_lock import sole_writer
 from afterword.gateway.auth.key import CheckedKey, Key, Scope, first_fault, new_key
+from afterword_schemas.atomic_file import replace_file
 from afterword_schemas.errors import ConfigurationError
 from afterword_schemas.flatten import json_path
 
@@ -192,7 +193,8 @@ def _changing(path: Path) -> Iterator[list[_Entry]]:
             entries = [] if _stamp(file) is None else list(_read(file))
             yield entries
             document = _Document(tuple(entries))
-            replace_file(file, _DOCUMENT.dump_json(document, indent=2) + b"\n")
+            content = _DOCUMENT.dump_json(document, indent=2) + b"\n"
+            replace_file(file, content, mode=0o600, keep_owner=True)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from None
 

@@ -1,20 +1,16 @@
-"""Write a file that is there whole or not at all.
+"""Write what a person named as the place of an answer: a file, whole or not at all, a pipe, or stdout.
 
-    with open_whole("feedback.csv") as file: file.write(b"…")
-
-It is written under another name beside its own and renamed in the end, so that Ctrl-C, an error or a full
-disk leaves what was there before.
+with open_whole("feedback.csv") as file: file.write(b"…")
 """
 
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import sha256
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from afterword_schemas import ConfigurationError, RetryableError
+from afterword_schemas.atomic_file import replacing
 from afterword_stack.terminal.console import writing_to_stdout
 
 
@@ -32,20 +28,10 @@ def open_whole(file: str) -> Iterator[BinaryIO]:
             sys.stdout.buffer.flush()
         return
     path = Path(file).resolve()  # a link stays one
-    if path.exists() and not path.is_file():  # a pipe or a device
-        with _written(file), _open(file, path) as target:
-            yield target
-        return
-    # Of another process that writes the same file at the same time, the last to end wins.
-    name = sha256(path.name.encode()).hexdigest()[:16]  # its own may be as long as names can be
-    part = path.with_name(f".{name}.{os.getpid()}.part")
-    try:
-        with _written(file):
-            with _open(file, part) as target:
-                yield target
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    is_special = path.exists() and not path.is_file()  # a pipe or a device
+    opening = _opening(path) if is_special else replacing(path)
+    with _written(file), ExitStack() as stack:
+        yield _enter(stack, opening, file)
 
 
 @contextmanager
@@ -56,8 +42,14 @@ def _written(file: str) -> Iterator[None]:
         raise RetryableError(f"{file} could not be written: {error.strerror}") from error
 
 
-def _open(file: str, path: Path) -> BinaryIO:
+@contextmanager
+def _opening(path: Path) -> Iterator[BinaryIO]:
+    with path.open("wb") as target:
+        yield target
+
+
+def _enter(stack: ExitStack, opening: AbstractContextManager[BinaryIO], file: str) -> BinaryIO:
     try:
-        return path.open("wb")
+        return stack.enter_context(opening)
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be written: {error.strerror}.") from None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from afterword_schemas import ConfigurationError, RetryableError
-from afterword_stack.terminal.atomic_file import open_whole
+from afterword_stack.terminal.output_file import open_whole
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
