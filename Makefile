@@ -4,11 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := schemas producers consumers deploy tests .ci
 
-.PHONY: help demo test test-pythons check format bench clean
+.PHONY: help demo test test-fast test-pythons check format bench clean
 
 help:
 	@echo "make demo    run the whole pipeline on this machine once, with sample data"
 	@echo "make test    run every test, on a real Kafka and a real ClickHouse; ARGS='tests/schemas -k times' for some"
+	@echo "make test-fast   run what needs no services, no browser and no other program, in less than a minute"
 	@echo "make test-pythons  run the tests that need no services on each supported Python (VERSIONS=3.14 for one)"
 	@echo "make check   lint, formatting and types"
 	@echo "make format  rewrite the sources in the project's format"
@@ -20,6 +21,9 @@ demo: .venv/.installed
 
 test: .venv/.installed-dev
 	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+test-fast: .venv/.installed-dev
+	@$(BIN)/pytest -n 2 --dist worksteal -m "not (services or engine or browser or npm or docker or slow)" $(ARGS)
 
 test-pythons: .venv/.installed-dev
 	@$(BIN)/python .ci/pythons.py $(VERSIONS)

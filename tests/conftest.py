@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 import clickhouse_connect
 import hypothesis
 import pytest
+from tests.databases import MigratedDatabases
 
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.jars import KAFKA_VERSION
@@ -57,10 +58,13 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the Docker arm of the contracts, the browser and React where they cannot run.
+    """Mark what opens the engine, and leave out Docker, the browser and React where they cannot run.
 
     The header says so.
     """
+    for item in items:
+        if "engine" in getattr(item, "fixturenames", ()):
+            item.add_marker("engine")
     if not _docker_at_hand():
         _leave_out("docker", config, items)
     if not _find_browser() and not config.getoption("require_browser"):
@@ -98,6 +102,21 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseN
         yield node
 
 
+@pytest.fixture(scope="session")
+def databases(clickhouse: ClickHouseNode) -> Iterator[MigratedDatabases]:
+    """Databases with all tables, to borrow."""
+    lent = MigratedDatabases(clickhouse)
+    yield lent
+    lent.close()
+
+
+@pytest.fixture
+def migrated_database(databases: MigratedDatabases) -> Iterator[str]:
+    """The name of an empty database with all tables."""
+    with databases.borrow() as name:
+        yield name
+
+
 @pytest.fixture
 def topic(kafka: KafkaNode) -> str:
     """The name of a fresh topic of 4 partitions."""
@@ -108,7 +127,7 @@ def topic(kafka: KafkaNode) -> str:
 
 @pytest.fixture
 def database(clickhouse: ClickHouseNode) -> Iterator[str]:
-    """The name of a fresh database, dropped afterwards."""
+    """The name of a fresh database without any table, dropped afterwards."""
     name = f"test_{uuid.uuid4().hex}"
     with clickhouse_connect.get_client(host=clickhouse.host, port=clickhouse.port) as client:
         client.command(f"CREATE DATABASE {name}")

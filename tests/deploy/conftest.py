@@ -18,7 +18,6 @@ from afterword_consumers.kafka.consumer import KafkaSource
 from afterword_stack.commands import run
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
-from afterword_stack.run.database import prepare_database
 from afterword_stack.run.gateway import open_gateway
 from afterword_stack.settings import Settings, load_settings
 
@@ -77,14 +76,19 @@ def database_set(clickhouse: ClickHouseNode, database: str, monkeypatch: pytest.
 
 
 @pytest.fixture
-def settings(own_folders: Path, topic_set: str, database_set: str) -> Settings:
+def settings(
+    own_folders: Path,
+    topic_set: str,
+    clickhouse: ClickHouseNode,
+    migrated_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Settings:
     """Return settings of a topic and of a database with all tables."""
     assert own_folders.is_dir()
     assert topic_set
-    assert database_set
-    found = load_settings()
-    prepare_database(found.clickhouse)
-    return found
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_URL", clickhouse.url)
+    monkeypatch.setenv("AFTERWORD_CLICKHOUSE_DATABASE", migrated_database)
+    return load_settings()
 
 
 @pytest.fixture

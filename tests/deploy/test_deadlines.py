@@ -15,6 +15,8 @@ from afterword_stack.terminal import console
 if TYPE_CHECKING:
     from tests.deploy.conftest import Afterword
 
+pytestmark = pytest.mark.slow
+
 ASKING = [
     "paths",
     "paths --measured",

@@ -16,7 +16,6 @@ from afterword_consumers.clickhouse.sink import ClickHouseSink
 from afterword_consumers.ingest.worker import Worker, WorkerOptions
 from afterword_consumers.kafka.consumer import KafkaSource
 from afterword_schemas.backoff import Backoff
-from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
 
@@ -104,11 +103,12 @@ class Pipeline:
 
 @pytest.fixture
 def pipeline(
-    kafka: KafkaNode, clickhouse: ClickHouseNode, topic: str, database: str
+    kafka: KafkaNode, clickhouse: ClickHouseNode, topic: str, migrated_database: str
 ) -> Iterator[Pipeline]:
     """A pipeline with nothing in it."""
-    address = ClickHouseAddress(host=clickhouse.host, port=clickhouse.port, database=database)
+    address = ClickHouseAddress(
+        host=clickhouse.host, port=clickhouse.port, database=migrated_database
+    )
     connection = ClickHouse(address)
-    migrate(connection)
     yield Pipeline(kafka, clickhouse, topic, connection)
     connection.close()

@@ -10,6 +10,8 @@ import pytest
 
 from afterword import MemoryTransport
 
+pytestmark = pytest.mark.slow
+
 NOBODY = "127.0.0.1:1"
 
 PREAMBLES = {

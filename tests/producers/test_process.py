@@ -12,6 +12,8 @@ import pytest
 
 from afterword import Message
 
+pytestmark = pytest.mark.slow
+
 ReadTopic = Callable[[str, str], list[Message]]
 Target = tuple[str, str]
 Run = Callable[[str, Target], subprocess.CompletedProcess[str]]

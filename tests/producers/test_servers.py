@@ -18,6 +18,8 @@ from tests.waiting import wait_until
 
 from afterword import MemoryTransport, Message
 
+pytestmark = pytest.mark.slow
+
 ReadTopic = Callable[[str, str], list[Message]]
 
 CLIENT = """

@@ -8,6 +8,8 @@ import pytest
 
 from afterword import MemoryTransport
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import logging, os, sys, time
 from afterword import Client

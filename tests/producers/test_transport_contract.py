@@ -23,6 +23,8 @@ from afterword import (
 from afterword.gateway import GatewayServer
 from afterword_schemas.limits import MAX_EVENT_BYTES
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = ("schema", b"feedback/v1")
 TRACEPARENT = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 KEY = b"019c12e9-8b3d-7000-8000-000000000000"

@@ -1,10 +1,9 @@
 """The API on a real ClickHouse that holds the feedback of two projects."""
 
 import json
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -12,11 +11,11 @@ import pytest
 from starlette.requests import Request
 from starlette.testclient import TestClient
 from tests.consumers.stored_rows import make_row
+from tests.databases import MigratedDatabases
 
 from afterword_consumers.api import Api, ApiError, ApiOptions, create_api
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
 from afterword_consumers.query import Freshness
-from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
 
 START: Final = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
@@ -118,20 +117,17 @@ def _admit(request: Request) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def migrated(clickhouse: ClickHouseNode) -> Callable[[], AbstractContextManager[ClickHouse]]:
-    """A function that gives a connection to a fresh database with all tables, and drops it in the end."""
+def migrated(
+    clickhouse: ClickHouseNode, databases: MigratedDatabases
+) -> Callable[[], AbstractContextManager[ClickHouse]]:
+    """A function that gives a connection to an empty database with all tables."""
 
     @contextmanager
     def make() -> Iterator[ClickHouse]:
-        name = f"test_{uuid.uuid4().hex}"
-        address = ClickHouseAddress(host=clickhouse.host, port=clickhouse.port)
-        server, opened = ClickHouse(address), ClickHouse(replace(address, database=name))
-        server.command(f"CREATE DATABASE {name}")
-        migrate(opened)
-        yield opened
-        server.command(f"DROP DATABASE {name} SYNC")
-        opened.close()
-        server.close()
+        with databases.borrow() as name:
+            opened = ClickHouse(ClickHouseAddress(clickhouse.host, clickhouse.port, name))
+            yield opened
+            opened.close()
 
     return make
 

@@ -10,17 +10,15 @@ import pytest
 from tests.consumers.kafka.one_fetch import ingest
 
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
-from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
 
 NOW = datetime(2026, 2, 10, tzinfo=UTC)
 
 
 @pytest.fixture
-def stored(clickhouse: ClickHouseNode, database: str) -> Iterator[ClickHouse]:
+def stored(clickhouse: ClickHouseNode, migrated_database: str) -> Iterator[ClickHouse]:
     """A connection to a migrated, empty database."""
-    connection = ClickHouse(ClickHouseAddress(clickhouse.host, clickhouse.port, database))
-    migrate(connection)
+    connection = ClickHouse(ClickHouseAddress(clickhouse.host, clickhouse.port, migrated_database))
     yield connection
     connection.close()
 

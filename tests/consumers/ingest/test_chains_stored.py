@@ -11,7 +11,6 @@ from afterword_consumers.clickhouse.sink import ClickHouseSink
 from afterword_consumers.ingest.batch import Batch
 from afterword_consumers.ingest.path_index import PathIndex
 from afterword_consumers.testing import MemoryBroker
-from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
 
 pytestmark = pytest.mark.services
@@ -20,10 +19,9 @@ AT_MS = 1_767_225_600_000
 
 
 @pytest.fixture
-def store(clickhouse: ClickHouseNode, database: str) -> Iterator[ClickHouse]:
+def store(clickhouse: ClickHouseNode, migrated_database: str) -> Iterator[ClickHouse]:
     """A database with empty tables."""
-    connection = ClickHouse(ClickHouseAddress(clickhouse.host, clickhouse.port, database))
-    migrate(connection)
+    connection = ClickHouse(ClickHouseAddress(clickhouse.host, clickhouse.port, migrated_database))
     yield connection
     connection.close()
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -17,6 +18,8 @@ from afterword_consumers.ingest.source import Committed, EndOffsets
 from afterword_consumers.ingest.watermark import Watermark, from_metadata, to_metadata
 from afterword_consumers.kafka.lag import PartitionLag
 from afterword_consumers.progress.freshness import judge
+
+pytestmark = pytest.mark.slow
 
 NOW = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
 PARTITIONS = range(2)

@@ -19,7 +19,6 @@ from afterword_consumers.kafka.topics import ask_topic_id
 from afterword_consumers.progress import backlog as backlog_module
 from afterword_consumers.progress.receipts import LOOKUP, ReceiptFinder
 from afterword_schemas import Receipt, ReceiptStatus, RejectCode, RetryableError
-from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
 from afterword_stack.local.kafka import KafkaNode
 
@@ -134,11 +133,12 @@ class Desk:
 
 
 @pytest.fixture
-def desk(kafka: KafkaNode, topic: str, clickhouse: ClickHouseNode, database: str) -> Iterator[Desk]:
+def desk(
+    kafka: KafkaNode, topic: str, clickhouse: ClickHouseNode, migrated_database: str
+) -> Iterator[Desk]:
     """A topic and tables with nothing in them."""
-    address = ClickHouseAddress(clickhouse.host, clickhouse.port, database)
+    address = ClickHouseAddress(clickhouse.host, clickhouse.port, migrated_database)
     connection = ClickHouse(address)
-    migrate(connection)
     book = ReceiptFinder(address, kafka.bootstrap_servers, topic=topic, group=topic)
     yield Desk(kafka, topic, connection, book)
     book.close()

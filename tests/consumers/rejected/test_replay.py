@@ -11,7 +11,6 @@ from afterword_consumers.ingest.rejection import Rejection
 from afterword_consumers.rejected.listing import RejectedPlace
 from afterword_consumers.rejected.replay import RejectedMessage, Selection, counts, find, replay
 from afterword_schemas import RejectCode, RetryableError
-from afterword_schemas.migrate import migrate
 from afterword_stack.local.clickhouse import ClickHouseNode
 
 pytestmark = pytest.mark.services
@@ -20,11 +19,9 @@ NOW_MS = 1_769_850_000_000
 
 
 @pytest.fixture
-def store(clickhouse: ClickHouseNode, database: str) -> ClickHouse:
+def store(clickhouse: ClickHouseNode, migrated_database: str) -> ClickHouse:
     """A database with empty tables."""
-    connection = ClickHouse(ClickHouseAddress(clickhouse.host, clickhouse.port, database))
-    migrate(connection)
-    return connection
+    return ClickHouse(ClickHouseAddress(clickhouse.host, clickhouse.port, migrated_database))
 
 
 def refuse(

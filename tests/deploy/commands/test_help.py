@@ -11,6 +11,8 @@ import typer
 
 from afterword_stack.commands.app import Root, app
 
+pytestmark = pytest.mark.slow
+
 README = Path(__file__).parents[3] / "deploy" / "README.md"
 INSTALL = (
     "Install the server parts: pip install '.[server]' in a clone, "

@@ -12,6 +12,8 @@ from rich.cells import cell_len
 
 from afterword_stack.terminal.console import print_table, printable, progress, table_lines
 
+pytestmark = pytest.mark.slow
+
 PROGRESS = """
 from afterword_stack.terminal.console import progress
 with progress("publishing", 2000) as advance:

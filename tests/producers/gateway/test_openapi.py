@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from starlette.routing import Route
     from tests.producers.gateway.conftest import Served
 
+pytestmark = pytest.mark.slow
+
 
 class NoReceipts:
     """Knows nothing."""

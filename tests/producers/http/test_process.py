@@ -12,6 +12,8 @@ import pytest
 from afterword import MemoryTransport, Transport
 from afterword.gateway import GatewayServer
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[[str], subprocess.CompletedProcess[str]]
 
 PREAMBLE = """

@@ -25,6 +25,8 @@ from afterword import DeliveryFailure, KafkaTransport, Message
 from afterword.gateway import GatewayServer
 from afterword_stack.local.kafka import KafkaNode
 
+pytestmark = pytest.mark.slow
+
 SLOW = {"linger.ms": 60_000}
 """What is sent stays under way until somebody flushes."""
 

@@ -19,6 +19,8 @@ from afterword import (
     RefusedError,
 )
 
+pytestmark = pytest.mark.slow
+
 NOBODY = "127.0.0.1:1"
 """An address at which nothing listens."""
 

@@ -13,6 +13,8 @@ import pytest
 from afterword import Client, MemoryTransport, SpoolTransport
 from afterword._spool import delivery as _spool_drainer
 
+pytestmark = pytest.mark.slow
+
 PREAMBLE = """
 import logging, os, resource, signal, sys, threading, time, warnings
 from afterword import *
