@@ -30,7 +30,7 @@ def emit(number, who="parent"):
         client.feedback(trace_id=f"{who}-{n}", value=1)
 
 def connect():
-    # A fork while librdkafka resolves a name leaves the child a lock of glibc's: see the README.
+    # A fork while librdkafka resolves a name leaves the child a lock of glibc's: see the SDK's page.
     emit(1)
     assert client.flush(30) == 0
 
@@ -85,7 +85,7 @@ def test_the_end_of_a_program_delivers(
 def test_sigterm_delivers_where_a_handler_ends_the_program(
     run: Run, mock_broker: str, read_topic: ReadTopic, tmp_path: Path, handler: str
 ) -> None:
-    """The README's handler does; without one Python ends at once, and what waits is lost."""
+    """The handler of the SDK's page does; without one Python ends at once, and what waits is lost."""
     target = mock_broker, tmp_path.name
     run(
         f"""

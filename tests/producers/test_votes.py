@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from afterword import Client, EventError, MemoryTransport, RejectCode, enrichment_id, trace, vote_id
 from afterword._votes import VOTE_NAMESPACE
 
-PAGE = (Path(__file__).parents[2] / "producers" / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "producers" / "docs" / "python-sdk.md").read_text(
+    encoding="utf-8"
+)
 VECTORS = re.findall(r"^\| `(\S+/.*?)` \| (.*?) \| `([0-9a-f-]{36})` \|$", PAGE, flags=re.MULTILINE)
 
 

@@ -23,7 +23,8 @@ KAFKA_DEFAULTS: Final[Mapping[str, object]] = MappingProxyType(
         "acks": "all",
         # As Java's clients choose: one id meets one partition, whatever language sent it.
         "partitioner": "murmur2_random",
-        # A third fewer bytes than lz4 on batches of small events, for the same time (README).
+        # A third fewer bytes than lz4 on batches of small events, for the same time:
+        # see deploy/docs/benchmarks.md.
         "compression.type": "zstd",
         "linger.ms": 5,
         # Kafka's own default. librdkafka's 1,000,000 would refuse an event of the largest size.
