@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import wait_until
 
 from afterword import HttpTransport
 
@@ -54,7 +55,10 @@ def test_a_certificate_is_verified(server: Any, certificate: Path, collect: Any)
     transport = HttpTransport(server.url, SECRET)
     reports = collect(transport)
     reports.send()
-    transport.close(0.5)
+    assert transport._line is not None
+    schedule = transport._line._schedule
+    wait_until(lambda: "is not trusted" in schedule.reason)
+    transport.close(0)
     assert "is not trusted: self-signed certificate" in str(reports[0])
     assert server.received == []
     trusting = ssl.create_default_context(cafile=certificate / "certificate.pem")
