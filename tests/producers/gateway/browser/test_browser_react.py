@@ -19,6 +19,7 @@ Act = Callable[[Page], None]
 
 DOCUMENTATION = Path(__file__).parents[4] / "producers" / "docs" / "browser.md"
 (MARKED,) = re.findall(r"```jsx\n(.*?)```", DOCUMENTATION.read_text("utf-8"), flags=re.DOTALL)
+QUICKSTART = DOCUMENTATION.with_name("quickstart-backend.md")
 UNMARKED = MARKED.replace("data-afterword-save", "").replace("data-afterword-cancel", "")
 FORM = """
 function Answer({ traceId, answer, onSave }) {
@@ -157,3 +158,28 @@ def test_an_answer_that_streams_may_be_voted_on(render: Render, site: "Site") ->
     site.advance(tab, 1)
 
     assert [(event["trace_id"], event["value"]) for event in site.events] == [("tr-2", 1)]
+
+
+def test_the_quick_start_sends_a_vote_about_the_trace_of_the_answer(
+    open_tab: Callable[..., Page], scripts: list[str], site: "Site"
+) -> None:
+    """The app of the quick start for backend developers asks its service, and shows the thumbs."""
+    (jsx,) = re.findall(r"```jsx\n(.*?)```", QUICKSTART.read_text("utf-8"), flags=re.DOTALL)
+    jsx = jsx.replace('import { useState } from "react";', "const { useState } = React;")
+    jsx = jsx.replace("export default ", "")
+    jsx += 'ReactDOM.createRoot(document.querySelector("main")).render(<App />);'
+    site.pages.policy += " 'self'"  # the last directive is connect-src: a page asks its own server
+    tab = open_tab("<main></main>")
+    answer = {"trace_id": "tr-9", "text": "On Friday."}
+    tab.route("**/api/answer", lambda route: route.fulfill(json=answer))
+    for script in scripts:
+        tab.evaluate(f"() => {{ {script} }}")
+    translate = "(jsx) => Babel.transform(jsx, { presets: ['react'] }).code"
+    tab.evaluate(f"() => {{ {tab.evaluate(translate, jsx)} }}")
+
+    tab.get_by_text("Ask").click()
+    tab.get_by_text("Good").click()
+    expect(tab.get_by_text("Good")).to_have_attribute("aria-pressed", "true")
+    site.advance(tab, 1)
+
+    assert [(event["trace_id"], event["value"]) for event in site.events] == [("tr-9", 1)]
