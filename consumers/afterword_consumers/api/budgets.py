@@ -19,7 +19,7 @@ from afterword_consumers.api.failures import away, out_of_time, timed_out
 from afterword_consumers.query import Budget, Parameter, Table
 from afterword_schemas import RetryableError
 
-_LEAST_S: Final = 0.01
+_MIN_S: Final = 0.01
 _ENDING_S: Final = 60.0
 """What does not end in this time is not waited for: a place that nobody gives back serves nobody."""
 
@@ -79,7 +79,7 @@ class BudgetedDatabase:
         if self._end_s is None:  # waiting for a place costs nothing
             self._end_s = self._clock() + self.budget.time_s
         left_s = self._end_s - self._clock()
-        if left_s < _LEAST_S or self._stopped.is_set():
+        if left_s < _MIN_S or self._stopped.is_set():
             raise out_of_time(self.budget)
         own = {**settings, "max_execution_time": left_s, "log_comment": self._tag}
         try:

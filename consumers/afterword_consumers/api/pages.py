@@ -19,7 +19,7 @@ from afterword_schemas.json_text import is_too_deep
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-_MOST: Final = 2**63
+_MAX_INT64: Final = 2**63 - 1
 
 
 class Placed(Protocol):
@@ -86,7 +86,7 @@ def _decode(cursor: str) -> list[Any]:
 
 def _fits(each: object, kind: type[str | int | UUID]) -> bool:
     if kind is int:
-        return type(each) is int and 0 <= each < _MOST
+        return type(each) is int and 0 <= each <= _MAX_INT64
     if not isinstance(each, str):
         return False
     try:

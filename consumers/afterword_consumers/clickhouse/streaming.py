@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError, ProtocolError
 from afterword_schemas import RetryableError
 
 _PIECE_BYTES: Final = 1 << 18
-_LONGEST_ERROR_BYTES: Final = 1 << 16
+_MAX_ERROR_BYTES: Final = 1 << 16
 
 
 class StreamedResponse(Protocol):
@@ -68,6 +68,6 @@ def _error(begun: bytes, pieces: Iterator[bytes]) -> str:
     with suppress(HTTPError):  # that the connection ends here is the server's way
         for piece in pieces:
             begun += piece
-            if len(begun) > _LONGEST_ERROR_BYTES:
+            if len(begun) > _MAX_ERROR_BYTES:
                 break
     return begun.split(b"\n", 1)[0].decode(errors="replace").strip()[:500]

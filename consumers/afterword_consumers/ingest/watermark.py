@@ -15,7 +15,7 @@ from typing import Final
 from afterword_consumers.ingest.source import Committed, EndOffsets
 from afterword_consumers.rfc3339 import rfc3339
 
-_MOST: Final = 64
+_MAX_END_OFFSETS: Final = 64
 """So many answers are kept until offsets catch up with them; a worker that is hours behind has one of
 each few minutes, and its times are coarser by that."""
 
@@ -43,7 +43,7 @@ class Watermark:
     def learn(self, ends: EndOffsets) -> None:
         """Take an answer in; later ones must have been asked for later."""
         self._ends.append(ends)
-        if len(self._ends) > _MOST:
+        if len(self._ends) > _MAX_END_OFFSETS:
             # The one that leaves the shortest gap, so that they stay evenly apart.
             times = [one.asked_at for one in self._ends]
             gaps = [(times[at + 1] - times[at - 1], at) for at in range(1, len(times) - 1)]

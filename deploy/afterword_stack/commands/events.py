@@ -18,7 +18,7 @@ from afterword_stack.terminal.console import notice, out, printable, progress
 
 _File = Annotated[str, typer.Argument(metavar="FILE", help="JSONL, one event a line; - for stdin.")]
 
-_LONGEST_LINE: Final = MAX_EVENT_BYTES + 1_000
+_MAX_LINE_BYTES: Final = MAX_EVENT_BYTES + 1_000
 _WHITE: Final = b" \t\r\n"
 
 _SHOWN_REFUSALS: Final = 20
@@ -147,9 +147,9 @@ def _lines(source: BinaryIO) -> Iterator[tuple[int, bytes]]:
     at once that it is refused.
     """
     number, begins = 1, True
-    while piece := source.readline(_LONGEST_LINE):
+    while piece := source.readline(_MAX_LINE_BYTES):
         line = piece.removeprefix(_BYTE_ORDER_MARK) if number == 1 else piece
-        if begins and (bare := line.strip(_WHITE) if len(line) < _LONGEST_LINE else line):
+        if begins and (bare := line.strip(_WHITE) if len(line) < _MAX_LINE_BYTES else line):
             yield number, bare
         begins = piece.endswith(b"\n")
         number += begins

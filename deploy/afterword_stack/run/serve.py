@@ -11,7 +11,7 @@ from typing import Final
 from afterword.gateway import GatewayServer, KeyFile
 from afterword_stack.terminal.console import notice
 
-_MOST_FILES: Final = 65_536
+_MAX_FILES: Final = 65_536
 
 
 def serve(server: GatewayServer, keys_file: Path, keys: KeyFile) -> None:
@@ -31,6 +31,6 @@ def serve(server: GatewayServer, keys_file: Path, keys: KeyFile) -> None:
 def _allow_connections() -> None:
     """Let the process have as many connections as the system lets it; many have 1,024 by default."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    wanted = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -40,7 +40,7 @@ _REDIRECTS: Final = range(300, 400)
 _LATER: Final = frozenset({408, 425, 429})
 _DISLIKED: Final = frozenset({400, 403, 406})  # what firewalls that read bodies answer
 _SERVER_ERROR: Final = 500
-_LEAST_S: Final = 0.001
+_MIN_S: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class GatewayConnection:
         return response, response.read(_MAX_ANSWER_BYTES)
 
     def _set_timeout(self, until_s: float) -> None:
-        self._connection.timeout = max(_LEAST_S, min(self._timeout_s, until_s - monotonic()))
+        self._connection.timeout = max(_MIN_S, min(self._timeout_s, until_s - monotonic()))
         if self._connection.sock is not None:
             self._connection.sock.settimeout(self._connection.timeout)
 

@@ -17,7 +17,7 @@ from afterword_schemas.errors import ConfigurationError
 _log = logging.getLogger("afterword")
 
 _SHRINK_BYTES: Final = 1 << 20
-_MOST_ADOPTED: Final = 100
+_MAX_ADOPTED: Final = 100
 """Each holds a descriptor open, of which a process may have as few as 256."""
 
 
@@ -64,7 +64,7 @@ class Shelf:
     @property
     def has_room(self) -> bool:
         """Whether half of the places for adopted files are free."""
-        return len(self._adopted) <= _MOST_ADOPTED // 2
+        return len(self._adopted) <= _MAX_ADOPTED // 2
 
     def renew(self) -> SpoolFile | None:
         """Begin another file to write, if there is none, or somebody removed it, or it would shrink.
@@ -90,7 +90,7 @@ class Shelf:
         for folder in sorted(self._root.glob("spool-*")):  # the oldest first
             if folder in held or folder.suffix:
                 continue
-            if len(self._adopted) >= _MOST_ADOPTED:
+            if len(self._adopted) >= _MAX_ADOPTED:
                 self._beyond_bytes += orphan_bytes(folder)
             elif file := self._claim(folder):
                 claimed.append(file)

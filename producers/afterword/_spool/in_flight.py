@@ -15,9 +15,9 @@ from typing import Final
 
 from afterword._spool.queue_file import Row
 
-_MOST_ROWS: Final = 10_000
-_MOST_BYTES: Final = 16 << 20
-_MOST_POSTPONED: Final = 10_000
+_MAX_ROWS: Final = 10_000
+_MAX_BYTES: Final = 16 << 20
+_MAX_POSTPONED: Final = 10_000
 
 
 class Window:
@@ -32,8 +32,8 @@ class Window:
     @property
     def has_room(self) -> bool:
         """Whether there is room for another page."""
-        within = self._rows < _MOST_ROWS and self._bytes < _MOST_BYTES
-        return within and len(self._postponed) < _MOST_POSTPONED
+        within = self._rows < _MAX_ROWS and self._bytes < _MAX_BYTES
+        return within and len(self._postponed) < _MAX_POSTPONED
 
     @property
     def is_quiet(self) -> bool:

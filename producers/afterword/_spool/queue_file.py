@@ -39,8 +39,8 @@ CREATE TABLE queue (
 )
 """
 _NEXT: Final = "SELECT id, key, value, headers, timestamp_ms FROM queue WHERE id > ? ORDER BY id"
-_MOST_ROWS: Final = 500
-_MOST_BYTES: Final = 1 << 20
+_MAX_ROWS: Final = 500
+_MAX_BYTES: Final = 1 << 20
 _WAL_BYTES: Final = 8 << 20
 # The statements here are right, so an error in one says that the table is not the one that was made.
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
@@ -168,7 +168,7 @@ class SpoolFile:
             for columns in found:
                 rows.append(Row(self, *columns))
                 size += len(columns[2])
-                if size >= _MOST_BYTES or len(rows) >= _MOST_ROWS:
+                if size >= _MAX_BYTES or len(rows) >= _MAX_ROWS:
                     break
         if rows:
             self.cursor = rows[-1].id
@@ -181,7 +181,7 @@ class SpoolFile:
 
     def forget(self) -> None:
         """Delete what is done."""
-        done = self.done[:_MOST_ROWS]
+        done = self.done[:_MAX_ROWS]
         while done:
             # One statement, so that it waits once for the interpreter's lock.
             with fork_gate.a_turn():
@@ -189,7 +189,7 @@ class SpoolFile:
             del self.done[: len(done)]
             self.held.difference_update(done)
             self.rows -= len(done)
-            done = self.done[:_MOST_ROWS]
+            done = self.done[:_MAX_ROWS]
 
     def count(self) -> None:
         """Set `rows`."""

@@ -19,7 +19,7 @@ from afterword_schemas.errors import AfterwordError, RetryableError
 
 _INSERT: Final = "INSERT INTO queue (id, key, value, headers, timestamp_ms) VALUES "
 _VALUES: Final = "(?, ?, ?, ?, ?)"
-_MOST_CALLS: Final = 64
+_MAX_CALLS: Final = 64
 _RESERVE_BYTES: Final = 64 << 20  # or there would be no room to delete what is delivered
 
 
@@ -104,7 +104,7 @@ class Intake:
 
     def _gather(self, own: "_Call") -> list["_Call"]:
         calls = [own]
-        while self._calls and len(calls) < _MOST_CALLS:
+        while self._calls and len(calls) < _MAX_CALLS:
             call = self._calls.popleft()
             if not call.over and call is not own:
                 calls.append(call)

@@ -105,7 +105,7 @@ def fill(emit: Callable[[], object]) -> None:
         emit()
 
 
-class Picky(MemoryTransport):
+class PartlyFailingTransport(MemoryTransport):
     """Fails the messages of some keys, as a broker whose partition has no leader."""
 
     def __init__(self) -> None:
@@ -223,7 +223,7 @@ def test_a_failed_delivery_is_tried_again(
 
 def test_nothing_overtakes_a_failed_delivery_of_its_key(root: Path) -> None:
     """An update waits for its event, also while the events of other keys pass by."""
-    picky = Picky()
+    picky = PartlyFailingTransport()
     picky.bad = {b"a"}
     spool = SpoolTransport(picky, root)
     for key, value in [(b"a", b"set a"), (b"b", b"set b"), (b"a", b"patch a"), (b"b", b"patch b")]:
@@ -241,7 +241,7 @@ def test_nothing_overtakes_a_failed_delivery_of_its_key(root: Path) -> None:
 def test_a_key_waits_for_what_another_process_left_of_it(root: Path) -> None:
     """Also across a restart: an update does not pass the event that still waits in an old file."""
     leave_behind(root, (b"a", b"set a"))
-    picky = Picky()
+    picky = PartlyFailingTransport()
     picky.bad = {b"a"}
     spool = SpoolTransport(picky, root)
     spool.send(b"a", b"patch a", (), lambda _: None)
@@ -267,7 +267,7 @@ def test_a_full_queue_below_is_waited_for(root: Path) -> None:
 
 def test_memory_is_bounded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only so many are in memory; the rest is read from disk, in order, when there is room."""
-    monkeypatch.setattr(_spool_window, "_MOST_ROWS", 10)
+    monkeypatch.setattr(_spool_window, "_MAX_ROWS", 10)
     memory = MemoryTransport()
     memory.hold()
     spool = SpoolTransport(memory, root, fsync=False)
@@ -713,7 +713,7 @@ def test_many_folders_are_adopted_a_few_at_a_time(
     root: Path, memory: MemoryTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service that was killed often has descriptors left; the bound counts all, and all arrive."""
-    monkeypatch.setattr(_spool_shelf, "_MOST_ADOPTED", 5)
+    monkeypatch.setattr(_spool_shelf, "_MAX_ADOPTED", 5)
     leave_folders(root, 12)
     memory.hold()
     spool = SpoolTransport(memory, root)
@@ -818,13 +818,13 @@ def test_a_row_that_is_no_event_any_more_is_kept_apart(
 def test_a_fault_of_the_transport_below_holds_up_no_other(root: Path) -> None:
     """A message that it raises for waits and is tried again; the others go on."""
 
-    class Faulty(Picky):
+    class RaisingTransport(PartlyFailingTransport):
         def send(self, key: bytes, *rest: Any, **more: Any) -> None:
             if key in self.bad:
                 raise LookupError("its own")
             super().send(key, *rest, **more)
 
-    faulty = Faulty()
+    faulty = RaisingTransport()
     faulty.bad = {b"a"}
     spool = SpoolTransport(faulty, root)
     for key in (b"a", b"b"):

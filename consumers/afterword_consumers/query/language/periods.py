@@ -24,7 +24,7 @@ _DATE: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9:.]+([Zz]|[+-][0-9]{2}:[0-9]{2})?)?"
 )
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_LONGEST_ZONE: Final = 64
+_MAX_ZONE_CHARS: Final = 64
 _ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2100, 1, 1, tzinfo=UTC)
@@ -83,10 +83,10 @@ def parse_zone(name: str) -> tzinfo:
     """
     if name == "UTC":
         return UTC
-    if len(name) <= _LONGEST_ZONE and _ZONE.fullmatch(name) and (zone := _load(name)):
+    if len(name) <= _MAX_ZONE_CHARS and _ZONE.fullmatch(name) and (zone := _load(name)):
         return zone
     raise QuestionError(
-        f"There is no time zone {name[:_LONGEST_ZONE]!r}.",
+        f"There is no time zone {name[:_MAX_ZONE_CHARS]!r}.",
         "Write a name such as UTC, Europe/Berlin or Asia/Tokyo.",
     )
 

@@ -19,7 +19,7 @@ from afterword.gateway.http.headers import headers_of
 from afterword.gateway.http.responses import RequestError
 from afterword_schemas.errors import ConfigurationError
 
-_LONGEST_HOST: Final = 300
+_MAX_HOST_CHARS: Final = 300
 _OF_PROXIES: Final = frozenset(
     {"forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"}
 )
@@ -115,7 +115,7 @@ def _admit_local(request: Request) -> Access:
     client = request.client.host if request.client else ""
     asked = f"//{headers.get('host', '')}"
     shown = headers.get("origin", asked)
-    here = max(len(asked), len(shown)) <= _LONGEST_HOST  # or they would be long in the cache
+    here = max(len(asked), len(shown)) <= _MAX_HOST_CHARS  # or they would be long in the cache
     here = here and is_loopback(client) and is_of_loopback(asked) and is_of_loopback(shown)
     if not here or not _OF_PROXIES.isdisjoint(headers):
         detail = "Without keys only this machine is served; see `afterword keys create`."

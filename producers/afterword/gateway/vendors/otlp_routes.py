@@ -40,7 +40,7 @@ _ENCODINGS: Final[Mapping[str, Encoding]] = {
     "application/x-protobuf": "protobuf",
     "application/json": "json",
 }
-_MOST_REASONS: Final = 5
+_MAX_REASONS: Final = 5
 
 
 async def receive_spans(request: Request) -> Response:
@@ -95,8 +95,8 @@ def _encoding(request: Request) -> Encoding | None:
 
 def _reasons(outcome: Outcome) -> str:
     told = [f"{error.detail} [{error.code} at {error.path}]" for error in outcome.errors]
-    more = f"; and {len(told) - _MOST_REASONS} more" if len(told) > _MOST_REASONS else ""
-    return "; ".join(told[:_MOST_REASONS]) + more
+    more = f"; and {len(told) - _MAX_REASONS} more" if len(told) > _MAX_REASONS else ""
+    return "; ".join(told[:_MAX_REASONS]) + more
 
 
 def _accept_spans(refused: int, reasons: str) -> Message:
