@@ -1,4 +1,4 @@
-"""In-memory twins of Kafka and ClickHouse, for tests without either; held to the same contracts.
+"""In-memory fakes of Kafka and ClickHouse, for tests without either; held to the same contracts.
 
 broker, store = MemoryBroker(partitions=2), MemoryStore()
 broker.publish(b'{"feedback_id": …}', key=b"…")

@@ -40,7 +40,7 @@ ROUNDS = 10
 CHANCE = random.Random(1)  # noqa: S311  # a benchmark's data, not a secret
 
 
-class Bench:
+class ReceiptBenchmark:
     """The stack's addresses, and what is published there."""
 
     def __init__(self, bootstrap_servers: str, clickhouse_url: str) -> None:
@@ -52,7 +52,7 @@ class Bench:
         server.close()
         self.clickhouse = ClickHouse(self.address)
         migrate(self.clickhouse)
-        self.book = ReceiptFinder(self.address, self.servers, topic=TOPIC, group=GROUP)
+        self.finder = ReceiptFinder(self.address, self.servers, topic=TOPIC, group=GROUP)
         self.doubtful = 0
         self._producer = Producer({**KAFKA_DEFAULTS, "bootstrap.servers": self.servers})
 
@@ -88,7 +88,7 @@ class Bench:
     def ask(self, feedback_id: str, expected: ReceiptStatus) -> float:
         """Ask for a receipt and return the milliseconds it took."""
         began_s = time.perf_counter()
-        receipt = self.book.find("acme", feedback_id)
+        receipt = self.finder.find("acme", feedback_id)
         took_ms = (time.perf_counter() - began_s) * 1000
         if receipt.unread:  # the machine was too busy to read all in time
             self.doubtful += 1
@@ -117,17 +117,19 @@ def typical_event(feedback_id: str) -> bytes:
     )
 
 
-def measure(bench: Bench, name: str, ids: Sequence[str], expected: ReceiptStatus) -> None:
+def measure(
+    benchmark: ReceiptBenchmark, name: str, ids: Sequence[str], expected: ReceiptStatus
+) -> None:
     """Ask for receipts one after another, then from eight threads; print what it took in each round."""
-    bench.ask(ids[0], expected)
+    benchmark.ask(ids[0], expected)
     medians_ms, rates = [], []
     size = len(ids) // ROUNDS
     for begin in range(0, size * ROUNDS, size):
         some = ids[begin : begin + size]
-        medians_ms.append(statistics.median(bench.ask(each, expected) for each in some))
+        medians_ms.append(statistics.median(benchmark.ask(each, expected) for each in some))
         began_s = time.perf_counter()
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda feedback_id: bench.ask(feedback_id, expected), some))
+            list(pool.map(lambda feedback_id: benchmark.ask(feedback_id, expected), some))
         rates.append(size / (time.perf_counter() - began_s))
     print(
         f"{name:10} median {min(medians_ms):5.1f} to {max(medians_ms):5.1f} ms; "
@@ -135,16 +137,16 @@ def measure(bench: Bench, name: str, ids: Sequence[str], expected: ReceiptStatus
     )
 
 
-def measure_delay(bench: Bench, rounds: int) -> None:
+def measure_delay(benchmark: ReceiptBenchmark, rounds: int) -> None:
     """Print how long after a row is in the table its receipt says so."""
-    worker, thread = bench.worker()
+    worker, thread = benchmark.worker()
     delays_ms = []
     for _ in range(rounds):
-        (feedback_id,) = bench.publish(1)
-        while bench.book.find("acme", feedback_id).status != ReceiptStatus.STORED:
+        (feedback_id,) = benchmark.publish(1)
+        while benchmark.finder.find("acme", feedback_id).status != ReceiptStatus.STORED:
             pass
         now_ms = time.time() * 1000
-        ((ingested_ms,),) = bench.clickhouse.query(
+        ((ingested_ms,),) = benchmark.clickhouse.query(
             "SELECT toUnixTimestamp64Milli(ingested_at) FROM feedback WHERE project = 'acme' "
             "AND toUInt128(feedback_id) = toUInt128({id:UUID})",
             {"id": feedback_id},
@@ -168,21 +170,23 @@ def main() -> int:
     strangers = [str(uuid.uuid4()) for _ in range(receipts)]
     with LocalStack.temporary() as stack:
         create_topic(stack.addresses.bootstrap_servers, TOPIC, options.partitions, {})
-        bench = Bench(stack.addresses.bootstrap_servers, stack.addresses.clickhouse_url)
-        stored = bench.publish(options.events)
-        bench.work_off(options.events)
+        benchmark = ReceiptBenchmark(
+            stack.addresses.bootstrap_servers, stack.addresses.clickhouse_url
+        )
+        stored = benchmark.publish(options.events)
+        benchmark.work_off(options.events)
         print(f"{options.events:,} events stored, nothing waits")
-        measure(bench, "  stored", CHANCE.sample(stored, receipts), ReceiptStatus.STORED)
-        measure(bench, "  unknown", strangers, ReceiptStatus.UNKNOWN)
-        measure_delay(bench, 30)
-        waiting = bench.publish(options.backlog * options.partitions)
+        measure(benchmark, "  stored", CHANCE.sample(stored, receipts), ReceiptStatus.STORED)
+        measure(benchmark, "  unknown", strangers, ReceiptStatus.UNKNOWN)
+        measure_delay(benchmark, 30)
+        waiting = benchmark.publish(options.backlog * options.partitions)
         print(f"about {options.backlog:,} messages wait in each of {options.partitions} partitions")
-        measure(bench, "  stored", CHANCE.sample(stored, receipts), ReceiptStatus.STORED)
-        measure(bench, "  unknown", strangers, ReceiptStatus.UNKNOWN)
-        measure(bench, "  pending", CHANCE.sample(waiting, receipts), ReceiptStatus.PENDING)
-        print(f"{bench.doubtful} receipts were doubtful")
-        bench.book.close()
-        bench.clickhouse.close()
+        measure(benchmark, "  stored", CHANCE.sample(stored, receipts), ReceiptStatus.STORED)
+        measure(benchmark, "  unknown", strangers, ReceiptStatus.UNKNOWN)
+        measure(benchmark, "  pending", CHANCE.sample(waiting, receipts), ReceiptStatus.PENDING)
+        print(f"{benchmark.doubtful} receipts were doubtful")
+        benchmark.finder.close()
+        benchmark.clickhouse.close()
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A worker on the twins whose every poll a test can watch and use."""
+"""A worker on the fakes whose every poll a test can watch and use."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from afterword_schemas.backoff import Backoff
 GROUP = "afterword"
 
 
-class Watched:
+class HookedSource:
     """A `Source` that calls a test before each poll, in the worker's own thread."""
 
     def __init__(self, source: MemorySource) -> None:
@@ -77,7 +77,7 @@ class Watched:
         self.source.close()
 
 
-class Bench:
+class WorkerHarness:
     """A broker of two partitions, a store, and workers between them."""
 
     group = GROUP
@@ -103,9 +103,9 @@ class Bench:
         size: int = 1_000_000,
         age_s: float = 60.0,
         drain_s: float = 20.0,
-    ) -> tuple[Worker, Watched]:
+    ) -> tuple[Worker, HookedSource]:
         """Return a worker that waits hardly at all between tries, and its source."""
-        source = Watched(self.broker.member(GROUP))
+        source = HookedSource(self.broker.member(GROUP))
         options = WorkerOptions(
             batch_max_rows=rows,
             batch_max_bytes=size,
@@ -132,6 +132,6 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Bench:
+def harness() -> WorkerHarness:
     """A fresh one."""
-    return Bench()
+    return WorkerHarness()

@@ -1,4 +1,4 @@
-"""What every sink promises: the twin in memory, ClickHouse, and ClickHouse in a container."""
+"""What every sink promises: the fake in memory, ClickHouse, and ClickHouse in a container."""
 
 import uuid
 from collections.abc import Collection, Iterator
@@ -53,7 +53,7 @@ REJECTION = Rejection(
 )
 
 
-class Shelf(Protocol):
+class SinkHarness(Protocol):
     """A sink, and what a test reads back that a worker never does."""
 
     sink: Sink
@@ -68,19 +68,19 @@ class Shelf(Protocol):
         """Project, path and type of what the catalogue holds, each once, in order."""
 
 
-class MemoryShelf:
-    """The twin."""
+class MemorySinkHarness:
+    """The fake."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.sink: Sink = self.store
 
     def current(self) -> list[tuple[object, ...]]:
-        """See `Shelf`."""
+        """See `SinkHarness`."""
         return sorted((row[PROJECT], row[1], row[VALUE]) for row in self.store.current)
 
     def rejections(self) -> list[tuple[object, ...]]:
-        """See `Shelf`."""
+        """See `SinkHarness`."""
         return [
             (r.topic_id, r.partition, r.offset, str(r.code), r.path, r.detail, r.key,
              list(r.headers), r.payload)
@@ -88,11 +88,11 @@ class MemoryShelf:
         ]  # fmt: skip
 
     def paths(self) -> list[tuple[object, ...]]:
-        """See `Shelf`."""
+        """See `SinkHarness`."""
         return sorted({(s.project, s.path, s.type) for s in self.store.paths_seen})
 
 
-class ClickHouseShelf:
+class ClickHouseSinkHarness:
     """ClickHouse, in a database of its own."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -104,13 +104,13 @@ class ClickHouseShelf:
         self.sink: Sink = ClickHouseSink(self._clickhouse)
 
     def current(self) -> list[tuple[object, ...]]:
-        """See `Shelf`."""
+        """See `SinkHarness`."""
         return self._rows(
             "SELECT project, toString(feedback_id), value FROM feedback_current ORDER BY ALL"
         )
 
     def rejections(self) -> list[tuple[object, ...]]:
-        """See `Shelf`."""
+        """See `SinkHarness`."""
         rows = self._rows(
             "SELECT topic_id, kafka_partition, kafka_offset, code, path, detail, hex(message_key),"
             " arrayMap(h -> (hex(h.1), hex(h.2)), headers), hex(payload)"
@@ -122,7 +122,7 @@ class ClickHouseShelf:
         ]
 
     def paths(self) -> list[tuple[object, ...]]:
-        """See `Shelf`."""
+        """See `SinkHarness`."""
         return self._rows("SELECT project, path, type FROM feedback_paths FINAL ORDER BY ALL")
 
     def close(self) -> None:
@@ -147,17 +147,17 @@ def _headers(pairs: object) -> list[tuple[bytes, bytes]]:
         pytest.param("docker", marks=pytest.mark.docker),
     ]
 )
-def shelf(request: pytest.FixtureRequest) -> Iterator[Shelf]:
+def harness(request: pytest.FixtureRequest) -> Iterator[SinkHarness]:
     """Each kind of sink in turn."""
     if request.param == "memory":
-        yield MemoryShelf()
+        yield MemorySinkHarness()
         return
     if request.param == "real":
         node = request.getfixturevalue("clickhouse")
         host, port = node.host, node.port
     else:
         host, port = request.getfixturevalue("clickhouse_container")
-    on_clickhouse = ClickHouseShelf(host, port)
+    on_clickhouse = ClickHouseSinkHarness(host, port)
     yield on_clickhouse
     on_clickhouse.close()
 
@@ -172,138 +172,138 @@ def row(**columns: object) -> Row:
     return made
 
 
-def stored(shelf: Shelf, keys: Collection[Key]) -> dict[Key, Row]:
+def stored(harness: SinkHarness, keys: Collection[Key]) -> dict[Key, Row]:
     """Return the stored rows of keys, each of which came once."""
-    rows = list(shelf.sink.stored(keys))
+    rows = list(harness.sink.stored(keys))
     by_key = {key(row): row for row in rows}
     assert len(by_key) == len(rows)
     return by_key
 
 
-def test_a_row_comes_back_as_it_went_in(shelf: Shelf) -> None:
+def test_a_row_comes_back_as_it_went_in(harness: SinkHarness) -> None:
     """Every column of a stored row reads back equal, odd text and extreme numbers included."""
-    shelf.sink.insert_feedback(encode(ROW), "t1")
-    assert stored(shelf, [("acme", ID)]) == {("acme", ID): ROW}
+    harness.sink.insert_feedback(encode(ROW), "t1")
+    assert stored(harness, [("acme", ID)]) == {("acme", ID): ROW}
 
 
-def test_only_rows_of_the_asked_keys_come_back(shelf: Shelf) -> None:
+def test_only_rows_of_the_asked_keys_come_back(harness: SinkHarness) -> None:
     """The same id in another project is another row, and an unknown key is left out."""
-    shelf.sink.insert_feedback(encode(ROW) + encode(row(project="other", value=-3)), "t1")
+    harness.sink.insert_feedback(encode(ROW) + encode(row(project="other", value=-3)), "t1")
     asked = [("other", ID), ("acme", "019c12e9-8b3d-7000-8000-000000000002")]
-    assert stored(shelf, asked) == {("other", ID): row(project="other", value=-3)}
-    assert stored(shelf, []) == {}
+    assert stored(harness, asked) == {("other", ID): row(project="other", value=-3)}
+    assert stored(harness, []) == {}
 
 
-def test_the_same_insert_again_changes_nothing(shelf: Shelf) -> None:
+def test_the_same_insert_again_changes_nothing(harness: SinkHarness) -> None:
     """Rows sent twice, under the same token or another, count once."""
     for token in ("t1", "t1", "t2"):
-        shelf.sink.insert_feedback(encode(ROW), token)
-    assert shelf.current() == [("acme", ID, 4)]
+        harness.sink.insert_feedback(encode(ROW), token)
+    assert harness.current() == [("acme", ID, 4)]
 
 
-def test_the_newer_row_wins_whatever_comes_last(shelf: Shelf) -> None:
+def test_the_newer_row_wins_whatever_comes_last(harness: SinkHarness) -> None:
     """A row with an older time, inserted later, does not replace a newer one."""
     newer = row(value=9, updated_at=1769851900.0)
-    shelf.sink.insert_feedback(encode(newer), "t1")
-    shelf.sink.insert_feedback(encode(ROW), "t2")
-    assert stored(shelf, [("acme", ID)]) == {("acme", ID): newer}
-    assert shelf.current() == [("acme", ID, 9)]
+    harness.sink.insert_feedback(encode(newer), "t1")
+    harness.sink.insert_feedback(encode(ROW), "t2")
+    assert stored(harness, [("acme", ID)]) == {("acme", ID): newer}
+    assert harness.current() == [("acme", ID, 9)]
 
 
-def test_of_two_rows_of_one_time_the_later_wins(shelf: Shelf) -> None:
+def test_of_two_rows_of_one_time_the_later_wins(harness: SinkHarness) -> None:
     """Two states of one millisecond, in one insert or in two: the one inserted last is current."""
     second, third = row(value=5, kafka_offset=42), row(value=6, kafka_offset=43)
-    shelf.sink.insert_feedback(encode(ROW) + encode(second), "t1")
-    assert shelf.current() == [("acme", ID, 5)]
-    shelf.sink.insert_feedback(encode(third), "t2")
-    assert shelf.current() == [("acme", ID, 6)]
-    assert stored(shelf, [("acme", ID)]) == {("acme", ID): third}
+    harness.sink.insert_feedback(encode(ROW) + encode(second), "t1")
+    assert harness.current() == [("acme", ID, 5)]
+    harness.sink.insert_feedback(encode(third), "t2")
+    assert harness.current() == [("acme", ID, 6)]
+    assert stored(harness, [("acme", ID)]) == {("acme", ID): third}
 
 
 def test_of_two_rows_of_one_time_the_later_in_the_topic_wins_whatever_comes_last(
-    shelf: Shelf,
+    harness: SinkHarness,
 ) -> None:
     """A worker that lost its partition may insert an old row after its successor's new one."""
     new, old = row(), row()
     new[VALUE], new[KAFKA_OFFSET] = 9, 42
     old[VALUE], old[KAFKA_OFFSET] = -9, 41
 
-    shelf.sink.insert_feedback(encode(new), "new")
-    shelf.sink.insert_feedback(encode(old), "old")
+    harness.sink.insert_feedback(encode(new), "new")
+    harness.sink.insert_feedback(encode(old), "old")
 
-    assert shelf.current() == [("acme", ID, 9)]
-    assert stored(shelf, [("acme", ID)])["acme", ID][VALUE] == 9
+    assert harness.current() == [("acme", ID, 9)]
+    assert stored(harness, [("acme", ID)])["acme", ID][VALUE] == 9
 
 
-def test_a_tombstone_is_stored_but_not_current(shelf: Shelf) -> None:
+def test_a_tombstone_is_stored_but_not_current(harness: SinkHarness) -> None:
     """A cleared event is gone for readers and still there for a patch to find."""
     tombstone = row(is_deleted=1, updated_at=1769851900.0)
-    shelf.sink.insert_feedback(encode(ROW), "t1")
-    shelf.sink.insert_feedback(encode(tombstone), "t2")
-    shelf.sink.insert_feedback(encode(ROW), "t3")
-    assert shelf.current() == []
-    assert stored(shelf, [("acme", ID)]) == {("acme", ID): tombstone}
+    harness.sink.insert_feedback(encode(ROW), "t1")
+    harness.sink.insert_feedback(encode(tombstone), "t2")
+    harness.sink.insert_feedback(encode(ROW), "t3")
+    assert harness.current() == []
+    assert stored(harness, [("acme", ID)]) == {("acme", ID): tombstone}
 
 
-def test_many_keys_are_looked_up_at_once(shelf: Shelf) -> None:
+def test_many_keys_are_looked_up_at_once(harness: SinkHarness) -> None:
     """120,000 keys, more than one query asks for, and all 12,000 rows come back."""
     ids = [f"019c12e9-8b3d-7000-8000-{number:012x}" for number in range(120_000)]
     lines = b"".join(encode(row(feedback_id=id_)) for id_ in ids[::10])
-    shelf.sink.insert_feedback(lines, "t1")
-    assert len(stored(shelf, [("acme", id_) for id_ in ids])) == 12_000
+    harness.sink.insert_feedback(lines, "t1")
+    assert len(stored(harness, [("acme", id_) for id_ in ids])) == 12_000
 
 
-def test_a_reader_of_stored_rows_may_stop_early(shelf: Shelf) -> None:
+def test_a_reader_of_stored_rows_may_stop_early(harness: SinkHarness) -> None:
     """After the first of many rows the others are left, and the next question is answered whole."""
     keys = [("acme", f"019c12e9-8b3d-7000-8000-{number:012x}") for number in range(5_000)]
     lines = b"".join(encode(row(feedback_id=id_)) for _, id_ in keys)
-    shelf.sink.insert_feedback(lines, "t1")
+    harness.sink.insert_feedback(lines, "t1")
 
-    rows = shelf.sink.stored(keys)
+    rows = harness.sink.stored(keys)
     first = next(rows)
     rows.close()
 
     assert key(first) in keys
-    assert len(stored(shelf, keys)) == 5_000
+    assert len(stored(harness, keys)) == 5_000
 
 
-def test_projects_and_versions_of_ids_do_not_mix(shelf: Shelf) -> None:
+def test_projects_and_versions_of_ids_do_not_mix(harness: SinkHarness) -> None:
     """Each key gets its own row, among projects of like names, ids of all kinds and many parts."""
     kinds = ("019c12e9-8b3d-7000-8000-00000000000f", "f19c12e9-8b3d-4000-8000-000000000001",
              "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff")  # fmt: skip
     keys = [(project, id_) for project in ("a", "A", "a.b-c_d", "a" * 64) for id_ in kinds]
     for number, (project, id_) in enumerate(keys):
         made = row(project=project, feedback_id=id_, value=number % 10, kafka_offset=number)
-        shelf.sink.insert_feedback(encode(made), f"t{number}")
-    assert {key: made[KAFKA_OFFSET] for key, made in stored(shelf, keys).items()} == {
+        harness.sink.insert_feedback(encode(made), f"t{number}")
+    assert {key: made[KAFKA_OFFSET] for key, made in stored(harness, keys).items()} == {
         key: number for number, key in enumerate(keys)
     }
 
 
-def test_a_rejection_is_kept_byte_for_byte_and_once(shelf: Shelf) -> None:
+def test_a_rejection_is_kept_byte_for_byte_and_once(harness: SinkHarness) -> None:
     """Bytes that are no UTF-8 survive in key, headers and payload; sent again they count once."""
-    shelf.sink.insert_rejections([REJECTION, replace(REJECTION, offset=10, key=b"", headers=())])
-    shelf.sink.insert_rejections([REJECTION])
+    harness.sink.insert_rejections([REJECTION, replace(REJECTION, offset=10, key=b"", headers=())])
+    harness.sink.insert_rejections([REJECTION])
     told = ("invalid_utf8", "$", "byte 0 is not valid UTF-8")
     headers = [(b"schema", b"feedback/v1"), (b"x", b"\xfe\x00"), (b"x", b"")]
-    assert shelf.rejections() == [
+    assert harness.rejections() == [
         ("topic-id", 2, 9, *told, b"\xff\x00key", headers, REJECTION.payload),
         ("topic-id", 2, 10, *told, b"", [], REJECTION.payload),
     ]
 
 
-def test_a_path_is_catalogued_once_for_each_type(shelf: Shelf) -> None:
+def test_a_path_is_catalogued_once_for_each_type(harness: SinkHarness) -> None:
     """The same path seen twice is one entry, and with another type a second one."""
-    shelf.sink.insert_paths_seen(
+    harness.sink.insert_paths_seen(
         [
             PathSeen("acme", "feedback.rating", "boolean", 1_769_851_800_000, "true"),
             PathSeen("acme", "feedback.rating", "string", 1_769_851_800_000, "👍\x00"),
         ]
     )
-    shelf.sink.insert_paths_seen(
+    harness.sink.insert_paths_seen(
         [PathSeen("acme", "feedback.rating", "boolean", 1_769_851_900_000, "false")]
     )
-    assert shelf.paths() == [
+    assert harness.paths() == [
         ("acme", "feedback.rating", "boolean"),
         ("acme", "feedback.rating", "string"),
     ]

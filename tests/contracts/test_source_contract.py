@@ -1,4 +1,4 @@
-"""What every source promises: the twin in memory, Kafka, and Kafka in a container."""
+"""What every source promises: the fake in memory, Kafka, and Kafka in a container."""
 
 import threading
 import time
@@ -41,7 +41,7 @@ class Broker(Protocol):
 
 
 class MemoryTopic:
-    """The twin."""
+    """The fake."""
 
     def __init__(self) -> None:
         self._broker = MemoryBroker(partitions=PARTITIONS)
@@ -220,7 +220,7 @@ def test_a_member_that_joins_takes_over_from_what_was_committed(broker: Broker, 
     first = join(listener)
     assert len(read(first, 16)) == 16
     second = join()
-    given_up = 2 if isinstance(broker, KafkaTopic) else PARTITIONS  # the twin stops the world
+    given_up = 2 if isinstance(broker, KafkaTopic) else PARTITIONS  # the fake stops the world
     taken = _read_while(second, first, 2)
     assert [message.value() for message in taken] == [b"3", b"3"]
     assert len(listener.revoked) == given_up

@@ -23,7 +23,7 @@ from afterword_stack.settings import Settings, load_settings
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class CommandResult:
     """What a command did."""
 
     status: int
@@ -31,7 +31,7 @@ class Ran:
     err: str
 
 
-Afterword = Callable[..., Ran]
+Afterword = Callable[..., CommandResult]
 """Runs a command in this process: `afterword("check", "events.jsonl")`."""
 
 
@@ -49,11 +49,11 @@ def afterword(own_folders: Path, capsys: pytest.CaptureFixture[str]) -> Afterwor
     """Run a command in this process, in an empty folder."""
     assert own_folders.is_dir()
 
-    def call(*arguments: str) -> Ran:
+    def call(*arguments: str) -> CommandResult:
         capsys.readouterr()
         status = run(arguments)
         said = capsys.readouterr()
-        return Ran(status, said.out, said.err)
+        return CommandResult(status, said.out, said.err)
 
     return call
 
@@ -100,7 +100,7 @@ def database_of(settings: Settings) -> Iterator[ClickHouse]:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class InProcessPipeline:
     """The way from raw messages to rows, in this process."""
 
     settings: Settings
@@ -156,9 +156,9 @@ class Line:
 
 
 @pytest.fixture
-def line(settings: Settings) -> Line:
+def pipeline(settings: Settings) -> InProcessPipeline:
     """Give the way from messages to rows of this test's settings."""
-    return Line(settings)
+    return InProcessPipeline(settings)
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_a_command_that_is_answered_soon_says_nothing_of_waiting(
     assert capsys.readouterr().err == ""
 
 
-class Elsewhere(Settings):
+class UnreachableSettings(Settings):
     """Settings whose default addresses are surely nobody's."""
 
     kafka_bootstrap_servers: str = "127.0.0.1:2"
@@ -103,7 +103,7 @@ def test_without_a_stack_and_addresses_it_says_how_to_start_one(
     afterword: "Afterword", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once `up` has ended, nobody means the servers at the default addresses."""
-    monkeypatch.setattr(settings_module, "Settings", Elsewhere)
+    monkeypatch.setattr(settings_module, "Settings", UnreachableSettings)
     paths, status, doctor = afterword("paths"), afterword("status"), afterword("doctor")
     assert (paths.status, status.status, doctor.status) == (2, 2, 2)
     assert paths.err == (
@@ -121,7 +121,7 @@ def test_while_a_stack_starts_it_says_so(
     afterword: "Afterword", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its folder is held, and its addresses are not known yet."""
-    monkeypatch.setattr(settings_module, "Settings", Elsewhere)
+    monkeypatch.setattr(settings_module, "Settings", UnreachableSettings)
     data_dir().mkdir(parents=True)
     with FileLock(data_dir() / "lock", busy=AssertionError()):
         ran = afterword("paths")

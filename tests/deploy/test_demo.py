@@ -134,7 +134,7 @@ def test_a_queue_that_is_full_is_waited_for() -> None:
         transport.release()
         transport.hold()
 
-    transport.flush = flush  # type: ignore[method-assign]  # the twin's queue empties by itself
+    transport.flush = flush  # type: ignore[method-assign]  # the fake's queue empties by itself
     with Feeder(transport) as feeder:
         feeder.publish(traffic(1_000, NOW), lambda _: None)
     assert len(transport.messages) == 1_000

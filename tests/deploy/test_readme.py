@@ -13,7 +13,7 @@ from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_stack.settings import Settings
 
 if TYPE_CHECKING:
-    from tests.deploy.conftest import Afterword, Line
+    from tests.deploy.conftest import Afterword, InProcessPipeline
 
 ROOT = Path(__file__).parents[2]
 PICTURE = ROOT / ".github"
@@ -29,7 +29,10 @@ def blocks(language: str, text: str = README) -> list[str]:
 
 
 def test_the_commands_run(
-    afterword: "Afterword", line: "Line", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    afterword: "Afterword",
+    pipeline: "InProcessPipeline",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What the second terminal is told to type works, in the order in which it stands there."""
     commands = re.findall(r"^    \.venv/bin/afterword (?!up)(.*)$", README, flags=re.MULTILINE)
@@ -39,11 +42,11 @@ def test_the_commands_run(
         ran = afterword(*shlex.split(command.replace("deploy/", f"{ROOT}/deploy/")))
         assert ran.status == 0, ran.err
         if command.startswith("publish"):
-            assert line.ingest(24) == (24, 0)
+            assert pipeline.ingest(24) == (24, 0)
 
 
 def test_the_snippet_and_the_sql_run(
-    line: "Line", settings: Settings, database_of: ClickHouse
+    pipeline: "InProcessPipeline", settings: Settings, database_of: ClickHouse
 ) -> None:
     """What the snippet sends is what the SQL answers."""
     (python,), (sql,) = blocks("python"), blocks("sql")
@@ -53,7 +56,7 @@ def test_the_snippet_and_the_sql_run(
 
     exec(compile(snippet, "README.md", "exec"), {})
 
-    assert line.ingest(3) == (3, 0)
+    assert pipeline.ingest(3) == (3, 0)
     rows = database_of.select(sql.replace("numbers['feedback.score']", "weight"))
     assert {row[0]: row[1:] for row in rows} == {"aurora-2": (2, 1.0, 100.0), None: (1, 0.2, None)}
 
@@ -68,7 +71,7 @@ def said(command: str, address: str) -> str:
 
 @pytest.mark.parametrize(("page", "commands"), [("README.md", 1), ("producers/docs/gateway.md", 8)])
 def test_the_curl_session_runs(
-    page: str, commands: int, gateway_address: str, line: "Line"
+    page: str, commands: int, gateway_address: str, pipeline: "InProcessPipeline"
 ) -> None:
     """Each command answers what the page shows, where … stands for what differs each time."""
     session = "".join(blocks("console", (ROOT / page).read_text(encoding="utf-8")))
@@ -77,7 +80,7 @@ def test_the_curl_session_runs(
     published = 0
     for command, shown in steps:
         if command == f"curl $GATEWAY/v1/feedback/{FEEDBACK_ID}":
-            line.ingest(published)  # a worker has read what was published
+            pipeline.ingest(published)  # a worker has read what was published
         answer = said(command, gateway_address).strip()
         expected = re.escape(shown.strip()).replace("…", ".*")
         assert re.fullmatch(expected, answer), answer

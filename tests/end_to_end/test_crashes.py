@@ -56,7 +56,7 @@ class Process:
         assert self._process.wait(30) == 0
 
 
-class Flow:
+class CrashWorkload:
     """Events that come as a set and later a patch, every tenth message a bad one."""
 
     def __init__(self, pipeline: "Pipeline") -> None:
@@ -136,7 +136,7 @@ def lag_of(pipeline: "Pipeline") -> Iterator[Any]:
 def test_killed_workers_lose_and_double_nothing(pipeline: "Pipeline") -> None:
     """Three workers, 22 times one of them killed while rows flow in, leave a perfect store."""
     chance, moment = random.Random(SEED), threading.Event()
-    flow = Flow(pipeline)
+    flow = CrashWorkload(pipeline)
     working = [Process(pipeline).go() for _ in range(3)]
     ready = Process(pipeline)
     for _ in range(KILLS):
@@ -159,7 +159,7 @@ def test_killed_workers_lose_and_double_nothing(pipeline: "Pipeline") -> None:
 def test_a_store_killed_in_the_middle_of_inserts_gets_everything(pipeline: "Pipeline") -> None:
     """ClickHouse is killed five times while rows flow in, and has every one of them at the end."""
     chance, moment = random.Random(SEED + 1), threading.Event()
-    flow = Flow(pipeline)
+    flow = CrashWorkload(pipeline)
     working = Process(pipeline).go()
     for _ in range(5):
         flow.publish(CHUNK)
@@ -184,7 +184,7 @@ def test_a_worker_killed_while_the_store_is_away(
     pipeline: "Pipeline", variant: tuple[str, ...], *, loses: bool
 ) -> None:
     """What it had fetched is read again by the next; one that commits first loses it, and it shows."""
-    flow = Flow(pipeline)
+    flow = CrashWorkload(pipeline)
     first, second = Process(pipeline, *variant).go(), Process(pipeline)
     flow.publish(CHUNK)
     with lag_of(pipeline) as lag:

@@ -66,7 +66,7 @@ class Workers:
             self._process = None
 
 
-class Flow:
+class TimedWorkload:
     """Events of which it is known by when Kafka had them, and a reader who compares."""
 
     def __init__(self, pipeline: "Pipeline") -> None:
@@ -104,9 +104,9 @@ class Flow:
 
 
 @pytest.fixture
-def flow(pipeline: "Pipeline") -> Iterator[Flow]:
+def flow(pipeline: "Pipeline") -> Iterator[TimedWorkload]:
     """A fresh one."""
-    one = Flow(pipeline)
+    one = TimedWorkload(pipeline)
     yield one
     one.book.close()
 
@@ -120,7 +120,7 @@ def workers(pipeline: "Pipeline", tmp_path: Path) -> Iterator[Workers]:
 
 
 def test_a_killed_worker_leaves_the_time_until_which_it_had_everything(
-    flow: Flow, workers: Workers
+    flow: TimedWorkload, workers: Workers
 ) -> None:
     """What is published after it is not claimed, and what was before is; the next goes on from there."""
     flow.publish()
@@ -142,7 +142,7 @@ def test_a_killed_worker_leaves_the_time_until_which_it_had_everything(
 
 
 def test_a_worker_that_was_idle_and_is_stopped_leaves_a_time_close_to_its_end(
-    flow: Flow, workers: Workers
+    flow: TimedWorkload, workers: Workers
 ) -> None:
     """Not that of its last commit of something new."""
     flow.publish()
@@ -157,7 +157,7 @@ def test_a_worker_that_was_idle_and_is_stopped_leaves_a_time_close_to_its_end(
     assert idle_since - timedelta(milliseconds=1) < until <= after  # microseconds are cut off
 
 
-def test_a_clear_view_at_every_moment(flow: Flow, workers: Workers) -> None:
+def test_a_clear_view_at_every_moment(flow: TimedWorkload, workers: Workers) -> None:
     """With events coming in and a worker killed five times, the answer never says too much.
 
     Once anything is known something is known, and in the end all is there.

@@ -259,7 +259,7 @@ print(tracer.session_id)
 
 
 @dataclass(frozen=True)
-class Said:
+class FirstProcess:
     """What a first process said: the ids of its session, span and event, and what was stored of it then."""
 
     session: str
@@ -270,17 +270,17 @@ class Said:
 
 
 @pytest.fixture(scope="module")
-def honeyhive(pipeline: Pipeline) -> Said:
+def honeyhive(pipeline: Pipeline) -> FirstProcess:
     """A first process of HoneyHive's; whatever another one adds comes later."""
     ids: dict[str, str] = json.loads(pipeline.run(HONEYHIVE))
-    return Said(
+    return FirstProcess(
         **ids,
         of_session=pipeline.rows(f"session_id = '{ids['session']}' AND span_id = ''"),
         of_span=pipeline.rows(f"span_id = '{ids['span']}'"),
     )
 
 
-def test_honeyhives_tour_of_a_session(honeyhive: Said) -> None:
+def test_honeyhives_tour_of_a_session(honeyhive: FirstProcess) -> None:
     """Booleans, numbers and texts stand under the paths of HoneyHive's documentation, two calls merged."""
     session = honeyhive.session
     (row,) = honeyhive.of_session
@@ -307,7 +307,7 @@ def test_honeyhives_tour_of_a_session(honeyhive: Said) -> None:
     )
 
 
-def test_honeyhives_tour_of_a_span(honeyhive: Said) -> None:
+def test_honeyhives_tour_of_a_span(honeyhive: FirstProcess) -> None:
     """What came as flat attributes over OTLP stands under the same paths, with trace and session."""
     (row,) = honeyhive.of_span
     assert row.feedback_id == enrichment_id("acme", "span", honeyhive.span)
@@ -324,7 +324,7 @@ def test_honeyhives_tour_of_a_span(honeyhive: Said) -> None:
     }
 
 
-def test_honeyhive_from_a_second_process(pipeline: Pipeline, honeyhive: Said) -> None:
+def test_honeyhive_from_a_second_process(pipeline: Pipeline, honeyhive: FirstProcess) -> None:
     """By session id, span id or event id, a later process adds to what the first one said."""
     session, span, event = honeyhive.session, honeyhive.span, honeyhive.event
     turn = str(uuid.uuid4())

@@ -22,7 +22,7 @@ OPTIONS = WorkerOptions(
 )
 
 
-class Telling(KafkaSource):
+class PrintingSource(KafkaSource):
     """Prints when the ends that it gives were asked for."""
 
     def end_offsets(self) -> EndOffsets | None:
@@ -47,7 +47,7 @@ def main(servers: str, topic: str, group: str, port: str, database: str, *varian
     sink = ClickHouseSink(ClickHouse(ClickHouseAddress(port=int(port), database=database)))
     sys.stdin.readline()
     kind = CommitFirst if variant == ("commit-first",) else Worker
-    source = Telling if variant == ("tell",) else KafkaSource
+    source = PrintingSource if variant == ("tell",) else KafkaSource
     worker = kind(source(servers, topic=topic, group=group), sink, OPTIONS)
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     worker.run()

@@ -269,7 +269,7 @@ def test_a_fork_amid_another_threads_call(run: Run, target: Target, read_topic: 
         connect()
         inside, over = threading.Event(), threading.Event()
         def call():
-            with client._sender._transport._lock, client._sender._transport._line._lock:
+            with client._sender._transport._lock, client._sender._transport._queue._lock:
                 inside.set()
                 over.wait()
         thread = threading.Thread(target=call)

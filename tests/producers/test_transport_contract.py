@@ -219,14 +219,14 @@ def test_a_forked_copy_leaves_what_waits_to_its_parent(place: Place) -> None:
     """After `after_fork`, a transport holds nothing and takes new messages."""
     spool = place.transport if isinstance(place.transport, SpoolTransport) else None
     carrier = place.transport if spool is None else spool._inner
-    line = carrier._line if isinstance(carrier, KafkaTransport) else None
+    queue = carrier._queue if isinstance(carrier, KafkaTransport) else None
     if spool is not None and spool._drainer is not None:  # a child would not have its thread
         drainer = spool._drainer
         drainer._mail.put(lambda: setattr(drainer, "_over", True))
         drainer._thread.join(20)
     place.transport.after_fork()
-    if line is not None:  # no process was forked here: the parent's thread still runs
-        line._over = True
+    if queue is not None:  # no process was forked here: the parent's thread still runs
+        queue._over = True
     place.transport.flush(0)
     place.transport.send(KEY, make_event(KEY, 7), (), lambda _: None)
     place.transport.close(20)

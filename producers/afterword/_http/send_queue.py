@@ -1,7 +1,7 @@
-"""The line of events in front of the gateway, and the thread that works it off.
+"""The queue of events in front of the gateway, and the thread that works it off.
 
-    line = Line(gateway, message_timeout_s=3600, max_events=100_000, max_bytes=2**26)
-    line.put(Entry(key, item), report)
+    queue = HttpSendQueue(gateway, message_timeout_s=3600, max_events=100_000, max_bytes=2**26)
+    queue.put(Entry(key, item), report)
 
 One batch is under way at a time. What the gateway does not take is sent again, before anything that came
 later under the same id, until it is taken, refused for good, or given up.
@@ -61,7 +61,7 @@ _Arrival = tuple[Entry, DeliveryCallback] | _Settled | None
 """What goes to the thread; None only wakes it."""
 
 
-class Line:
+class HttpSendQueue:
     """A queue of events and the thread that sends them.
 
     Args:
@@ -89,7 +89,7 @@ class Line:
         self._closing = self._over = False
         # The rest is the thread's own.
         self._flushing: set[_Settled] = set()
-        self._line: dict[
+        self._queued: dict[
             bytes, list[Entry]
         ] = {}  # by id, so that the ids need not wait for each other
         self._most = _BATCH_EVENTS
@@ -173,10 +173,10 @@ class Line:
     def _gather(self, deadline_s: float) -> None:
         """Wait for events, for more of them, and for the end of a backoff."""
         until_s = 0.0
-        if not self._line:
+        if not self._queued:
             self._accept(self._arrivals.get())
             until_s = monotonic() + _LINGER_S
-        while len(self._line) < self._most or monotonic() < self._schedule.due_s:
+        while len(self._queued) < self._most or monotonic() < self._schedule.due_s:
             left_s = min(max(until_s, self._schedule.due_s), deadline_s) - monotonic()
             try:
                 arrival = self._arrivals.get(timeout=max(left_s, 0.0))
@@ -188,7 +188,7 @@ class Line:
         if isinstance(arrival, tuple):
             entry, on_delivery = arrival
             self._open[entry] = on_delivery
-            self._line.setdefault(entry.key, []).append(entry)
+            self._queued.setdefault(entry.key, []).append(entry)
             if self._over:  # `close` may have looked through the open ones before
                 self._settle(entry, self._closed_early())
             return
@@ -203,7 +203,7 @@ class Line:
     def _expire(self) -> None:
         """Give up events whose time is over, as they come to the front."""
         limit_s = self._message_timeout_s
-        while entry := next((entries[0] for entries in self._line.values()), None):
+        while entry := next((entries[0] for entries in self._queued.values()), None):
             if monotonic() < entry.since_s + limit_s:
                 return
             reason = self._schedule.explain(f"not taken within {limit_s:g} s")
@@ -213,7 +213,7 @@ class Line:
         """Choose the next batch, the first event of each id: none overtakes one that is sent again."""
         batch: list[Entry] = []
         room = _BATCH_BYTES
-        for entries in islice(self._line.values(), self._most):
+        for entries in islice(self._queued.values(), self._most):
             room -= len(entries[0].item)
             if batch and room < 0:
                 break
@@ -239,7 +239,7 @@ class Line:
             self._schedule.fail(answer.retry_after_s)
             if answer.divisible:
                 self._set_aside(batch[0])
-            others_may_pass = answer.divisible and self._strikes < _SURE and len(self._line) > 1
+            others_may_pass = answer.divisible and self._strikes < _SURE and len(self._queued) > 1
             if self._closing and answer.misdirected and not others_may_pass:
                 self._give_up()
 
@@ -254,20 +254,20 @@ class Line:
         if entry.refusals > _SURE:
             self._leave(entry, RetryableError(self._schedule.reason))
         else:
-            self._line[entry.key] = self._line.pop(entry.key)
+            self._queued[entry.key] = self._queued.pop(entry.key)
 
     def _give_up(self) -> None:
         """At the end, wait for no person to mend url or key."""
-        for entry in chain.from_iterable(self._line.values()):
+        for entry in chain.from_iterable(self._queued.values()):
             self._settle(entry, RetryableError(self._schedule.reason))
-        self._line.clear()
+        self._queued.clear()
 
     def _leave(self, entry: Entry, error: DeliveryFailure | None) -> None:
         """End the wait of the first of its id; the next of that id goes behind the other ids."""
-        entries = self._line.pop(entry.key)
+        entries = self._queued.pop(entry.key)
         del entries[0]
         if entries:
-            self._line[entry.key] = entries
+            self._queued[entry.key] = entries
         self._settle(entry, error)
 
     def _settle(self, entry: Entry, error: DeliveryFailure | None) -> None:

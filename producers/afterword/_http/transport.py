@@ -11,7 +11,7 @@ from ssl import SSLContext
 
 from afterword._errors import ClosedError
 from afterword._http.connection import GatewayConnection
-from afterword._http.send_queue import Entry, Line
+from afterword._http.send_queue import Entry, HttpSendQueue
 from afterword._http.target import Target
 from afterword._http.wire import to_item
 from afterword._transport import DeliveryCallback, Headers
@@ -52,18 +52,18 @@ class HttpTransport:
             raise ConfigurationError("Timeouts and limits are greater than 0.")
         target = Target.of(url, api_key)
 
-        def new_line() -> Line:
-            return Line(
+        def new_queue() -> HttpSendQueue:
+            return HttpSendQueue(
                 GatewayConnection(target, ssl_context=ssl_context, timeout_s=timeout_s),
                 message_timeout_s=message_timeout_s,
                 max_events=max_events,
                 max_bytes=max_bytes,
             )
 
-        self._new_line = new_line
+        self._new_queue = new_queue
         self._closed = False
         self._lock = threading.RLock()  # re-entrant: a signal handler may send or close
-        self._line: Line | None = new_line()
+        self._queue: HttpSendQueue | None = new_queue()
 
     def send(
         self,
@@ -79,14 +79,14 @@ class HttpTransport:
         with self._lock:
             if self._closed:
                 raise ClosedError
-            if self._line is None:
-                self._line = self._new_line()
-            self._line.put(entry, on_delivery)
+            if self._queue is None:
+                self._queue = self._new_queue()
+            self._queue.put(entry, on_delivery)
 
     def flush(self, timeout_s: float) -> None:
         """See `Transport.flush`."""
-        if line := self._line:
-            line.flush(timeout_s)
+        if queue := self._queue:
+            queue.flush(timeout_s)
 
     def close(self, timeout_s: float) -> None:
         """See `Transport.close`."""
@@ -94,13 +94,13 @@ class HttpTransport:
             if self._closed:
                 return
             self._closed = True
-            line, self._line = self._line, None
-        if line:
-            line.close(timeout_s)
+            queue, self._queue = self._queue, None
+        if queue:
+            queue.close(timeout_s)
 
     def after_fork(self) -> None:
         """See `Transport.after_fork`; the child connects anew with its first event."""
         self._lock = threading.RLock()
-        if self._line is not None:
-            self._line.abandon()
-            self._line = None
+        if self._queue is not None:
+            self._queue.abandon()
+            self._queue = None

@@ -36,7 +36,7 @@ class _Life:
 
 
 class LastingProducer:
-    """Producers one after the other, with what a line needs of the interface of one.
+    """Producers one after the other, with what a queue needs of the interface of one.
 
     Only `produce` needs the caller's lock.
 
@@ -107,7 +107,7 @@ class LastingProducer:
             life.producer.purge(blocking=False)
 
     def abandon(self) -> None:
-        """See `KafkaLine.abandon`."""
+        """See `KafkaSendQueue.abandon`."""
         for life in self._lives():
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(life.producer))
 

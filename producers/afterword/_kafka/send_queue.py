@@ -1,7 +1,7 @@
 """The messages on their way to one topic.
 
-    line = KafkaLine(settings, "feedback.events", collector=True)
-    line.send(Letter(key, headers, None, on_delivery), value)
+    queue = KafkaSendQueue(settings, "feedback.events", collector=True)
+    queue.send(PendingMessage(key, headers, None, on_delivery), value)
 
 librdkafka queues, batches, compresses and retries in threads of its own; one daemon thread here
 collects its delivery reports, unless the caller does so.
@@ -54,7 +54,7 @@ _FULL: Final = "the queue is full, this event was not taken"
 
 
 @dataclass(eq=False, slots=True)
-class Letter:
+class PendingMessage:
     """A message without its value, which librdkafka holds.
 
     Attributes:
@@ -74,11 +74,11 @@ class Letter:
     again: bool = False
 
 
-_Behind = deque[tuple[Letter, bytes]]
+_Behind = deque[tuple[PendingMessage, bytes]]
 """What waits until the message of its key that is under way has arrived."""
 
 
-class KafkaLine:
+class KafkaSendQueue:
     """Producers for one topic, and the thread that collects their reports, where there is one.
 
     Args:
@@ -98,13 +98,15 @@ class KafkaLine:
         self._max_messages = int(settings["queue.buffering.max.messages"])
         self._max_held_bytes = int(settings["queue.buffering.max.kbytes"]) * 1024
         self._lock = threading.RLock()  # re-entrant: a signal handler may send
-        self._under_way: dict[bytes, Letter] = {}  # by key
+        self._under_way: dict[bytes, PendingMessage] = {}  # by key
         self._behind: dict[bytes, _Behind] = {}  # by those keys of which more than one was sent
         self._holding = 0  # calls that are about to append to what is behind
         self._held_bytes = 0
         self._held, self._sent_on = Tally(), Tally()
         self._errands: deque[Callable[[], None]] = deque()  # what needs the lock
-        self._undeliverable: deque[tuple[Letter, DeliveryFailure]] = deque()  # to tell without it
+        self._undeliverable: deque[tuple[PendingMessage, DeliveryFailure]] = (
+            deque()
+        )  # to tell without it
         self._bell = Bell()
         self._idle = self._closing = self._over = False
         self._stuck = False
@@ -113,7 +115,7 @@ class KafkaLine:
         if self._collector is not None:
             self._collector.start()
 
-    def send(self, letter: Letter, value: bytes) -> None:
+    def send(self, pending: PendingMessage, value: bytes) -> None:
         """Take a message without waiting for its delivery; errors as for `Transport.send`."""
         if self._collector is not None:
             self._collector.start()
@@ -121,15 +123,15 @@ class KafkaLine:
             if self._alone is not None and len(self._alone) >= self._max_messages:
                 raise QueueFullError(_FULL)
             if (
-                letter.key in self._behind
-                or self._under_way.setdefault(letter.key, letter) is not letter
+                pending.key in self._behind
+                or self._under_way.setdefault(pending.key, pending) is not pending
             ):
-                self._hold(letter, value)
+                self._hold(pending, value)
                 return
             try:
-                self._produce(self._producer, letter, value)
+                self._produce(self._producer, pending, value)
             except (RetryableError, RefusedError):
-                self._release(letter.key)
+                self._release(pending.key)
                 self._bell.ring()  # the producer may have ended: hear why
                 raise
         if self._idle:
@@ -210,15 +212,15 @@ class KafkaLine:
         under_way = self._sent_on.value < held or any(map(len, self._producers()))
         return not under_way and self._held.value == held
 
-    def _produce(self, producer: LastingProducer, letter: Letter, value: bytes) -> None:
+    def _produce(self, producer: LastingProducer, pending: PendingMessage, value: bytes) -> None:
         try:
             producer.produce(
                 self._topic,
                 value,
-                letter.key,
-                headers=[*letter.headers],
-                on_delivery=partial(self._report, producer, letter),
-                timestamp=letter.timestamp_ms or 0,  # 0 is now
+                pending.key,
+                headers=[*pending.headers],
+                on_delivery=partial(self._report, producer, pending),
+                timestamp=pending.timestamp_ms or 0,  # 0 is now
             )
         except BufferError:
             raise QueueFullError(_FULL) from None
@@ -226,22 +228,26 @@ class KafkaLine:
             raise to_delivery_failure(error.args[0]) from None
 
     def _report(
-        self, producer: LastingProducer, letter: Letter, error: KafkaError | None, message: Message
+        self,
+        producer: LastingProducer,
+        pending: PendingMessage,
+        error: KafkaError | None,
+        message: Message,
     ) -> None:
-        if error is not None and not letter.alone and blames_a_message(error):
+        if error is not None and not pending.alone and blames_a_message(error):
             self._held.add()
-            self._errands.append(partial(self._send_alone, letter, message.value() or b""))
+            self._errands.append(partial(self._send_alone, pending, message.value() or b""))
             return
         if error is not None and not self._closing and ended_with_producer(error):
-            if not letter.again:
-                letter.again = True
+            if not pending.again:
+                pending.again = True
                 self._held.add()
                 value = message.value() or b""
-                self._errands.append(partial(self._send_on, producer, letter, value))
+                self._errands.append(partial(self._send_on, producer, pending, value))
                 return
             error = producer.last_end or error
-        report(letter.on_delivery, None if error is None else to_delivery_failure(error))
-        self._release(letter.key)
+        report(pending.on_delivery, None if error is None else to_delivery_failure(error))
+        self._release(pending.key)
         if error is None:
             self._log.note_delivery()
 
@@ -264,18 +270,18 @@ class KafkaLine:
     def _tell_undeliverable(self) -> None:
         with suppress(IndexError):
             while True:
-                letter, error = self._undeliverable.popleft()
-                report(letter.on_delivery, error)
+                pending, error = self._undeliverable.popleft()
+                report(pending.on_delivery, error)
                 self._sent_on.add()
-                self._release(letter.key)
+                self._release(pending.key)
 
-    def _send_alone(self, letter: Letter, value: bytes) -> None:
+    def _send_alone(self, pending: PendingMessage, value: bytes) -> None:
         """Send a message by itself that was refused together with others."""
-        letter.alone = True
+        pending.alone = True
         if self._alone is None:
             more = {"queue.buffering.max.messages": 0, "linger.ms": 0, "batch.num.messages": 1}
             self._alone = LastingProducer({**self._settings, **more}, self._log)
-        self._send_on(self._alone, letter, value)
+        self._send_on(self._alone, pending, value)
 
     def _release(self, key: bytes) -> None:
         """Let the next message of a key go, if there is one. Needs no lock, as each report comes here.
@@ -296,26 +302,26 @@ class KafkaLine:
         if not behind and not self._holding:
             self._behind.pop(key, None)
         if following is not None:
-            letter, value = following
-            self._under_way[key] = letter
+            pending, value = following
+            self._under_way[key] = pending
             self._held_bytes -= len(value) + _HELD_BYTES
-            self._send_on(self._producer, letter, value)
+            self._send_on(self._producer, pending, value)
 
-    def _send_on(self, producer: LastingProducer, letter: Letter, value: bytes) -> None:
+    def _send_on(self, producer: LastingProducer, pending: PendingMessage, value: bytes) -> None:
         """Send a message that was taken before; later, while there is no room."""
         if self._closing:
-            self._undeliverable.append((letter, RetryableError(CLOSED)))
+            self._undeliverable.append((pending, RetryableError(CLOSED)))
             return
         try:
-            self._produce(producer, letter, value)
+            self._produce(producer, pending, value)
         except (QueueFullError, ProducerEndedError):
-            self._errands.append(partial(self._send_on, producer, letter, value))
+            self._errands.append(partial(self._send_on, producer, pending, value))
         except (RetryableError, RefusedError) as error:
-            self._undeliverable.append((letter, error))
+            self._undeliverable.append((pending, error))
         else:
             self._sent_on.add()
 
-    def _hold(self, letter: Letter, value: bytes) -> None:
+    def _hold(self, pending: PendingMessage, value: bytes) -> None:
         """Keep a message back until the one of its key that is under way has arrived."""
         size = len(value) + _HELD_BYTES
         count = len(self._under_way) + self._held.value - self._sent_on.value
@@ -323,9 +329,9 @@ class KafkaLine:
             raise QueueFullError(_FULL)
         self._held_bytes += size
         self._holding += 1  # a signal handler may send what is behind, and must not drop the deque
-        self._behind.setdefault(letter.key, deque()).append((letter, value))
+        self._behind.setdefault(pending.key, deque()).append((pending, value))
         self._holding -= 1
         self._held.add()  # late: a signal handler that comes before it does not wait for this one
-        if letter.key not in self._under_way:
-            self._errands.append(partial(self._send_next, letter.key))
+        if pending.key not in self._under_way:
+            self._errands.append(partial(self._send_next, pending.key))
             self._bell.ring()

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from afterword._errors import ClosedError
-from afterword._kafka.send_queue import KafkaLine, Letter
+from afterword._kafka.send_queue import KafkaSendQueue, PendingMessage
 from afterword._transport import DeliveryCallback, Headers
 from afterword_schemas.errors import ConfigurationError
 
@@ -63,10 +63,10 @@ class KafkaTransport:
         collector: bool = True,
     ) -> None:
         settings = _settings(bootstrap_servers, kafka or {})
-        self._new_line = partial(KafkaLine, settings, topic, collector=collector)
+        self._new_queue = partial(KafkaSendQueue, settings, topic, collector=collector)
         self._closed = False
         self._lock = threading.RLock()  # re-entrant: a signal handler may send or close
-        self._line: KafkaLine | None = self._new_line()
+        self._queue: KafkaSendQueue | None = self._new_queue()
 
     def send(
         self,
@@ -78,13 +78,13 @@ class KafkaTransport:
         timestamp_ms: int | None = None,
     ) -> None:
         """See `Transport.send`."""
-        letter = Letter(key, headers, timestamp_ms, on_delivery)
+        pending = PendingMessage(key, headers, timestamp_ms, on_delivery)
         with self._lock:  # or a message could slip in behind the last flush of `close`
             if self._closed:
                 raise ClosedError
-            if self._line is None:
-                self._line = self._new_line()
-            self._line.send(letter, value)
+            if self._queue is None:
+                self._queue = self._new_queue()
+            self._queue.send(pending, value)
 
     def collect(self) -> None:
         """Report the deliveries that are known by now, in this thread; for `collector=False`.
@@ -92,13 +92,13 @@ class KafkaTransport:
         An event loop does this for less than a thread beside it, which must be given the interpreter for
         each single report.
         """
-        if line := self._line:
-            line.serve()
+        if queue := self._queue:
+            queue.serve()
 
     def flush(self, timeout_s: float) -> None:
         """See `Transport.flush`."""
-        if line := self._line:
-            line.flush(timeout_s)
+        if queue := self._queue:
+            queue.flush(timeout_s)
 
     def close(self, timeout_s: float) -> None:
         """See `Transport.close`."""
@@ -106,16 +106,16 @@ class KafkaTransport:
             if self._closed:
                 return
             self._closed = True
-            line, self._line = self._line, None
-        if line:
-            line.close(timeout_s)
+            queue, self._queue = self._queue, None
+        if queue:
+            queue.close(timeout_s)
 
     def after_fork(self) -> None:
         """See `Transport.after_fork`; the child connects anew with its first message."""
         self._lock = threading.RLock()
-        if self._line is not None:
-            self._line.abandon()
-            self._line = None
+        if self._queue is not None:
+            self._queue.abandon()
+            self._queue = None
 
 
 def _settings(servers: str | Sequence[str], kafka: Mapping[str, object]) -> dict[str, Any]:

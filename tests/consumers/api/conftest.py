@@ -38,7 +38,7 @@ class Kafka:
         return self.freshness
 
 
-class Served:
+class ApiHarness:
     """The API, a client that calls it, and the database behind it.
 
     A request says whose it is in the header `x-project`; without it, it is the operator's.
@@ -132,7 +132,7 @@ def migrated(
     return make
 
 
-Serve = Callable[..., AbstractContextManager[Served]]
+Serve = Callable[..., AbstractContextManager[ApiHarness]]
 
 
 @pytest.fixture(scope="session")
@@ -140,9 +140,9 @@ def serving(migrated: Callable[[], AbstractContextManager[ClickHouse]]) -> Serve
     """A function that serves the API on a fresh database, with these options."""
 
     @contextmanager
-    def serve(options: ApiOptions | None = None) -> Iterator[Served]:
+    def serve(options: ApiOptions | None = None) -> Iterator[ApiHarness]:
         with migrated() as connection:
-            served = Served(connection, options)
+            served = ApiHarness(connection, options)
             with served.http:
                 yield served
 
@@ -150,7 +150,7 @@ def serving(migrated: Callable[[], AbstractContextManager[ClickHouse]]) -> Serve
 
 
 @pytest.fixture
-def api(serving: Serve) -> Iterator[Served]:
+def api(serving: Serve) -> Iterator[ApiHarness]:
     """The API on an empty database, with the usual limits."""
     with serving() as served:
         yield served

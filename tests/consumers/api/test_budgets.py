@@ -21,7 +21,7 @@ from afterword_consumers.query.language.question import MAX_FILTERS
 from afterword_schemas import RetryableError, UnreachableError
 
 if TYPE_CHECKING:
-    from tests.consumers.api.conftest import Serve, Served
+    from tests.consumers.api.conftest import ApiHarness, Serve
 
 pytestmark = pytest.mark.services
 
@@ -39,11 +39,11 @@ SOON_S = 8.0  # less than ClickHouse takes to find a query too slow by itself
 
 
 @pytest.fixture
-def endless(serving: "Serve", row: Row) -> Iterator[Callable[..., "Served"]]:
+def endless(serving: "Serve", row: Row) -> Iterator[Callable[..., "ApiHarness"]]:
     """A function that serves an API where each question runs for ever, with these options."""
     opened = []
 
-    def serve(**options: Any) -> "Served":
+    def serve(**options: Any) -> "ApiHarness":
         opened.append(serving(ApiOptions(**options)))
         served = opened[-1].__enter__()
         served.store(row(1, trace_id="tr-1", value=1, feedback={"score": 1}))
@@ -55,7 +55,7 @@ def endless(serving: "Serve", row: Row) -> Iterator[Callable[..., "Served"]]:
         one.__exit__(None, None, None)
 
 
-def running(api: "Served") -> int:
+def running(api: "ApiHarness") -> int:
     """Return how many statements of questions run in this test's database."""
     sql = (
         "SELECT count() FROM system.processes WHERE current_database = currentDatabase() "
@@ -76,7 +76,7 @@ def running(api: "Served") -> int:
     ],
 )
 def test_time_is_bounded(
-    endless: Callable[..., "Served"], path: str, parameters: dict[str, str]
+    endless: Callable[..., "ApiHarness"], path: str, parameters: dict[str, str]
 ) -> None:
     """A request ends soon after its time, says which budget it was, and leaves nothing running."""
     api = endless(budget=Budget(time_s=0.3, read_rows=FOR_EVER))
@@ -119,7 +119,7 @@ def test_how_much_is_stored_is_told_of_any_number(serving: "Serve", row: Row) ->
         assert api.get("/api/status", "acme")["stored"] == 50
 
 
-class Noting:
+class SpyConnection:
     """A connection that notes how long each statement may take."""
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ class Noting:
 
 def test_statements_share_the_time_of_their_request() -> None:
     """It begins with the first one; what one used, the next one lacks; then none is begun."""
-    connection, now_s = Noting(), [0.0]
+    connection, now_s = SpyConnection(), [0.0]
     database = BudgetedDatabase(connection, Budget(time_s=10), clock=lambda: now_s[0])
     settings = Budget(time_s=10).settings()
     for at_s in (100.0, 104.0, 109.5):
@@ -147,7 +147,7 @@ def test_statements_share_the_time_of_their_request() -> None:
 
 def test_a_request_that_was_stopped_begins_nothing() -> None:
     """What runs is ended, and what would follow is not asked."""
-    connection = Noting()
+    connection = SpyConnection()
     database = BudgetedDatabase(connection, Budget())
     database.stop()
     with pytest.raises(ApiError):
@@ -155,7 +155,7 @@ def test_a_request_that_was_stopped_begins_nothing() -> None:
     assert connection.times_s == [0]  # of the statement that ends
 
 
-class Silent:
+class SilentConnection:
     """A connection on which a statement's answer does not come, and perhaps no other one.
 
     It answers that the statement still runs so many times as `lingers` says; None answers nothing.
@@ -181,7 +181,7 @@ def test_a_silent_clickhouse_is_away_unless_it_can_end_the_query(
     lingers: int | None, expected: tuple[int, str]
 ) -> None:
     """It looks at the clock between two blocks, which may be long; one that hangs ends nothing."""
-    database = BudgetedDatabase(Silent(lingers), Budget())
+    database = BudgetedDatabase(SilentConnection(lingers), Budget())
     with pytest.raises(ApiError) as caught:
         database.query("SELECT 1", {}, {})
     assert (caught.value.status, caught.value.code) == expected
@@ -189,7 +189,7 @@ def test_a_silent_clickhouse_is_away_unless_it_can_end_the_query(
 
 def test_a_query_that_lingers_keeps_its_thread_and_so_its_place() -> None:
     """What ClickHouse was told to end may go on for a while: nothing takes its place until it has ended."""
-    connection = Silent(lingers=2)
+    connection = SilentConnection(lingers=2)
     database = BudgetedDatabase(connection, Budget())
     with pytest.raises(ApiError, match="takes longer"):
         database.query("SELECT 1", {}, {})
@@ -198,7 +198,7 @@ def test_a_query_that_lingers_keeps_its_thread_and_so_its_place() -> None:
 
 def test_what_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a minute, by the clock that it is given."""
-    connection, now_s = Silent(lingers=10**9), count(step=30)
+    connection, now_s = SilentConnection(lingers=10**9), count(step=30)
     monkeypatch.setattr(budgets, "_LOOK_EVERY_S", 0)
     database = BudgetedDatabase(connection, Budget(time_s=600), clock=lambda: next(now_s))
     with pytest.raises(ApiError, match="takes longer"):
@@ -206,7 +206,7 @@ def test_what_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert connection.lingers == 10**9 - 1
 
 
-def test_filters_are_counted(api: "Served") -> None:
+def test_filters_are_counted(api: "ApiHarness") -> None:
     """Each costs planning that no budget bounds; fifty are more than people write."""
     most = [f"value > {number}" for number in range(MAX_FILTERS)]
     assert api.get("/api/query", "acme", measure="count", where=most)["series"] == []
@@ -258,7 +258,7 @@ def test_a_clickhouse_that_hangs_holds_nobody_up(hanging: ClickHouse) -> None:
     assert sorted(answers) == [(503, "busy")] * 3 + [(503, "unavailable")] * 2
 
 
-def test_connecting_holds_no_other_database_up(hanging: ClickHouse, api: "Served") -> None:
+def test_connecting_holds_no_other_database_up(hanging: ClickHouse, api: "ApiHarness") -> None:
     """Not even while the first connection of one is being made."""
     address = replace(api.clickhouse.address, timeout_s=20)
     with ThreadPoolExecutor(1) as threads:
@@ -271,7 +271,7 @@ def test_connecting_holds_no_other_database_up(hanging: ClickHouse, api: "Served
             stuck.result()
 
 
-def test_a_client_that_goes_away_frees_its_place(endless: Callable[..., "Served"]) -> None:
+def test_a_client_that_goes_away_frees_its_place(endless: Callable[..., "ApiHarness"]) -> None:
     """Its query is ended in ClickHouse, long before its time is over."""
     api = endless(budget=Budget(time_s=600, read_rows=FOR_EVER), running=1, waiting=0)
 
@@ -308,7 +308,7 @@ def test_a_client_that_goes_away_frees_its_place(endless: Callable[..., "Served"
     assert sent[0]["status"] == 499
 
 
-def test_a_few_run_a_few_wait_and_the_rest_come_again(endless: Callable[..., "Served"]) -> None:
+def test_a_few_run_a_few_wait_and_the_rest_come_again(endless: Callable[..., "ApiHarness"]) -> None:
     """One too many gets 503 at once, with the time to wait; routes for operations are not held up."""
     api = endless(budget=Budget(time_s=600, read_rows=FOR_EVER), running=1, waiting=1)
 
@@ -329,7 +329,7 @@ def test_a_few_run_a_few_wait_and_the_rest_come_again(endless: Callable[..., "Se
     asyncio.run(ask())
 
 
-def client(api: "Served") -> AsyncClient:
+def client(api: "ApiHarness") -> AsyncClient:
     """Return a client for one event loop."""
     transport = ASGITransport(app=api.app, client=("127.0.0.1", 50_000))
     return AsyncClient(transport=transport, base_url="http://127.0.0.1")

@@ -14,7 +14,7 @@ from afterword_consumers.query import Question, Table, answer_question, read_pro
 from afterword_schemas import RetryableError
 
 if TYPE_CHECKING:
-    from tests.consumers.api.conftest import Served
+    from tests.consumers.api.conftest import ApiHarness
 
 pytestmark = pytest.mark.services
 
@@ -23,7 +23,7 @@ Row = Callable[..., dict[str, Any]]
 PATH = "feedback.score"
 
 
-class Demoting:
+class DemotingConnection:
     """A connection on which a path is demoted just before a statement reads its column."""
 
     def __init__(self, clickhouse: ClickHouse) -> None:
@@ -42,21 +42,23 @@ class Demoting:
 
 
 @pytest.fixture
-def demoting(api: "Served", row: Row) -> Demoting:
+def demoting(api: "ApiHarness", row: Row) -> DemotingConnection:
     """One with scores 1 and 3, in a promoted column."""
     api.store(*(row(score, feedback={"score": score}) for score in (1, 3)))
     assert promote(api.clickhouse, PATH)
-    return Demoting(api.clickhouse)
+    return DemotingConnection(api.clickhouse)
 
 
-def test_a_question_is_asked_again_of_the_maps(demoting: Demoting) -> None:
+def test_a_question_is_asked_again_of_the_maps(demoting: DemotingConnection) -> None:
     """The column is unknown by then, once."""
     found = answer_question(Question(PATH), demoting, datetime.now(UTC))
     assert found.series[0].rows[0][0] == 2
     assert demoting.failures == [47]
 
 
-def test_the_api_answers_as_if_nothing_had_been(demoting: Demoting, api: "Served") -> None:
+def test_the_api_answers_as_if_nothing_had_been(
+    demoting: DemotingConnection, api: "ApiHarness"
+) -> None:
     """No client hears of it."""
     app = create_api(Api(demoting, admit=lambda _: None, freshness=api.kafka))
     with TestClient(app, base_url="http://127.0.0.1") as http:
@@ -66,11 +68,11 @@ def test_the_api_answers_as_if_nothing_had_been(demoting: Demoting, api: "Served
     assert demoting.failures == [47]
 
 
-def test_tables_that_are_old_are_asked_twice_and_no_more(api: "Served", row: Row) -> None:
+def test_tables_that_are_old_are_asked_twice_and_no_more(api: "ApiHarness", row: Row) -> None:
     """What they lack does not come by itself, so the error comes through."""
     api.store(row(1, feedback={"score": 1}))
     api.clickhouse.command("CREATE OR REPLACE VIEW feedback_current AS SELECT 1 AS one")
-    connection = Demoting(api.clickhouse)
+    connection = DemotingConnection(api.clickhouse)
     with pytest.raises(RetryableError):
         answer_question(Question(PATH), connection, datetime.now(UTC))
     assert connection.failures == [47, 47]

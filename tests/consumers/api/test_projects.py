@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.consumers.api.conftest import Serve, Served
+    from tests.consumers.api.conftest import ApiHarness, Serve
 
 pytestmark = pytest.mark.services
 
@@ -18,14 +18,14 @@ SECRET = "zebra"
 
 
 @pytest.fixture(scope="module")
-def api(serving: "Serve", row: Row) -> Iterator["Served"]:
+def api(serving: "Serve", row: Row) -> Iterator["ApiHarness"]:
     """Two projects with a trace and paths in common, and one that is full of the secret."""
     with serving() as served:
         store(served, row)
         yield served
 
 
-def store(api: "Served", row: Row) -> None:
+def store(api: "ApiHarness", row: Row) -> None:
     """Store feedback and refused messages of both."""
     api.store(
         row(
@@ -90,7 +90,7 @@ ROUTES: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize("accept", ["application/json", "text/csv"])
 @pytest.mark.parametrize(("path", "parameters"), ROUTES)
 def test_a_route_tells_nothing_of_another_project(
-    api: "Served", path: str, parameters: dict[str, Any], accept: str
+    api: "ApiHarness", path: str, parameters: dict[str, Any], accept: str
 ) -> None:
     """Neither in the body nor in a header, in an answer, a notice, a suggestion or an error."""
     if accept == "text/csv" and "sql" in parameters:
@@ -109,7 +109,7 @@ def test_a_route_tells_nothing_of_another_project(
 
 @pytest.mark.parametrize(("path", "parameters"), ROUTES)
 def test_the_operator_sees_the_other_project(
-    api: "Served", path: str, parameters: dict[str, Any]
+    api: "ApiHarness", path: str, parameters: dict[str, Any]
 ) -> None:
     """Without keys every one of these questions does find something of it, or counts it."""
     parameters = {name: text for name, text in parameters.items() if name != "project"}
@@ -118,14 +118,14 @@ def test_the_operator_sees_the_other_project(
     assert everything != own
 
 
-def test_a_trace_of_another_project_is_unknown(api: "Served") -> None:
+def test_a_trace_of_another_project_is_unknown(api: "ApiHarness") -> None:
     """As one that nobody has; the answer is the same."""
     theirs = api.refusal("/api/traces/tr-zebra", 404)
     nobodys = api.refusal("/api/traces/tr-nobody", 404)
     assert theirs == nobodys
 
 
-def test_numbers_are_of_the_own_project(api: "Served") -> None:
+def test_numbers_are_of_the_own_project(api: "ApiHarness") -> None:
     """Counts of traces, feedback and refusals leave the other's out."""
     (trace,) = api.get("/api/traces", "acme")["traces"]
     assert (trace["feedback"], trace["session_ids"], trace["weighted_avg"]) == (1, ["s-1"], 1)
@@ -146,7 +146,7 @@ def test_numbers_are_of_the_own_project(api: "Served") -> None:
 
 @pytest.mark.parametrize(("path", "parameters"), ROUTES)
 def test_another_project_cannot_be_named(
-    api: "Served", path: str, parameters: dict[str, Any]
+    api: "ApiHarness", path: str, parameters: dict[str, Any]
 ) -> None:
     """The answer says whose the key is."""
     error = api.refusal(path, 403, **parameters | {"project": "other"})
@@ -156,7 +156,7 @@ def test_another_project_cannot_be_named(
 
 @pytest.mark.parametrize(("path", "parameters"), ROUTES)
 def test_the_own_project_may_be_named_once(
-    api: "Served", path: str, parameters: dict[str, Any]
+    api: "ApiHarness", path: str, parameters: dict[str, Any]
 ) -> None:
     """The first of two does not hide the second."""
     given = {**parameters, "project": "acme"}
@@ -170,7 +170,7 @@ def test_the_own_project_may_be_named_once(
 
 @pytest.mark.parametrize(("path", "parameters"), ROUTES)
 def test_who_may_not_ask_learns_nothing(
-    api: "Served", path: str, parameters: dict[str, Any]
+    api: "ApiHarness", path: str, parameters: dict[str, Any]
 ) -> None:
     """Before anything else of the request is looked at."""
     answer = api.http.get(
@@ -181,14 +181,14 @@ def test_who_may_not_ask_learns_nothing(
     assert answer.json()["error"]["code"] == "unauthorized"
 
 
-def test_a_cursor_of_another_project_opens_nothing(api: "Served") -> None:
+def test_a_cursor_of_another_project_opens_nothing(api: "ApiHarness") -> None:
     """It is a place in the order, and what stands behind it is still the asker's own."""
     everything = api.get("/api/traces", None, limit="1")
     assert everything["next"]
     assert SECRET not in str(api.get("/api/traces", "acme", cursor=everything["next"]))
 
 
-def test_the_operator_sees_what_is_nobodys(api: "Served") -> None:
+def test_the_operator_sees_what_is_nobodys(api: "ApiHarness") -> None:
     """A message that names no project is in nobody's list but his."""
     listed = api.get("/api/rejected", None)["rejected"]
     assert [(one["offset"], one["project"]) for one in listed] == [

@@ -10,7 +10,7 @@ import pytest
 from afterword_consumers.query import Question, answer_question, as_csv, as_json
 
 if TYPE_CHECKING:
-    from tests.consumers.api.conftest import Serve, Served
+    from tests.consumers.api.conftest import ApiHarness, Serve
 
 pytestmark = pytest.mark.services
 
@@ -18,7 +18,7 @@ Row = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def api(serving: "Serve", row: Row) -> Iterator["Served"]:
+def api(serving: "Serve", row: Row) -> Iterator["ApiHarness"]:
     """Scores 1 to 4 of two models in project acme, and one score of another project."""
     with serving() as served:
         served.store(
@@ -62,7 +62,7 @@ ASKED: dict[str, Any] = {
         {"measure": "feedback.scroe"},
     ],
 )
-def test_answers_are_those_of_the_command_line(api: "Served", asked: dict[str, Any]) -> None:
+def test_answers_are_those_of_the_command_line(api: "ApiHarness", asked: dict[str, Any]) -> None:
     """The same question gives the same JSON and the same CSV, whatever it asks."""
     question = Question(**asked, project="acme")
     found = answer_question(
@@ -79,7 +79,7 @@ def test_answers_are_those_of_the_command_line(api: "Served", asked: dict[str, A
     assert csv.headers["content-type"] == "text/csv; charset=utf-8; header=present"
 
 
-def test_a_link_may_name_the_form(api: "Served") -> None:
+def test_a_link_may_name_the_form(api: "ApiHarness") -> None:
     """Where nobody can set a header, as in a spreadsheet; it wins over what the header says."""
     csv = api.http.get("/api/query?measure=count&format=csv", headers={"x-project": "acme"})
     assert csv.headers["content-type"] == "text/csv; charset=utf-8; header=present"
@@ -101,14 +101,14 @@ def test_a_link_may_name_the_form(api: "Served") -> None:
         ("format=csv&sql=true", "Accept: application/json."),
     ],
 )
-def test_a_form_that_does_not_fit_is_refused(api: "Served", parameters: str, hint: str) -> None:
+def test_a_form_that_does_not_fit_is_refused(api: "ApiHarness", parameters: str, hint: str) -> None:
     """With what to write."""
     refused = api.http.get(f"/api/query?measure=count&{parameters}", headers={"x-project": "acme"})
     error = refused.json()["error"]
     assert (refused.status_code, error["code"], error["hint"]) == (400, "invalid_parameter", hint)
 
 
-def test_numbers_are_of_the_own_project(api: "Served") -> None:
+def test_numbers_are_of_the_own_project(api: "ApiHarness") -> None:
     """Written out once, so that not everything hangs on the command line's own code."""
     (series,) = api.get("/api/query", "acme", measure="feedback.score")["series"]
     cells = dict(
@@ -119,7 +119,7 @@ def test_numbers_are_of_the_own_project(api: "Served") -> None:
     assert series["rows"][0][1:3] == [110, 22]
 
 
-def test_freshness_is_told(api: "Served") -> None:
+def test_freshness_is_told(api: "ApiHarness") -> None:
     """In the object, and in headers beside CSV."""
     told = api.get("/api/query", "acme", measure="count")["freshness"]
     assert told == {"complete_until": "2026-01-31T10:00:00.000Z", "waiting": 3, "note": None}
@@ -129,7 +129,7 @@ def test_freshness_is_told(api: "Served") -> None:
     assert csv.headers["afterword-waiting"] == "3"
 
 
-def test_sql_that_ran_can_be_pasted(api: "Served") -> None:
+def test_sql_that_ran_can_be_pasted(api: "ApiHarness") -> None:
     """Every statement, each answering counts and shares of the rows beside it; also where nothing was found."""
     found = api.get("/api/query", "acme", measure="feedback.mixed", sql="true")
     assert [one["type"] for one in found["sql"]] == ["number", "text"]
@@ -146,7 +146,7 @@ def test_sql_that_ran_can_be_pasted(api: "Served") -> None:
     assert "sql" not in api.get("/api/query", "acme", measure="count", sql="false")
 
 
-def test_a_misspelt_path_is_no_error(api: "Served") -> None:
+def test_a_misspelt_path_is_no_error(api: "ApiHarness") -> None:
     """It finds nothing, says so, and offers what may have been meant; in CSV as headers."""
     found = api.get("/api/query", "acme", measure="feedback.scroe")
     assert (found["series"], found["suggestions"][0]) == ([], "feedback.score")
@@ -158,7 +158,7 @@ def test_a_misspelt_path_is_no_error(api: "Served") -> None:
     assert csv.headers["afterword-suggestions"].split(", ") == found["suggestions"]
 
 
-def test_headers_carry_no_line_of_a_users(api: "Served") -> None:
+def test_headers_carry_no_line_of_a_users(api: "ApiHarness") -> None:
     """What was asked is quoted in a notice, and could begin a header of its own."""
     headers = {"x-project": "acme", "accept": "text/csv"}
     asked = {"measure": "feedback.ü\r\nset-cookie: a=b"}
@@ -196,7 +196,7 @@ def test_headers_carry_no_line_of_a_users(api: "Served") -> None:
     ],
 )
 def test_a_question_that_cannot_be_asked_says_what_to_write(
-    api: "Served", parameters: dict[str, Any], code: str, told: str
+    api: "ApiHarness", parameters: dict[str, Any], code: str, told: str
 ) -> None:
     """400 with a code for programs, what is wrong, and what to write instead."""
     error = api.refusal("/api/query", 400, **parameters)
@@ -205,7 +205,7 @@ def test_a_question_that_cannot_be_asked_says_what_to_write(
     assert error["detail"]
 
 
-def test_a_plus_that_became_a_space_is_explained(api: "Served") -> None:
+def test_a_plus_that_became_a_space_is_explained(api: "ApiHarness") -> None:
     """Nobody sees in a URL that an offset has lost its sign."""
     answer = api.http.get("/api/query?measure=count&since=2026-01-31T00:00:00+01:00")
     assert answer.status_code == 400
@@ -213,20 +213,20 @@ def test_a_plus_that_became_a_space_is_explained(api: "Served") -> None:
 
 
 @pytest.mark.parametrize("accept", ["text/cvs", "application/xml", "application/json;q=0"])
-def test_a_form_that_there_is_none_of_is_refused(api: "Served", accept: str) -> None:
+def test_a_form_that_there_is_none_of_is_refused(api: "ApiHarness", accept: str) -> None:
     """Instead of being answered in another one unasked."""
     answer = api.http.get("/api/query?measure=count", headers={"accept": accept})
     assert answer.status_code == 406
     assert answer.json()["error"]["hint"] == "Accept: application/json, or text/csv."
 
 
-def test_csv_has_no_place_for_sql(api: "Served") -> None:
+def test_csv_has_no_place_for_sql(api: "ApiHarness") -> None:
     """It is refused, not dropped."""
     answer = api.http.get("/api/query?measure=count&sql=true", headers={"accept": "text/csv"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_parameter")
 
 
-def test_answers_are_not_kept(api: "Served") -> None:
+def test_answers_are_not_kept(api: "ApiHarness") -> None:
     """Neither by a cache on the way nor as another one's type."""
     for path in ("/api/query?measure=count", "/api/query", "/api/nothing", "/api"):
         headers = api.http.get(path).headers
@@ -263,7 +263,7 @@ def test_answers_are_not_kept(api: "Served") -> None:
         "metadata.model = '; SELECT 1', 'b'",
     ],
 )
-def test_no_text_becomes_sql(api: "Served", parameter: str, text: str) -> None:
+def test_no_text_becomes_sql(api: "ApiHarness", parameter: str, text: str) -> None:
     """Whatever stands in a parameter, it is data: looked for, or refused."""
     answer = api.http.get("/api/query", params={"measure": "count"} | {parameter: text})
     assert answer.status_code in {200, 400}, answer.text

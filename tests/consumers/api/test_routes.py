@@ -12,7 +12,7 @@ from afterword_consumers.api.openapi import openapi
 from afterword_consumers.query import Freshness
 
 if TYPE_CHECKING:
-    from tests.consumers.api.conftest import Served
+    from tests.consumers.api.conftest import ApiHarness
 
 pytestmark = pytest.mark.services
 
@@ -21,7 +21,7 @@ Row = Callable[..., dict[str, Any]]
 COMPLETE_UNTIL = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
 
 
-def test_paths_are_listed(api: "Served", row: Row) -> None:
+def test_paths_are_listed(api: "ApiHarness", row: Row) -> None:
     """By prefix, in order, and measured where asked."""
     api.store(
         row(1, trace_id="t", feedback={"score": 1, "note": "a"}, metadata={"model": "m"}),
@@ -52,7 +52,7 @@ def test_paths_are_listed(api: "Served", row: Row) -> None:
     )
 
 
-def test_a_misspelt_prefix_is_offered_others(api: "Served", row: Row) -> None:
+def test_a_misspelt_prefix_is_offered_others(api: "ApiHarness", row: Row) -> None:
     """Of the project alone; a prefix that fits nothing at all is offered none."""
     api.store(row(1, feedback={"score": 1}), row(2, project="other", feedback={"scores": 1}))
     found = api.get("/api/paths", "acme", prefix="feedback.scroe")
@@ -61,7 +61,7 @@ def test_a_misspelt_prefix_is_offered_others(api: "Served", row: Row) -> None:
     assert api.get("/api/paths", "nothing")["suggestions"] == []
 
 
-def test_status_tells_how_far_everything_is(api: "Served", row: Row) -> None:
+def test_status_tells_how_far_everything_is(api: "ApiHarness", row: Row) -> None:
     """Freshness, the lag of each partition, what is stored, and what was refused within a day."""
     api.store(row(1, trace_id="t", value=1), row(2, trace_id="t", value=1))
     api.store(row(2, trace_id="t", value=1, is_deleted=1, version=2))
@@ -80,7 +80,7 @@ def test_status_tells_how_far_everything_is(api: "Served", row: Row) -> None:
     }
 
 
-def test_status_lives_without_kafka(api: "Served") -> None:
+def test_status_lives_without_kafka(api: "ApiHarness") -> None:
     """What the tables tell is told, and what Kafka would have told is null with a note."""
     api.kafka.freshness = Freshness(None, None, "Kafka does not answer.")
 
@@ -94,7 +94,7 @@ def test_status_lives_without_kafka(api: "Served") -> None:
     }
 
 
-def test_refused_messages_are_listed(api: "Served") -> None:
+def test_refused_messages_are_listed(api: "ApiHarness") -> None:
     """The newest first, with when, why, where, and whose it would have been."""
     event_id = "5f0e2f0a-0000-4000-8000-000000000001"
     api.reject(1, b'{"project": "acme"}')
@@ -120,7 +120,7 @@ def test_refused_messages_are_listed(api: "Served") -> None:
     assert (oldest["offset"], oldest["replayed_at"], oldest["feedback_id"]) == (1, None, None)
 
 
-def test_a_replayed_message_is_listed_once(api: "Served") -> None:
+def test_a_replayed_message_is_listed_once(api: "ApiHarness") -> None:
     """As it is now, also before ClickHouse has merged its two rows."""
     api.reject(1, b'{"project": "acme"}')
     api.reject(1, b'{"project": "acme"}', replayed_at=1769852000)
@@ -139,7 +139,9 @@ def test_a_replayed_message_is_listed_once(api: "Served") -> None:
         (b"", "", "utf-8"),
     ],
 )
-def test_payloads_come_as_they_are(api: "Served", raw: bytes, payload: str, encoding: str) -> None:
+def test_payloads_come_as_they_are(
+    api: "ApiHarness", raw: bytes, payload: str, encoding: str
+) -> None:
     """Where asked for; bytes that are no text as base64, which is said."""
     api.reject(1, raw)
     (one,) = api.get("/api/rejected", None, payload="true")["rejected"]
@@ -147,7 +149,7 @@ def test_payloads_come_as_they_are(api: "Served", raw: bytes, payload: str, enco
     assert "payload" not in api.get("/api/rejected", None)["rejected"][0]
 
 
-def test_refused_messages_come_in_pages(api: "Served") -> None:
+def test_refused_messages_come_in_pages(api: "ApiHarness") -> None:
     """Each once, also where several were refused at the same time; of one code where asked."""
     for offset in range(5):
         code = "wrong_type" if offset == 2 else "unknown_field"
@@ -180,14 +182,14 @@ def test_refused_messages_come_in_pages(api: "Served") -> None:
     ],
 )
 def test_a_wrong_parameter_says_what_to_write(
-    api: "Served", path: str, parameters: dict[str, Any], told: str
+    api: "ApiHarness", path: str, parameters: dict[str, Any], told: str
 ) -> None:
     """On every route."""
     assert told in api.refusal(path, 400, **parameters)["hint"]
 
 
 @pytest.mark.parametrize("path", [path for path in openapi()["paths"] if path.startswith("/api/")])
-def test_a_route_takes_the_parameters_that_are_described(api: "Served", path: str) -> None:
+def test_a_route_takes_the_parameters_that_are_described(api: "ApiHarness", path: str) -> None:
     """Those of the OpenAPI document, and none besides."""
     described = openapi()["paths"][path]["get"]["parameters"]
     hint = api.refusal(path.format(trace_id="t"), 400, zzz="1")["hint"]
@@ -196,7 +198,7 @@ def test_a_route_takes_the_parameters_that_are_described(api: "Served", path: st
 
 
 @pytest.mark.parametrize("path", ["/", "/api"])
-def test_the_index_names_the_routes(api: "Served", path: str) -> None:
+def test_the_index_names_the_routes(api: "ApiHarness", path: str) -> None:
     """To anybody, for it is in the documentation too."""
     routes = {getattr(route, "path", "").replace(":path", "") for route in api.app.routes}
     listed = api.http.get(path).json()["routes"]
@@ -207,21 +209,21 @@ def test_the_index_names_the_routes(api: "Served", path: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/api/", "/api/quer", "/api/traces/", "/v1/feedback", "/api/query/"]
 )
-def test_an_address_that_is_none_is_404(api: "Served", row: Row, path: str) -> None:
+def test_an_address_that_is_none_is_404(api: "ApiHarness", row: Row, path: str) -> None:
     """In the shape of every error; feedback without a trace is not that of the trace without an id."""
     api.store(row(1, session_id="s-1", value=1))
     assert api.refusal(path, 404)["code"] == "not_found"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_it_only_reads(api: "Served", method: str) -> None:
+def test_it_only_reads(api: "ApiHarness", method: str) -> None:
     """No other method is taken."""
     answer = api.http.request(method, "/api/query")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
     assert answer.json()["error"]["code"] == "method_not_allowed"
 
 
-def test_tables_that_are_missing_are_named(api: "Served") -> None:
+def test_tables_that_are_missing_are_named(api: "ApiHarness") -> None:
     """With the command that makes them, and not as a fault of whoever asks."""
     for table in ("feedback_current", "feedback", "feedback_rejected", "feedback_paths"):
         api.clickhouse.command(f"DROP {'VIEW' if 'current' in table else 'TABLE'} {table} SYNC")
@@ -233,7 +235,7 @@ def test_tables_that_are_missing_are_named(api: "Served") -> None:
         assert answer.headers["retry-after"] == "2"
 
 
-def test_a_fault_of_our_own_is_500(api: "Served") -> None:
+def test_a_fault_of_our_own_is_500(api: "ApiHarness") -> None:
     """It is answered without its insides, and the next request is served."""
     api.app.state.api.freshness, kept = None, api.app.state.api.freshness
     answer = api.http.get("/api/status")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
-    from tests.consumers.api.conftest import Served
+    from tests.consumers.api.conftest import ApiHarness
 
 pytestmark = pytest.mark.services
 
@@ -22,7 +22,7 @@ Row = Callable[..., dict[str, Any]]
 NIL = "00000000-0000-0000-0000-000000000000"
 
 
-def test_a_trace_is_told_in_short(api: "Served", row: Row) -> None:
+def test_a_trace_is_told_in_short(api: "ApiHarness", row: Row) -> None:
     """Counts, sessions, times, the weighted average, the pairs, and whether there is a ground truth."""
     api.store(
         row(1, trace_id="tr-1", session_id="s-2", value=5, weight=1.0),
@@ -69,7 +69,7 @@ def test_a_trace_is_told_in_short(api: "Served", row: Row) -> None:
     }
 
 
-def test_filters_and_period_choose_the_feedback(api: "Served", row: Row) -> None:
+def test_filters_and_period_choose_the_feedback(api: "ApiHarness", row: Row) -> None:
     """What does not pass is not counted, and a trace without any that passes is not listed."""
     api.store(
         row(1, trace_id="tr-1", value=1, environment="production"),
@@ -91,7 +91,7 @@ def test_filters_and_period_choose_the_feedback(api: "Served", row: Row) -> None
     ]
 
 
-def test_pages_lose_and_repeat_nothing(api: "Served", row: Row) -> None:
+def test_pages_lose_and_repeat_nothing(api: "ApiHarness", row: Row) -> None:
     """Also where traces are equally new, and while a newer one comes in."""
     made = api.get("/api/traces", "acme")["traces"]
     assert made == []
@@ -120,7 +120,7 @@ def test_pages_lose_and_repeat_nothing(api: "Served", row: Row) -> None:
     assert seen == ["tr-5", "tr-3", "tr-2", "tr-1", "tr-4", "tr-0"]
 
 
-def test_a_trace_with_newer_feedback_moves_to_the_front(api: "Served", row: Row) -> None:
+def test_a_trace_with_newer_feedback_moves_to_the_front(api: "ApiHarness", row: Row) -> None:
     """So it stands on a new first page, and on no later one."""
     api.store(*(row(n, trace_id=f"tr-{n}", value=1) for n in range(3)))
     first = api.get("/api/traces", "acme", limit="1")
@@ -131,7 +131,7 @@ def test_a_trace_with_newer_feedback_moves_to_the_front(api: "Served", row: Row)
     assert [one["trace_id"] for one in anew["traces"]] == ["tr-0"]
 
 
-def test_a_trace_is_shown_whole(api: "Served", row: Row) -> None:
+def test_a_trace_is_shown_whole(api: "ApiHarness", row: Row) -> None:
     """Its feedback with every column and leaf in its type, the newest first, ground truth apart."""
     api.store(
         row(1, trace_id="tr-1", value=-3, weight=0.5, user_id="u", updated_at=1769852000.125),
@@ -180,7 +180,7 @@ def test_a_trace_is_shown_whole(api: "Served", row: Row) -> None:
     assert (found["trace_id"], found["next"]) == ("tr-1", None)
 
 
-def test_only_the_latest_state_is_shown(api: "Served", row: Row) -> None:
+def test_only_the_latest_state_is_shown(api: "ApiHarness", row: Row) -> None:
     """What was changed shows as changed, and what was taken back does not show."""
     api.store(row(1, trace_id="tr-1", value=1), row(2, trace_id="tr-1", value=2))
     api.store(
@@ -192,7 +192,7 @@ def test_only_the_latest_state_is_shown(api: "Served", row: Row) -> None:
     assert api.get("/api/traces", "acme")["traces"][0]["feedback"] == 1
 
 
-def test_feedback_of_a_trace_comes_in_pages(api: "Served", row: Row) -> None:
+def test_feedback_of_a_trace_comes_in_pages(api: "ApiHarness", row: Row) -> None:
     """Each once, also where several were created in the same millisecond."""
     api.store(
         *(
@@ -216,13 +216,13 @@ def test_feedback_of_a_trace_comes_in_pages(api: "Served", row: Row) -> None:
     "trace_id",
     ["a/b", "a b?c#d", "50%", "ü", "'; DROP TABLE feedback; --", "a\nb", "\n", "a\r\n/b\n", "\0"],
 )
-def test_any_trace_id_can_be_asked_for(api: "Served", row: Row, trace_id: str) -> None:
+def test_any_trace_id_can_be_asked_for(api: "ApiHarness", row: Row, trace_id: str) -> None:
     """Percent-encoded, whatever letters it has."""
     api.store(row(1, trace_id=trace_id, value=1))
     assert api.get(f"/api/traces/{quote(trace_id, safe='')}", "acme")["trace_id"] == trace_id
 
 
-def test_an_unknown_trace_is_404(api: "Served") -> None:
+def test_an_unknown_trace_is_404(api: "ApiHarness") -> None:
     """It says so, of which project, and that it may yet come."""
     error = api.refusal("/api/traces/tr-9", 404)
     assert error["code"] == "unknown_trace"
@@ -249,7 +249,7 @@ def test_an_unknown_trace_is_404(api: "Served") -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/api/traces", "/api/traces/tr-1", "/api/rejected"])
-def test_a_cursor_of_nobodys_is_refused(api: "Served", path: str, cursor: str) -> None:
+def test_a_cursor_of_nobodys_is_refused(api: "ApiHarness", path: str, cursor: str) -> None:
     """Whatever stands in it, and nothing of it reaches ClickHouse."""
     assert api.refusal(path, 400, cursor=cursor)["code"] == "invalid_cursor"
 
@@ -265,7 +265,7 @@ GIVEN = st.lists(
 )
 
 
-def test_numbers_are_those_of_a_plain_count(api: "Served", row: Row) -> None:
+def test_numbers_are_those_of_a_plain_count(api: "ApiHarness", row: Row) -> None:
     """Count, weighted average and pairs of each trace are what a loop in Python finds."""
 
     @given(GIVEN)

@@ -18,7 +18,7 @@ from afterword_stack.local.clickhouse import ClickHouseNode
 TAG = "abcdefghijklmnop"
 
 
-class Cut:
+class FakeResponse:
     """A response whose body arrives in pieces that end where a test wants it."""
 
     def __init__(self, body: bytes, ends: list[int], *, breaks: bool = False) -> None:
@@ -65,7 +65,7 @@ def test_any_pieces_give_the_body(parts: list[bytes], ends: list[int]) -> None:
     body = b"".join(parts)
     if f"__exception__\r\n{TAG}\r\n".encode() in body:
         return
-    answer = Cut(body, ends)
+    answer = FakeResponse(body, ends)
     assert b"".join(read_answer(answer)) == body
     assert answer.closed
 
@@ -74,7 +74,7 @@ def test_any_pieces_give_the_body(parts: list[bytes], ends: list[int]) -> None:
 def test_an_error_in_any_pieces_is_seen(rows: bytes, ends: list[int], breaks: bool) -> None:  # noqa: FBT001  # made by Hypothesis
     """What came before it is yielded, nothing of it is, and the error is the server's."""
     body = rows + broken_off("Code: 241. DB::Exception: too much memory.\nStack")
-    answer, read = Cut(body, ends, breaks=breaks), list[bytes]()
+    answer, read = FakeResponse(body, ends, breaks=breaks), list[bytes]()
     with pytest.raises(RetryableError, match=r"^Code: 241. DB::Exception: too much memory\.$"):
         read.extend(read_answer(answer))
     assert b"".join(read) == rows + b"\r\n"

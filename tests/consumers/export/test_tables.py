@@ -92,7 +92,7 @@ def test_a_table_of_too_many_columns_is_refused(
 
 
 @dataclass
-class Meddled:
+class ConcurrentlyWrittenDatabase:
     """A database to which something is written between the two queries of an export."""
 
     database: ClickHouse
@@ -115,7 +115,9 @@ def test_a_path_that_comes_meanwhile_is_no_silent_gap(
 ) -> None:
     """The header is written by then: the export fails rather than leave the value out."""
     say({"feedback": {"a": 1}})
-    meddled = Meddled(stored, lambda: say({"feedback": {"a": 1}}, {"feedback": {"b": 1}}))
+    meddled = ConcurrentlyWrittenDatabase(
+        stored, lambda: say({"feedback": {"a": 1}}, {"feedback": {"b": 1}})
+    )
     with pytest.raises(RetryableError, match="write it again"):
         list(export_csv(parse_selection(now), meddled))
 

@@ -19,7 +19,7 @@ from afterword_stack.local.kafka import KafkaNode
 pytestmark = pytest.mark.services
 
 
-class Deaf:
+class NullListener:
     """A listener that does nothing."""
 
     def on_assigned(self, committed: Mapping[int, Committed]) -> None:
@@ -71,12 +71,12 @@ def test_an_assignment_that_fails_reads_on_from_what_was_committed(
     """An error while the offsets are fetched neither reads the topic anew nor skips anything."""
     publish(kafka, topic, 0, 6)
     first = KafkaSource(kafka.bootstrap_servers, topic=topic, group=topic)
-    first.subscribe(Deaf())
+    first.subscribe(NullListener())
     assert len(read(first, 6)) == 6
     first.commit({0: 3, 1: 0, 2: 0, 3: 0}, {})
     first.close()
     second = Interrupted(kafka.bootstrap_servers, topic=topic, group=topic)
-    second.subscribe(Deaf())
+    second.subscribe(NullListener())
     assert read(second, 3) == [b"3", b"4", b"5"]
     assert second.failures == 0
     publish(kafka, topic, 6, 2)
@@ -107,7 +107,7 @@ def test_an_offset_of_an_earlier_topic_of_the_name_is_not_gone_on_from(
     publish(kafka, topic, 0, 4)
     commit_raw(kafka, topic, 3, to_metadata("AAAAAAAAAAAAAAAAAAAAAQ", None))
     source = KafkaSource(kafka.bootstrap_servers, topic=topic, group=topic)
-    source.subscribe(Deaf())
+    source.subscribe(NullListener())
     assert read(source, 4) == [b"0", b"1", b"2", b"3"]
     source.close()
     said = [line for line in caplog.messages if "earlier topic" in line]
@@ -120,7 +120,7 @@ def test_an_offset_that_a_person_has_set_is_gone_on_from(kafka: KafkaNode, topic
     publish(kafka, topic, 0, 4)
     commit_raw(kafka, topic, 3, "")
     source = KafkaSource(kafka.bootstrap_servers, topic=topic, group=topic)
-    source.subscribe(Deaf())
+    source.subscribe(NullListener())
     assert read(source, 1) == [b"3"]
     source.close()
 
@@ -129,14 +129,14 @@ def test_every_commit_names_the_topic_id(kafka: KafkaNode, topic: str) -> None:
     """With a time beside it or none."""
     publish(kafka, topic, 0, 1)
     source = KafkaSource(kafka.bootstrap_servers, topic=topic, group=topic)
-    source.subscribe(Deaf())
+    source.subscribe(NullListener())
     assert read(source, 1) == [b"0"]
     source.commit({0: 1}, {})
     assert committed(kafka, topic).metadata == f"afterword/1 topic {source.topic_id}"
     source.close()
 
 
-class Overtaken(KafkaSource):
+class RecreatedTopicSource(KafkaSource):
     """A source whose topic is recreated between its look at the id and its commit."""
 
     overtake: Callable[[], None]
@@ -152,8 +152,8 @@ def test_a_commit_that_a_new_topic_overtakes_is_seen_and_counts_for_nothing(
     """Kafka takes it for the new topic. The member is told, and whoever reads on begins at the start."""
     servers = kafka.bootstrap_servers
     publish(kafka, topic, 0, 4)
-    source = Overtaken(servers, topic=topic, group=topic)
-    source.subscribe(Deaf())
+    source = RecreatedTopicSource(servers, topic=topic, group=topic)
+    source.subscribe(NullListener())
     source.overtake = lambda: None
     assert len(read(source, 4)) == 4
     source.overtake = lambda: recreate_topic(servers, topic, 4)
@@ -164,7 +164,7 @@ def test_a_commit_that_a_new_topic_overtakes_is_seen_and_counts_for_nothing(
     source.close()
     publish(kafka, topic, 0, 6)
     heir = KafkaSource(servers, topic=topic, group=topic)
-    heir.subscribe(Deaf())
+    heir.subscribe(NullListener())
     assert read(heir, 6) == [b"0", b"1", b"2", b"3", b"4", b"5"]
     heir.close()
 
@@ -174,7 +174,7 @@ def test_an_offset_beyond_the_end_of_a_new_topic_stops_nobody(kafka: KafkaNode, 
     servers = kafka.bootstrap_servers
     publish(kafka, topic, 0, 40)
     source = KafkaSource(servers, topic=topic, group=topic)
-    source.subscribe(Deaf())
+    source.subscribe(NullListener())
     assert len(read(source, 40)) == 40
     recreate_topic(servers, topic, 4)
     publish(kafka, topic, 0, 2)
@@ -190,7 +190,7 @@ def test_a_topic_that_is_gone_cannot_be_rejoined_until_it_is_there(
 ) -> None:
     """Which is a passing error, as a topic may be created at any time."""
     source = KafkaSource(kafka.bootstrap_servers, topic=topic, group=topic)
-    source.subscribe(Deaf())
+    source.subscribe(NullListener())
     delete_topic(kafka.bootstrap_servers, topic)
     for _ in range(2):
         with pytest.raises(RetryableError, match=f"Topic {topic} does not exist"):
@@ -214,7 +214,7 @@ def test_messages_behind_an_open_transaction_are_told_of(
     producer = Producer({"bootstrap.servers": servers, "transactional.id": topic})
     producer.init_transactions(20)
     source = KafkaSource(servers, topic=topic, group=topic)
-    source.subscribe(Deaf())
+    source.subscribe(NullListener())
     producer.begin_transaction()
     producer.produce(topic, b"0", partition=0)
     producer.flush(20)
@@ -239,7 +239,7 @@ def test_a_missing_topic_is_the_operators_to_mend(kafka: KafkaNode) -> None:
         KafkaSource(kafka.bootstrap_servers, topic="no-such-topic", group="g")
 
 
-class Slow:
+class TimedOutClient:
     """A client whose question for offsets runs out of time."""
 
     def __init__(self) -> None:
@@ -258,7 +258,7 @@ def test_offsets_that_do_not_come_in_time_are_a_passing_error(kafka: KafkaNode, 
     """A worker outlives it; what the client itself hands on out of a callback nobody can catch."""
     source = KafkaSource(kafka.bootstrap_servers, topic=topic, group=topic)
     with pytest.raises(RetryableError, match="Timed out"):
-        source._on_assign(Slow(), [])  # type: ignore[arg-type]
+        source._on_assign(TimedOutClient(), [])  # type: ignore[arg-type]
     source.close()
 
 
@@ -266,7 +266,7 @@ def test_a_member_that_leaves_takes_no_partition_over(kafka: KafkaNode, topic: s
     """It asks for no offsets, which might not come in time and end the worker by an error."""
     source = KafkaSource(kafka.bootstrap_servers, topic=topic, group=topic)
     source.close()
-    client = Slow()
+    client = TimedOutClient()
     source._on_assign(client, [TopicPartition(topic, 0)])  # type: ignore[arg-type]
     assert client.assigned == [[]]
 
@@ -286,11 +286,11 @@ def test_settings_cannot_weaken_delivery(kafka: KafkaNode, topic: str) -> None:
         "auto.offset.reset": "latest",
     }
     first = KafkaSource(kafka.bootstrap_servers, topic=topic, group=topic, settings=weak)
-    first.subscribe(Deaf())
+    first.subscribe(NullListener())
     assert read(first, 3) == [b"0", b"1", b"2"]
     first.close()
     second = KafkaSource(kafka.bootstrap_servers, topic=topic, group=topic, settings=weak)
-    second.subscribe(Deaf())
+    second.subscribe(NullListener())
     assert read(second, 3) == [b"0", b"1", b"2"]
     second.close()
 
@@ -301,7 +301,7 @@ def test_the_classic_protocol_keeps_the_same_promise(kafka: KafkaNode, topic: st
     servers = kafka.bootstrap_servers
     for expected in ([b"0", b"1", b"2", b"3", b"4", b"5"], [b"3", b"4", b"5"]):
         source = KafkaSource(servers, topic=topic, group=topic, group_protocol="classic")
-        source.subscribe(Deaf())
+        source.subscribe(NullListener())
         assert read(source, len(expected)) == expected
         source.commit({0: 3}, {})
         source.close()

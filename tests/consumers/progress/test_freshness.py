@@ -96,7 +96,7 @@ def test_what_waits_is_told_of_each_partition() -> None:
     assert (fresh.lags, fresh.waiting) == ({0: 0, 3: 4}, 4)
 
 
-class Deaf:
+class NullListener:
     """A listener that does nothing."""
 
     def on_assigned(self, committed: Mapping[int, Committed]) -> None:
@@ -231,7 +231,7 @@ def test_an_open_transaction_hides_nothing(followed: Topic) -> None:
     followed.publish(0)
     published = datetime.now(UTC)
     source = KafkaSource(followed.servers, topic=followed.name, group=followed.group)
-    source.subscribe(Deaf())
+    source.subscribe(NullListener())
     ends = None
     while ends is None or ends.asked_at < published:
         assert source.poll(10, 0.05) == []

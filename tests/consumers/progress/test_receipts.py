@@ -50,13 +50,13 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @dataclass
-class Desk:
+class ReceiptsHarness:
     """A topic and a database, into which a test puts what a worker would, and the receipts of both."""
 
     kafka: KafkaNode
     topic: str
     clickhouse: ClickHouse
-    book: ReceiptFinder
+    finder: ReceiptFinder
 
     def __post_init__(self) -> None:
         self._sink = ClickHouseSink(self.clickhouse)
@@ -129,91 +129,91 @@ class Desk:
 
     def find(self, project: str = "acme") -> Receipt:
         """Ask for the receipt of the id."""
-        return self.book.find(project, ID)
+        return self.finder.find(project, ID)
 
 
 @pytest.fixture
-def desk(
+def harness(
     kafka: KafkaNode, topic: str, clickhouse: ClickHouseNode, migrated_database: str
-) -> Iterator[Desk]:
+) -> Iterator[ReceiptsHarness]:
     """A topic and tables with nothing in them."""
     address = ClickHouseAddress(clickhouse.host, clickhouse.port, migrated_database)
     connection = ClickHouse(address)
-    book = ReceiptFinder(address, kafka.bootstrap_servers, topic=topic, group=topic)
-    yield Desk(kafka, topic, connection, book)
-    book.close()
+    finder = ReceiptFinder(address, kafka.bootstrap_servers, topic=topic, group=topic)
+    yield ReceiptsHarness(kafka, topic, connection, finder)
+    finder.close()
     connection.close()
 
 
-def test_what_is_nowhere_is_unknown(desk: Desk) -> None:
+def test_what_is_nowhere_is_unknown(harness: ReceiptsHarness) -> None:
     """And certainly so: nothing waits unread."""
-    assert desk.find() == UNKNOWN
+    assert harness.find() == UNKNOWN
 
 
-def test_what_is_stored_is_told_with_its_time(desk: Desk) -> None:
+def test_what_is_stored_is_told_with_its_time(harness: ReceiptsHarness) -> None:
     """To the millisecond; of several rows that are not merged yet, the newest."""
-    desk.store(9)
+    harness.store(9)
     for offset in range(9):
-        desk.store(offset, updated_ms=NOW_MS - 9 + offset)
-    assert desk.find() == STORED
+        harness.store(offset, updated_ms=NOW_MS - 9 + offset)
+    assert harness.find() == STORED
 
 
-def test_a_tombstone_is_stored_and_cleared(desk: Desk) -> None:
+def test_a_tombstone_is_stored_and_cleared(harness: ReceiptsHarness) -> None:
     """Taking back is an event too, and its receipt says that it arrived."""
-    desk.store(4, updated_ms=NOW_MS - 1)
-    desk.store(5, cleared=1)
-    assert desk.find() == replace(STORED, cleared=True)
+    harness.store(4, updated_ms=NOW_MS - 1)
+    harness.store(5, cleared=1)
+    assert harness.find() == replace(STORED, cleared=True)
 
 
-def test_a_rejection_is_told_with_code_path_and_place(desk: Desk) -> None:
+def test_a_rejection_is_told_with_code_path_and_place(harness: ReceiptsHarness) -> None:
     """What to mend, and what to tell the operator."""
-    desk.reject(7)
-    assert desk.find() == REJECTED
+    harness.reject(7)
+    assert harness.find() == REJECTED
 
 
-def test_what_waits_is_pending_whatever_is_stored(desk: Desk) -> None:
+def test_what_waits_is_pending_whatever_is_stored(harness: ReceiptsHarness) -> None:
     """A change that has not arrived must not look as if it had."""
-    desk.store(2)
-    desk.publish(orjson.dumps(EVENT), count=4)
-    desk.commit(3)
-    assert desk.find() == PENDING
-    desk.commit(4)
-    assert desk.find() == STORED
+    harness.store(2)
+    harness.publish(orjson.dumps(EVENT), count=4)
+    harness.commit(3)
+    assert harness.find() == PENDING
+    harness.commit(4)
+    assert harness.find() == STORED
 
 
-def test_what_is_in_the_tables_waits_no_more(desk: Desk) -> None:
+def test_what_is_in_the_tables_waits_no_more(harness: ReceiptsHarness) -> None:
     """Before the offset is committed too: a worker that died in between leaves that for later."""
-    desk.publish(orjson.dumps(EVENT), count=4)
-    desk.store(2)
-    assert desk.find() == PENDING
-    desk.store(3)
-    assert desk.find() == STORED
-    desk.publish(orjson.dumps(EVENT))
-    assert desk.find() == PENDING
-    desk.reject(4, rejected_ms=FUTURE_MS)
-    assert desk.find().status == ReceiptStatus.REJECTED
-    desk.publish(orjson.dumps(EVENT), partition=OTHER_PARTITION)
-    assert desk.find() == PENDING
+    harness.publish(orjson.dumps(EVENT), count=4)
+    harness.store(2)
+    assert harness.find() == PENDING
+    harness.store(3)
+    assert harness.find() == STORED
+    harness.publish(orjson.dumps(EVENT))
+    assert harness.find() == PENDING
+    harness.reject(4, rejected_ms=FUTURE_MS)
+    assert harness.find().status == ReceiptStatus.REJECTED
+    harness.publish(orjson.dumps(EVENT), partition=OTHER_PARTITION)
+    assert harness.find() == PENDING
 
 
-def test_rows_of_a_topic_that_was_made_anew_cover_nothing(desk: Desk) -> None:
+def test_rows_of_a_topic_that_was_made_anew_cover_nothing(harness: ReceiptsHarness) -> None:
     """Its offsets begin again, below those of the rows that the old one left; whatever a producer's clock says."""
-    desk.store(1000, topic_id="of the one before")
-    desk.publish(orjson.dumps(EVENT))
-    assert desk.find() == PENDING
-    desk.store(0, updated_ms=NOW_MS + 1)
-    assert desk.find().status == ReceiptStatus.STORED
+    harness.store(1000, topic_id="of the one before")
+    harness.publish(orjson.dumps(EVENT))
+    assert harness.find() == PENDING
+    harness.store(0, updated_ms=NOW_MS + 1)
+    assert harness.find().status == ReceiptStatus.STORED
 
 
-def test_rows_of_older_versions_are_told_apart_by_time(desk: Desk) -> None:
+def test_rows_of_older_versions_are_told_apart_by_time(harness: ReceiptsHarness) -> None:
     """They have no topic id: what is older than the message is not of it."""
-    desk.store(1000, topic_id="")
+    harness.store(1000, topic_id="")
     soon_ms = time.time_ns() // 1_000_000 + 60_000
-    desk.publish(orjson.dumps(EVENT), timestamp_ms=soon_ms)
-    assert desk.find() == PENDING
-    desk.commit(1)
-    desk.publish(orjson.dumps(EVENT))
-    assert desk.find() == STORED
+    harness.publish(orjson.dumps(EVENT), timestamp_ms=soon_ms)
+    assert harness.find() == PENDING
+    harness.commit(1)
+    harness.publish(orjson.dumps(EVENT))
+    assert harness.find() == STORED
 
 
 @pytest.mark.parametrize(
@@ -221,33 +221,33 @@ def test_rows_of_older_versions_are_told_apart_by_time(desk: Desk) -> None:
     [(NOW_MS, ReceiptStatus.STORED), (FUTURE_MS, ReceiptStatus.REJECTED)],
 )
 def test_between_two_topics_of_a_name_the_clock_decides(
-    desk: Desk, rejected_ms: int, status: ReceiptStatus
+    harness: ReceiptsHarness, rejected_ms: int, status: ReceiptStatus
 ) -> None:
     """The offsets of the old one are higher than those of the new one, and say nothing."""
-    desk.store(1000, topic_id="of the one before")
-    desk.reject(7, rejected_ms=rejected_ms)
-    assert desk.find().status == status
+    harness.store(1000, topic_id="of the one before")
+    harness.reject(7, rejected_ms=rejected_ms)
+    assert harness.find().status == status
 
 
 def test_an_event_that_is_stored_meanwhile_is_not_overlooked(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: ReceiptsHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is asked first, the workers may finish before the second: it is never unknown."""
-    desk.publish(orjson.dumps(EVENT))
+    harness.publish(orjson.dumps(EVENT))
 
     def finish_after(ask: Callable[..., Any]) -> Callable[..., Any]:
         def interrupted(*arguments: object) -> object:
             answer = ask(*arguments)
-            desk.store(0)
-            desk.commit(1)
+            harness.store(0)
+            harness.commit(1)
             return answer
 
         return interrupted
 
-    for part, name in ((desk.book._backlog, "search"), (desk.book._clickhouse, "query")):
+    for part, name in ((harness.finder._backlog, "search"), (harness.finder._clickhouse, "query")):
         monkeypatch.setattr(part, name, finish_after(getattr(part, name)))
 
-    assert desk.find() == STORED
+    assert harness.find() == STORED
 
 
 @pytest.mark.parametrize(
@@ -259,12 +259,12 @@ def test_an_event_that_is_stored_meanwhile_is_not_overlooked(
     ],
 )
 def test_the_later_in_the_topic_decides(
-    desk: Desk, stored: int, rejected: int, status: ReceiptStatus
+    harness: ReceiptsHarness, stored: int, rejected: int, status: ReceiptStatus
 ) -> None:
     """By offset, not by the clocks of those who wrote it down; and what is stored is told anyhow."""
-    desk.store(stored)
-    desk.reject(rejected)
-    found = desk.find()
+    harness.store(stored)
+    harness.reject(rejected)
+    found = harness.find()
     assert (found.status, found.updated_at, found.cleared) == (status, NOW, False)
 
 
@@ -273,46 +273,46 @@ def test_the_later_in_the_topic_decides(
     [(NOW_MS, ReceiptStatus.STORED), (FUTURE_MS, ReceiptStatus.REJECTED)],
 )
 def test_between_partitions_the_clock_decides(
-    desk: Desk, rejected_ms: int, status: ReceiptStatus
+    harness: ReceiptsHarness, rejected_ms: int, status: ReceiptStatus
 ) -> None:
     """As for a patch under a wrong key: its offset says nothing."""
-    desk.store(7)
-    desk.reject(8 if status == "stored" else 6, partition=3, rejected_ms=rejected_ms)
-    assert desk.find().status == status
+    harness.store(7)
+    harness.reject(8 if status == "stored" else 6, partition=3, rejected_ms=rejected_ms)
+    assert harness.find().status == status
 
 
-def test_of_several_rejections_the_latest_counts(desk: Desk) -> None:
+def test_of_several_rejections_the_latest_counts(harness: ReceiptsHarness) -> None:
     """The one that was judged last, and of one batch the one that stood last."""
-    desk.reject(7)
+    harness.reject(7)
     for offset in range(7):
-        desk.reject(offset, code=RejectCode.NO_TARGET)
-    desk.reject(9, partition=3, code=RejectCode.EMPTY_EVENT, rejected_ms=NOW_MS - 1)
-    assert desk.find() == REJECTED
+        harness.reject(offset, code=RejectCode.NO_TARGET)
+    harness.reject(9, partition=3, code=RejectCode.EMPTY_EVENT, rejected_ms=NOW_MS - 1)
+    assert harness.find() == REJECTED
 
 
-def test_a_rejection_that_was_replayed_is_history(desk: Desk) -> None:
+def test_a_rejection_that_was_replayed_is_history(harness: ReceiptsHarness) -> None:
     """Its copy speaks for itself, from the topic on; also where the rejection is delivered once more."""
-    desk.reject(7)
-    desk.clickhouse.command(
+    harness.reject(7)
+    harness.clickhouse.command(
         "INSERT INTO feedback_rejected SELECT * REPLACE (now64(3) AS replayed_at) "
         "FROM feedback_rejected"
     )
-    desk.reject(7)
-    assert desk.find() == UNKNOWN
-    desk.reject(9)
-    assert desk.find() == replace(REJECTED, place=f"{PARTITION}:9")
+    harness.reject(7)
+    assert harness.find() == UNKNOWN
+    harness.reject(9)
+    assert harness.find() == replace(REJECTED, place=f"{PARTITION}:9")
 
 
-def test_another_project_learns_nothing(desk: Desk) -> None:
+def test_another_project_learns_nothing(harness: ReceiptsHarness) -> None:
     """Neither of what is stored, nor of what was refused, nor of what waits."""
-    desk.store(6)
-    desk.reject(7)
-    desk.publish(orjson.dumps(EVENT), count=9)
-    assert desk.find("other") == UNKNOWN
-    assert desk.find() == PENDING
-    desk.commit(9)
-    assert desk.find("other") == UNKNOWN
-    assert desk.find().status == ReceiptStatus.REJECTED
+    harness.store(6)
+    harness.reject(7)
+    harness.publish(orjson.dumps(EVENT), count=9)
+    assert harness.find("other") == UNKNOWN
+    assert harness.find() == PENDING
+    harness.commit(9)
+    assert harness.find("other") == UNKNOWN
+    assert harness.find().status == ReceiptStatus.REJECTED
 
 
 @pytest.mark.parametrize(
@@ -329,98 +329,102 @@ def test_another_project_learns_nothing(desk: Desk) -> None:
         b'{"a":' * 100_000,
     ],
 )
-def test_what_names_no_project_is_nobodys(desk: Desk, payload: bytes) -> None:
+def test_what_names_no_project_is_nobodys(harness: ReceiptsHarness, payload: bytes) -> None:
     """A message that cannot be read could be anybody's: it is told to no one, waiting or refused."""
-    desk.publish(payload)
-    assert desk.find() == UNKNOWN
-    desk.commit(1)
-    desk.reject(0, payload=payload)
-    assert desk.find() == UNKNOWN
+    harness.publish(payload)
+    assert harness.find() == UNKNOWN
+    harness.commit(1)
+    harness.reject(0, payload=payload)
+    assert harness.find() == UNKNOWN
 
 
-def test_a_refused_message_is_found_by_what_it_says(desk: Desk) -> None:
+def test_a_refused_message_is_found_by_what_it_says(harness: ReceiptsHarness) -> None:
     """A patch under a wrong key is refused for that, and found; so is an id in capitals."""
     loud = orjson.dumps(EVENT | {"feedback_id": ID.upper()})
-    desk.reject(7, key=b"another", payload=loud)
-    assert desk.find() == REJECTED
+    harness.reject(7, key=b"another", payload=loud)
+    assert harness.find() == REJECTED
 
 
-def test_the_nil_id_is_an_id(desk: Desk) -> None:
+def test_the_nil_id_is_an_id(harness: ReceiptsHarness) -> None:
     """It is not the name of all that have none."""
-    desk.reject(7, payload=b'{"project": "acme", "feedback_id": "none"}')
+    harness.reject(7, payload=b'{"project": "acme", "feedback_id": "none"}')
     nil = "00000000-0000-0000-0000-000000000000"
-    assert desk.book.find("acme", nil) == Receipt(nil, ReceiptStatus.UNKNOWN)
+    assert harness.finder.find("acme", nil) == Receipt(nil, ReceiptStatus.UNKNOWN)
 
 
-def test_doubt_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doubt_is_told(harness: ReceiptsHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the backlog is longer than what is read, nothing is claimed for certain."""
     monkeypatch.setattr(backlog_module, "TAIL_MESSAGES", 3)
     other = orjson.dumps(EVENT | {"project": "other"})
-    desk.publish(orjson.dumps(EVENT))
-    desk.publish(other, count=12)
+    harness.publish(orjson.dumps(EVENT))
+    harness.publish(other, count=12)
     doubt = (
         "The workers are behind: 10 waiting messages were not looked through, and one may "
         "be of this event."
     )
-    assert desk.find() == replace(UNKNOWN, unread=10, detail=doubt)
-    desk.store(0)
-    assert desk.find() == replace(STORED, unread=10, detail=doubt)
-    desk.reject(1)
-    found = desk.find()
+    assert harness.find() == replace(UNKNOWN, unread=10, detail=doubt)
+    harness.store(0)
+    assert harness.find() == replace(STORED, unread=10, detail=doubt)
+    harness.reject(1)
+    found = harness.find()
     assert (found.status, found.detail, found.unread) == ("rejected", "no such field", 10)
-    desk.commit(13)
-    assert desk.find().unread == 0
+    harness.commit(13)
+    assert harness.find().unread == 0
 
 
-def test_what_waits_is_told_without_clickhouse(desk: Desk, clickhouse: ClickHouseNode) -> None:
+def test_what_waits_is_told_without_clickhouse(
+    harness: ReceiptsHarness, clickhouse: ClickHouseNode
+) -> None:
     """That is when it matters; all else has to wait until ClickHouse is there again."""
-    desk.store(0)
-    assert desk.find() == STORED
+    harness.store(0)
+    assert harness.find() == STORED
     clickhouse.kill()
     with pytest.raises(RetryableError):
-        desk.find()
-    desk.publish(orjson.dumps(EVENT))
-    assert desk.find() == PENDING
+        harness.find()
+    harness.publish(orjson.dumps(EVENT))
+    assert harness.find() == PENDING
     clickhouse.start()
-    desk.commit(1)
-    assert desk.find() == STORED
+    harness.commit(1)
+    assert harness.find() == STORED
 
 
-def test_nothing_is_told_without_kafka(desk: Desk) -> None:
+def test_nothing_is_told_without_kafka(harness: ReceiptsHarness) -> None:
     """What is stored may be out of date, so it is no receipt."""
-    desk.store(0)
-    nowhere = ReceiptFinder(desk.clickhouse.address, "127.0.0.1:1", topic="t", group="g")
+    harness.store(0)
+    nowhere = ReceiptFinder(harness.clickhouse.address, "127.0.0.1:1", topic="t", group="g")
     with pytest.raises(RetryableError, match="Kafka does not answer as it should"):
         nowhere.find("acme", ID)
     nowhere.close()
 
 
-def test_a_failure_is_the_operators_to_read(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_the_operators_to_read(
+    harness: ReceiptsHarness, caplog: pytest.LogCaptureFixture
+) -> None:
     """Whoever asks learns that ClickHouse has a fault, and no statement or name of a database."""
-    elsewhere = replace(desk.clickhouse.address, database="default")
-    book = ReceiptFinder(
-        elsewhere, desk.kafka.bootstrap_servers, topic=desk.topic, group=desk.topic
+    elsewhere = replace(harness.clickhouse.address, database="default")
+    finder = ReceiptFinder(
+        elsewhere, harness.kafka.bootstrap_servers, topic=harness.topic, group=harness.topic
     )
     with pytest.raises(RetryableError) as raised:
-        book.find("acme", ID)
+        finder.find("acme", ID)
     assert str(raised.value) == "ClickHouse does not answer as it should; the log says more."
     assert "Unknown table" in caplog.text
-    book.close()
+    finder.close()
 
 
-def test_a_lookup_reads_little_of_either_table(desk: Desk) -> None:
+def test_a_lookup_reads_little_of_either_table(harness: ReceiptsHarness) -> None:
     """One granule by the primary key; of what was refused, those that its filter cannot rule out."""
     ids = "concat('019c12e9-8b3d-7000-8000-', leftPad(toString(number), 12, '0'))"
     payloads = f"""concat('{{"project":"acme","feedback_id":"', {ids}, '"}}')"""
-    desk.clickhouse.command(
+    harness.clickhouse.command(
         "INSERT INTO feedback (project, feedback_id) "
         f"SELECT 'acme', toUUID({ids}) FROM numbers(500_000)"
     )
-    desk.clickhouse.command(
+    harness.clickhouse.command(
         "INSERT INTO feedback_rejected (code, kafka_offset, payload) "
         f"SELECT 'c', number, {payloads} FROM numbers(500_000)"
     )
-    estimate = desk.clickhouse.query(f"EXPLAIN ESTIMATE {LOOKUP}", {"project": "acme", "id": ID})
+    estimate = harness.clickhouse.query(f"EXPLAIN ESTIMATE {LOOKUP}", {"project": "acme", "id": ID})
     granules = {str(table): int(str(marks)) for _, table, _, _, marks in estimate.rows}
     assert granules["feedback"] == 1
     assert granules["feedback_rejected"] <= 8  # of 62: four share a filter, which may err

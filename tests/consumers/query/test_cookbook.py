@@ -48,7 +48,7 @@ def answers() -> Mapping[str, Rows]:
 
 
 @pytest.fixture(scope="module")
-def kitchen(engine: Any) -> Database:
+def cookbook_database(engine: Any) -> Database:
     """A database with all of the feedback, in three inserts, the paths and the refused messages."""
     engine.start_over()
     events = make_events()
@@ -72,11 +72,11 @@ def test_every_recipe_is_checked(answers: Mapping[str, Rows]) -> None:
 
 @pytest.mark.parametrize(("title", "text"), _RECIPES, ids=_TITLES)
 def test_recipe_finds_what_python_finds(
-    kitchen: Database, answers: Mapping[str, Rows], title: str, text: str
+    cookbook_database: Database, answers: Mapping[str, Rows], title: str, text: str
 ) -> None:
     """All rows, in order, all cells; numbers within rounding."""
     (sql,) = re.findall(r"```sql\n(.*?)\n```", text, re.DOTALL)
-    found = kitchen.query(sql, {}, {}).rows
+    found = cookbook_database.query(sql, {}, {}).rows
     assert [list(row) for row in found] == [
         [_about(cell) for cell in row] for row in answers[title]
     ]

@@ -13,7 +13,7 @@ from afterword_consumers.kafka import lag
 from afterword_stack.commands import events
 
 if TYPE_CHECKING:
-    from tests.deploy.conftest import Afterword, Line
+    from tests.deploy.conftest import Afterword, InProcessPipeline
 
 TOO_LONG = b'{"feedback_id": "%s"}' % (b"x" * 1_000_000)
 MIXED = b"".join(
@@ -117,7 +117,7 @@ def test_escape_codes_in_a_key_do_not_reach_the_terminal(
 
 @pytest.mark.services
 def test_publish_leaves_out_what_would_be_refused(
-    afterword: "Afterword", mixed: str, line: "Line", database_of: ClickHouse
+    afterword: "Afterword", mixed: str, pipeline: "InProcessPipeline", database_of: ClickHouse
 ) -> None:
     """The rest arrives; the lines left out are named on stderr, with status 1."""
     ran = afterword("publish", mixed)
@@ -127,14 +127,14 @@ def test_publish_leaves_out_what_would_be_refused(
         "publishing: 6 done",
         "2 published, 4 refused, 0 failed",
     ]
-    assert line.ingest(2) == (2, 0)
+    assert pipeline.ingest(2) == (2, 0)
     assert database_of.select("SELECT value FROM feedback_current ORDER BY value") == ((1,), (2,))
 
 
 @pytest.mark.services
 def test_a_file_published_twice_counts_once(
     afterword: "Afterword",
-    line: "Line",
+    pipeline: "InProcessPipeline",
     database_of: ClickHouse,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -145,7 +145,7 @@ def test_a_file_published_twice_counts_once(
     ran = afterword("publish", "again.jsonl")
     assert (ran.status, ran.out) == (0, "")
     assert ran.err.splitlines() == ["publishing: 50 done", "50 published, 0 refused, 0 failed"]
-    assert line.ingest(100) == (100, 0)
+    assert pipeline.ingest(100) == (100, 0)
     assert database_of.select("SELECT count() FROM feedback_current") == ((50,),)
 
 

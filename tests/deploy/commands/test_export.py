@@ -18,7 +18,7 @@ import pytest
 from afterword_consumers.clickhouse.client import ClickHouse
 
 if TYPE_CHECKING:
-    from tests.deploy.conftest import Afterword, Line
+    from tests.deploy.conftest import Afterword, InProcessPipeline
 
 pytestmark = pytest.mark.services
 
@@ -163,7 +163,7 @@ def test_a_store_that_is_gone_leaves_the_old_file(
 def test_an_export_published_elsewhere_makes_the_same_feedback(
     export: "Afterword",
     afterword: "Afterword",
-    line: "Line",
+    pipeline: "InProcessPipeline",
     database_of: ClickHouse,
 ) -> None:
     """Through Kafka and the worker into an empty database; exported there it is the same file."""
@@ -171,7 +171,7 @@ def test_an_export_published_elsewhere_makes_the_same_feedback(
     database_of.command("TRUNCATE TABLE feedback")
     ran = afterword("publish", "first.jsonl")
     assert (ran.status, ran.err.splitlines()[-1]) == (0, "3 published, 0 refused, 0 failed")
-    assert line.ingest(3) == (3, 0)
+    assert pipeline.ingest(3) == (3, 0)
     assert export("second.jsonl").status == 0
     assert Path("second.jsonl").read_bytes() == Path("first.jsonl").read_bytes()
 

@@ -15,7 +15,7 @@ from afterword_stack.run import doctor
 from afterword_stack.settings import Settings
 
 if TYPE_CHECKING:
-    from tests.deploy.conftest import Afterword, Line
+    from tests.deploy.conftest import Afterword, InProcessPipeline
 
 NAMES = [migration.name for migration in migrations()]
 GOOD = (
@@ -115,16 +115,18 @@ def test_a_clickhouse_that_is_away_is_named(
 
 
 @pytest.mark.services
-def test_status_says_how_far_everything_is(afterword: "Afterword", line: "Line") -> None:
+def test_status_says_how_far_everything_is(
+    afterword: "Afterword", pipeline: "InProcessPipeline"
+) -> None:
     """What waits, what is stored, until when that is complete, and what was refused for which reason."""
-    line.publish(GOOD, b"{}", b"[]")
+    pipeline.publish(GOOD, b"{}", b"[]")
     ran = afterword("status")
     assert ran.status == 0
     assert ran.out.splitlines()[-2:] == [
         "0 feedbacks stored; 3 messages wait",
         "No worker has read this topic yet.",
     ]
-    line.ingest(3)
+    pipeline.ingest(3)
     said = afterword("status").out.splitlines()
     assert said[0].split() == ["partition", "end", "committed", "lag"]
     assert max(row.split()[1:] for row in said[1:5]) == ["3", "3", "0"]

@@ -26,7 +26,7 @@ from afterword_stack.commands import rejected
 from afterword_stack.settings import Settings
 
 if TYPE_CHECKING:
-    from tests.deploy.conftest import Afterword, Line
+    from tests.deploy.conftest import Afterword, InProcessPipeline
 
 pytestmark = pytest.mark.services
 
@@ -79,10 +79,12 @@ def test_nothing_was_refused_yet(afterword: "Afterword", settings: Settings) -> 
     assert (ran.status, ran.out) == (0, "0 messages published again\n")
 
 
-def test_the_list_counts_and_shows_the_newest(afterword: "Afterword", line: "Line") -> None:
+def test_the_list_counts_and_shows_the_newest(
+    afterword: "Afterword", pipeline: "InProcessPipeline"
+) -> None:
     """By reason, then each with its place, which `show` takes."""
-    line.publish(TWICE, UNKNOWN, UNKNOWN)
-    assert line.ingest(3) == (0, 3)
+    pipeline.publish(TWICE, UNKNOWN, UNKNOWN)
+    assert pipeline.ingest(3) == (0, 3)
     ran = afterword("rejected", "list", "--limit", "2")
     lines = ran.out.splitlines()
     assert lines[:3] == [
@@ -97,14 +99,16 @@ def test_the_list_counts_and_shows_the_newest(afterword: "Afterword", line: "Lin
     assert ran.err == "no refused message has the code too_deep\n"
 
 
-def test_a_message_is_shown_as_it_came(afterword: "Afterword", line: "Line") -> None:
+def test_a_message_is_shown_as_it_came(
+    afterword: "Afterword", pipeline: "InProcessPipeline"
+) -> None:
     """Also a key that is there twice, which is why it was refused."""
-    line.publish(TWICE, key=b"k-1", headers=[("schema", b"feedback/v1")])
-    line.ingest(1)
+    pipeline.publish(TWICE, key=b"k-1", headers=[("schema", b"feedback/v1")])
+    pipeline.ingest(1)
     ran = afterword("rejected", "show", place_of(afterword, "duplicate_key"))
     assert ran.status == 0
     fields = dict(row.split(maxsplit=1) for row in ran.out.splitlines()[:-1])
-    assert fields["topic"].startswith(f"{line.settings.kafka_topic} (")
+    assert fields["topic"].startswith(f"{pipeline.settings.kafka_topic} (")
     assert fields["replayed"] == "no"
     assert fields["why"].endswith("[duplicate_key at $.feedback.rating]")
     assert fields["key"] == "k-1"
@@ -114,12 +118,12 @@ def test_a_message_is_shown_as_it_came(afterword: "Afterword", line: "Line") -> 
 
 
 def test_bytes_that_command_terminals_are_shown_as_escapes(
-    afterword: "Afterword", line: "Line", monkeypatch: pytest.MonkeyPatch
+    afterword: "Afterword", pipeline: "InProcessPipeline", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Payload, key, header and path; `--raw` gives the payload byte for byte."""
     key = b'{"a":\n\x1b]0;x\x07}'
-    line.publish(HOSTILE, key=key, headers=[("x\x1b[31m", b"\xff\x1b[0m")])
-    line.ingest(1)
+    pipeline.publish(HOSTILE, key=key, headers=[("x\x1b[31m", b"\xff\x1b[0m")])
+    pipeline.ingest(1)
     place = place_of(afterword, "invalid_utf8")
     shown = afterword("rejected", "show", place).out
     assert all(char.isprintable() or char == "\n" for char in shown)
@@ -132,21 +136,23 @@ def test_bytes_that_command_terminals_are_shown_as_escapes(
     assert raw.getvalue() == HOSTILE
 
 
-def test_a_replay_puts_messages_back_as_they_were(afterword: "Afterword", line: "Line") -> None:
+def test_a_replay_puts_messages_back_as_they_were(
+    afterword: "Afterword", pipeline: "InProcessPipeline"
+) -> None:
     """Key, payload, and headers with a mark; and a second replay moves nothing, also of what is bad."""
     headers = [("schema", b"feedback/v1"), ("bin", b"\xff\x00")]
-    line.publish(HOSTILE, key=b"\xfe\x00k", headers=headers)
-    line.publish(GOOD % 7, UNKNOWN, key=b"\xfe\x00k")
-    assert line.ingest(3) == (1, 2)
+    pipeline.publish(HOSTILE, key=b"\xfe\x00k", headers=headers)
+    pipeline.publish(GOOD % 7, UNKNOWN, key=b"\xfe\x00k")
+    assert pipeline.ingest(3) == (1, 2)
     ran = afterword("rejected", "replay", "--yes")
     assert (ran.status, ran.out) == (0, "2 messages published again\n")
     assert afterword("rejected", "replay", "--yes").out == "0 messages published again\n"
-    found = messages(line.settings, 5)
-    places = b"%d" % partition_of(line.settings)
+    found = messages(pipeline.settings, 5)
+    places = b"%d" % partition_of(pipeline.settings)
     marks = [("afterword-replay-of", places + b":0"), ("afterword-replay-of", places + b":2")]
     assert found[3] == ([*headers, marks[0]], b"\xfe\x00k", HOSTILE)
     assert found[4] == ([marks[1]], b"\xfe\x00k", UNKNOWN)
-    assert line.ingest(2) == (0, 2)
+    assert pipeline.ingest(2) == (0, 2)
     ran = afterword("rejected", "replay", "--yes")
     assert ran.out == "0 messages published again\n"
     hint = "2 messages were refused once more after a replay; --again includes such messages\n"
@@ -168,42 +174,44 @@ def test_a_replay_puts_messages_back_as_they_were(afterword: "Afterword", line: 
 
 
 def test_a_replay_keeps_the_time_of_the_first_publishing(
-    afterword: "Afterword", line: "Line", database_of: ClickHouse
+    afterword: "Afterword", pipeline: "InProcessPipeline", database_of: ClickHouse
 ) -> None:
     """Or old feedback that carries no time of its own would overrule what was said since."""
     old, new = GOOD % 1, (GOOD % 1).replace(b'"value":1', b'"value":-5')
     assert new != old
     database_of.command("ALTER TABLE feedback ADD CONSTRAINT c CHECK value != 1")
-    line.publish(old)
-    assert line.ingest(1) == (0, 1)
+    pipeline.publish(old)
+    assert pipeline.ingest(1) == (0, 1)
     database_of.command("ALTER TABLE feedback DROP CONSTRAINT c")
-    line.publish(new)
-    assert line.ingest(1) == (1, 0)
+    pipeline.publish(new)
+    assert pipeline.ingest(1) == (1, 0)
 
     assert afterword("rejected", "replay", "--yes").out == "1 message published again\n"
-    assert line.ingest(1) == (1, 0)
+    assert pipeline.ingest(1) == (1, 0)
 
     assert database_of.select("SELECT value FROM feedback_current") == ((-5,),)
 
 
 def test_what_became_valid_is_stored_by_a_replay(
-    afterword: "Afterword", line: "Line", monkeypatch: pytest.MonkeyPatch
+    afterword: "Afterword", pipeline: "InProcessPipeline", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when a newer worker knows the field: it is judged anew."""
     with monkeypatch.context() as older:
         older.setattr("afterword_schemas.limits.MAX_EVENT_BYTES", 10)
         older.setattr("afterword_schemas.event.MAX_EVENT_BYTES", 10)
-        line.publish(GOOD % 1)
-        assert line.ingest(1) == (0, 1)
+        pipeline.publish(GOOD % 1)
+        assert pipeline.ingest(1) == (0, 1)
     assert afterword("rejected", "replay", "--code", "unknown_field").out.startswith("0 messages")
     assert afterword("rejected", "replay", "--code", "too_large").out.startswith("1 message")
-    assert line.ingest(1) == (1, 0)
+    assert pipeline.ingest(1) == (1, 0)
 
 
-def test_a_replay_may_be_of_one_place(afterword: "Afterword", line: "Line") -> None:
+def test_a_replay_may_be_of_one_place(
+    afterword: "Afterword", pipeline: "InProcessPipeline"
+) -> None:
     """The others wait; the same place again is nothing to do, one that never was is a mistake."""
-    line.publish(UNKNOWN, TWICE)
-    line.ingest(2)
+    pipeline.publish(UNKNOWN, TWICE)
+    pipeline.ingest(2)
     place = place_of(afterword, "duplicate_key")
     assert afterword("rejected", "replay", "--at", place).out == "1 message published again\n"
     ran = afterword("rejected", "replay", "--at", place)
@@ -214,15 +222,15 @@ def test_a_replay_may_be_of_one_place(afterword: "Afterword", line: "Line") -> N
 
 
 def test_a_place_in_two_topics_of_one_name_is_asked_about(
-    afterword: "Afterword", line: "Line"
+    afterword: "Afterword", pipeline: "InProcessPipeline"
 ) -> None:
     """Neither is published by guess; the topic's id chooses, and `show` prints both."""
-    line.publish(UNKNOWN)
-    line.ingest(1)
-    settings = line.settings
+    pipeline.publish(UNKNOWN)
+    pipeline.ingest(1)
+    settings = pipeline.settings
     recreate_topic(settings.kafka_bootstrap_servers, settings.kafka_topic, 4)
-    line.publish(TWICE)
-    line.ingest(1)
+    pipeline.publish(TWICE)
+    pipeline.ingest(1)
     place = place_of(afterword, "duplicate_key")
     assert place_of(afterword, "invalid_json") == place
     edited = afterword("rejected", "edit", place)
@@ -243,19 +251,21 @@ def test_a_place_in_two_topics_of_one_name_is_asked_about(
 
 
 def test_a_page_larger_than_the_queue_is_replayed(
-    afterword: "Afterword", line: "Line", monkeypatch: pytest.MonkeyPatch
+    afterword: "Afterword", pipeline: "InProcessPipeline", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full queue is waited for."""
-    line.publish(*[UNKNOWN] * 30)
-    assert line.ingest(30) == (0, 30)
+    pipeline.publish(*[UNKNOWN] * 30)
+    assert pipeline.ingest(30) == (0, 30)
     monkeypatch.setenv("AFTERWORD_KAFKA", '{"queue.buffering.max.messages": 10}')
     assert afterword("rejected", "replay", "--yes").out == "30 messages published again\n"
 
 
-def test_a_replay_is_counted_before_it_is_done(afterword: "Afterword", line: "Line") -> None:
+def test_a_replay_is_counted_before_it_is_done(
+    afterword: "Afterword", pipeline: "InProcessPipeline"
+) -> None:
     """A dry run publishes nothing; without a choice, nobody at a terminal and no --yes nor does the real one."""
-    line.publish(TWICE, UNKNOWN, UNKNOWN)
-    assert line.ingest(3) == (0, 3)
+    pipeline.publish(TWICE, UNKNOWN, UNKNOWN)
+    assert pipeline.ingest(3) == (0, 3)
     ran = afterword("rejected", "replay", "--dry-run")
     assert (ran.status, ran.out.splitlines()) == (
         0,
@@ -274,14 +284,16 @@ def test_a_replay_is_counted_before_it_is_done(afterword: "Afterword", line: "Li
         "afterword: This would publish all refused messages again, 3 of them. "
         "Add --yes, or choose with --code or --at; --dry-run counts them.\n"
     )
-    assert len(messages(line.settings, 3)) == 3
+    assert len(messages(pipeline.settings, 3)) == 3
 
 
 @pytest.mark.parametrize(("said", "published"), [("n", 0), ("y", 2)])
-def test_on_a_terminal_a_replay_asks_first(line: "Line", said: str, published: int) -> None:
+def test_on_a_terminal_a_replay_asks_first(
+    pipeline: "InProcessPipeline", said: str, published: int
+) -> None:
     """With the counts above the question; no is no."""
-    line.publish(UNKNOWN, UNKNOWN)
-    assert line.ingest(2) == (0, 2)
+    pipeline.publish(UNKNOWN, UNKNOWN)
+    assert pipeline.ingest(2) == (0, 2)
     here, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "afterword_stack", "rejected", "replay"],
@@ -298,7 +310,7 @@ def test_on_a_terminal_a_replay_asks_first(line: "Line", said: str, published: i
     assert "Publish 2 messages again? [y/N]:" in err
     assert process.returncode == (0 if published else 1)
     assert ("2 messages published again\n" in out) is bool(published)
-    assert len(messages(line.settings, 2 + published)) == 2 + published
+    assert len(messages(pipeline.settings, 2 + published)) == 2 + published
 
 
 @pytest.fixture
@@ -319,13 +331,13 @@ def editor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes, 
 
 def test_a_mended_message_takes_the_place_of_the_refused_one(
     afterword: "Afterword",
-    line: "Line",
+    pipeline: "InProcessPipeline",
     database_of: ClickHouse,
     editor: Callable[[bytes, bytes], None],
 ) -> None:
     """With its time and headers, and the key that its event needs; the other counts as replayed."""
-    line.publish(UNKNOWN, key=b"wrong", headers=[("schema", b"feedback/v1")])
-    assert line.ingest(1) == (0, 1)
+    pipeline.publish(UNKNOWN, key=b"wrong", headers=[("schema", b"feedback/v1")])
+    assert pipeline.ingest(1) == (0, 1)
     place = place_of(afterword, "invalid_json")
     editor(b"}}", b"}")
     ran = afterword("rejected", "edit", place)
@@ -334,8 +346,8 @@ def test_a_mended_message_takes_the_place_of_the_refused_one(
         f"5f0e2f0a-0000-4000-8000-000000000001 published in place of {place}\n",
     )
     assert "[invalid_json at $]\n" in ran.err
-    assert line.ingest(1) == (1, 0)
-    found = messages(line.settings, 2)  # by its new key it may be on another partition
+    assert pipeline.ingest(1) == (1, 0)
+    found = messages(pipeline.settings, 2)  # by its new key it may be on another partition
     headers, key, payload = max(found, key=lambda message: message[1] != b"wrong")
     mark = ("afterword-replay-of", place.encode())
     assert (headers, payload) == ([("schema", b"feedback/v1"), mark], GOOD % 1)
@@ -351,15 +363,15 @@ def test_a_mended_message_takes_the_place_of_the_refused_one(
 
 def test_what_is_still_wrong_is_not_published(
     afterword: "Afterword",
-    line: "Line",
+    pipeline: "InProcessPipeline",
     editor: Callable[[bytes, bytes], None],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     """It is judged before, and kept where its writer finds it; unchanged text is no mend."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    line.publish(UNKNOWN)
-    assert line.ingest(1) == (0, 1)
+    pipeline.publish(UNKNOWN)
+    assert pipeline.ingest(1) == (0, 1)
     place = place_of(afterword, "invalid_json")
     editor(b'"trace_id"', b'"trace"')
     ran = afterword("rejected", "edit", place)
@@ -369,36 +381,36 @@ def test_what_is_still_wrong_is_not_published(
     assert f"your text is in {kept}; `afterword rejected edit {place} --from {kept}`" in ran.err
     editor(b"nothing of it", b"")
     assert afterword("rejected", "edit", place).status == 1
-    assert len(messages(line.settings, 1)) == 1
+    assert len(messages(pipeline.settings, 1)) == 1
 
 
 def test_a_change_that_was_too_old_goes_in_with_a_later_time(
-    afterword: "Afterword", line: "Line", database_of: ClickHouse
+    afterword: "Afterword", pipeline: "InProcessPipeline", database_of: ClickHouse
 ) -> None:
     """The time that a person writes counts, though the first message was published before it."""
     change = GOOD[:-1] % 1 + b',"op":"patch","updated_at":"%s"}'
     change = change.replace(b'"value":1', b'"value":2')
     key, now = b"5f0e2f0a-0000-4000-8000-000000000001", datetime.now(UTC)
     minute = timedelta(minutes=1)
-    line.publish(GOOD % 1, key=key, timestamp_ms=to_ms(now - 10 * minute))
+    pipeline.publish(GOOD % 1, key=key, timestamp_ms=to_ms(now - 10 * minute))
     old = (now - 20 * minute).isoformat().encode()
-    line.publish(change % old, key=key, timestamp_ms=to_ms(now - 20 * minute))
-    assert line.ingest(2) == (1, 1)
+    pipeline.publish(change % old, key=key, timestamp_ms=to_ms(now - 20 * minute))
+    assert pipeline.ingest(2) == (1, 1)
     place = place_of(afterword, "older_than_stored")
     Path("later.json").write_bytes(change % now.isoformat().encode())
     assert afterword("rejected", "edit", place, "--from", "later.json").status == 0
-    assert line.ingest(1) == (1, 0)
+    assert pipeline.ingest(1) == (1, 0)
     assert database_of.select("SELECT value FROM feedback_current") == ((2,),)
 
 
 def test_a_mended_message_may_come_from_a_file(
-    afterword: "Afterword", line: "Line", monkeypatch: pytest.MonkeyPatch
+    afterword: "Afterword", pipeline: "InProcessPipeline", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For scripts, and where there is no editor, which is said."""
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.delenv("EDITOR", raising=False)
-    line.publish(UNKNOWN)
-    assert line.ingest(1) == (0, 1)
+    pipeline.publish(UNKNOWN)
+    assert pipeline.ingest(1) == (0, 1)
     place = place_of(afterword, "invalid_json")
     ran = afterword("rejected", "edit", place)
     assert ran.status == 2
@@ -413,15 +425,15 @@ def test_a_mended_message_may_come_from_a_file(
     assert list(Path.cwd().glob("afterword-*.json")) == []
     Path("mended.json").write_bytes(GOOD % 1 + b"\n")
     assert afterword("rejected", "edit", place, "--from", "mended.json").status == 0
-    assert line.ingest(1) == (1, 0)
+    assert pipeline.ingest(1) == (1, 0)
 
 
 def test_what_kafka_refuses_for_good_is_not_said_to_be_worth_another_try(
-    afterword: "Afterword", line: "Line", settings: Settings
+    afterword: "Afterword", pipeline: "InProcessPipeline", settings: Settings
 ) -> None:
     """The topic takes less than it did: the sentence says so, and how to replay the others."""
-    line.publish(UNKNOWN + os.urandom(30_000).hex().encode())
-    line.ingest(1)
+    pipeline.publish(UNKNOWN + os.urandom(30_000).hex().encode())
+    pipeline.ingest(1)
     limit = ConfigEntry("max.message.bytes", "20000", incremental_operation=AlterConfigOpType.SET)
     topic = ConfigResource(ResourceType.TOPIC, settings.kafka_topic, incremental_configs=[limit])
     admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
@@ -433,11 +445,11 @@ def test_what_kafka_refuses_for_good_is_not_said_to_be_worth_another_try(
 
 
 def test_what_kafka_did_not_take_is_not_marked(
-    afterword: "Afterword", line: "Line", monkeypatch: pytest.MonkeyPatch
+    afterword: "Afterword", pipeline: "InProcessPipeline", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An outage in the middle of a replay loses nothing: the next one publishes it."""
-    line.publish(UNKNOWN)
-    line.ingest(1)
+    pipeline.publish(UNKNOWN)
+    pipeline.ingest(1)
     with monkeypatch.context() as outage:
         outage.setattr(rejected, "find_partitions", lambda *_: [])
         outage.setattr(rejected, "_FLUSH_S", 0.2)

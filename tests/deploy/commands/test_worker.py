@@ -79,7 +79,7 @@ def _none_left() -> Iterator[None]:
         WorkerProcess.started.pop().kill()
 
 
-class Gate:
+class DelayedProxy:
     """A port that leads to another once it is opened, and then passes on what comes."""
 
     def __init__(self, port_behind: int) -> None:
@@ -126,17 +126,17 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 
 @pytest.fixture
-def gate(settings: Settings) -> Iterator[Gate]:
+def gate(settings: Settings) -> Iterator[DelayedProxy]:
     """A closed gate before the real ClickHouse."""
-    gate = Gate(settings.clickhouse.port)
+    gate = DelayedProxy(settings.clickhouse.port)
     yield gate
     gate.close()
 
 
 @pytest.fixture
-def kafka_gate(settings: Settings) -> Iterator[Gate]:
+def kafka_gate(settings: Settings) -> Iterator[DelayedProxy]:
     """A closed gate before the real Kafka, for the first connection to it."""
-    gate = Gate(int(settings.kafka_bootstrap_servers.rsplit(":", 1)[1]))
+    gate = DelayedProxy(int(settings.kafka_bootstrap_servers.rsplit(":", 1)[1]))
     yield gate
     gate.close()
 
@@ -180,7 +180,7 @@ def test_a_worker_makes_the_tables_if_it_is_asked_to(
 
 
 def test_clickhouse_may_come_later(
-    afterword: "Afterword", settings: Settings, gate: Gate, database_of: ClickHouse
+    afterword: "Afterword", settings: Settings, gate: DelayedProxy, database_of: ClickHouse
 ) -> None:
     """The worker says so, keeps the batch, and writes it when ClickHouse is there."""
     publish(afterword, 20)
@@ -195,7 +195,7 @@ def test_clickhouse_may_come_later(
 
 
 def test_a_second_signal_ends_it_at_once_and_loses_nothing(
-    afterword: "Afterword", settings: Settings, gate: Gate, database_of: ClickHouse
+    afterword: "Afterword", settings: Settings, gate: DelayedProxy, database_of: ClickHouse
 ) -> None:
     """Where the first waits for a ClickHouse that is away; the next worker reads it all again."""
     publish(afterword, 20)
@@ -277,7 +277,7 @@ def test_a_signal_ends_a_worker_that_waits_for_tables(topic_set: str, database_s
 
 
 def test_kafka_may_come_later(
-    afterword: "Afterword", settings: Settings, kafka_gate: Gate, database_of: ClickHouse
+    afterword: "Afterword", settings: Settings, kafka_gate: DelayedProxy, database_of: ClickHouse
 ) -> None:
     """The worker says that it waits, and joins once a broker is there."""
     publish(afterword, 20)
@@ -294,7 +294,7 @@ def test_a_worker_joins_at_once_while_clickhouse_hangs(
 ) -> None:
     """It looks for tables beside that, and says what it finds once ClickHouse answers."""
     assert database_set
-    hanging = Gate(clickhouse.port)
+    hanging = DelayedProxy(clickhouse.port)
     hanging.hang()
     worker = WorkerProcess(clickhouse_url=hanging.url)
     worker.wait_for(f"reading {topic_set} into ")

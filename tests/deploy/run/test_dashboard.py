@@ -25,7 +25,7 @@ from afterword_stack.run.dashboard import open_dashboard
 from afterword_stack.settings import Settings
 
 if TYPE_CHECKING:
-    from tests.deploy.conftest import Afterword, Line
+    from tests.deploy.conftest import Afterword, InProcessPipeline
 
 pytestmark = pytest.mark.services
 
@@ -75,11 +75,13 @@ def dashboard(settings: Settings) -> Iterator[Dashboard]:
         yield served
 
 
-def test_it_answers_about_what_workers_stored(dashboard: Dashboard, line: "Line") -> None:
+def test_it_answers_about_what_workers_stored(
+    dashboard: Dashboard, pipeline: "InProcessPipeline"
+) -> None:
     """From the topic to the JSON, with a freshness that Kafka confirms."""
     events = [EVENT % (number, "acme", TRACE_ID, number) for number in (1, 2)]
-    line.publish(*(event.encode() for event in events), b"no JSON")
-    assert line.ingest(3) == (2, 1)
+    pipeline.publish(*(event.encode() for event in events), b"no JSON")
+    assert pipeline.ingest(3) == (2, 1)
 
     status, found = dashboard.get("/api/query?measure=value&project=acme")
     assert (status, found["series"][0]["rows"][0][:2]) == (200, [2, 3])
@@ -96,11 +98,16 @@ def test_it_answers_about_what_workers_stored(dashboard: Dashboard, line: "Line"
 
 
 def test_command_line_api_and_view_agree(
-    dashboard: Dashboard, line: "Line", afterword: "Afterword", database_of: ClickHouse
+    dashboard: Dashboard,
+    pipeline: "InProcessPipeline",
+    afterword: "Afterword",
+    database_of: ClickHouse,
 ) -> None:
     """One question, three ways in: the same numbers; the view's interval is as near as QUERIES.md says."""
-    line.publish(*((EVENT % (number, "acme", "tr-1", number)).encode() for number in range(1, 8)))
-    line.ingest(7)
+    pipeline.publish(
+        *((EVENT % (number, "acme", "tr-1", number)).encode() for number in range(1, 8))
+    )
+    pipeline.ingest(7)
     _, answered = dashboard.get("/api/query?measure=value&group_by=trace_id&project=acme")
     printed = afterword("query", "value", "-g", "trace_id", "-p", "acme", "-f", "json")
     (from_api,), (from_cli,) = answered["series"], json.loads(printed.out)["series"]
@@ -120,13 +127,13 @@ def test_command_line_api_and_view_agree(
     assert (group, from_view) == (answer["group_1"], {name: answer[name] for name in from_view})
 
 
-def test_a_key_sees_its_project(dashboard: Dashboard, line: "Line") -> None:
+def test_a_key_sees_its_project(dashboard: Dashboard, pipeline: "InProcessPipeline") -> None:
     """The first key ends the time without; each sees its own, and no other scope sees anything."""
     events = [
         EVENT % (number, name, "tr-1", number) for number, name in ((1, "acme"), (2, "other"))
     ]
-    line.publish(*(event.encode() for event in events))
-    line.ingest(2)
+    pipeline.publish(*(event.encode() for event in events))
+    pipeline.ingest(2)
     acme, other = dashboard.key("acme"), dashboard.key("other")
 
     for project, key, value in (("acme", acme, 1), ("other", other, 2)):

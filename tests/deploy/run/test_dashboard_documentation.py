@@ -17,18 +17,20 @@ from afterword_stack.run.dashboard_openapi import dashboard_openapi
 from afterword_stack.settings import Settings
 
 if TYPE_CHECKING:
-    from tests.deploy.conftest import Afterword, Line
+    from tests.deploy.conftest import Afterword, InProcessPipeline
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "consumers" / "API.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def address(settings: Settings, afterword: "Afterword", line: "Line") -> Iterator[str]:
+def address(
+    settings: Settings, afterword: "Afterword", pipeline: "InProcessPipeline"
+) -> Iterator[str]:
     """Where a dashboard runs over the example events, and nothing else."""
     published = afterword("publish", str(ROOT / "deploy/examples/feedback.jsonl"))
     assert published.status == 0
-    assert line.ingest(24) == (24, 0)
+    assert pipeline.ingest(24) == (24, 0)
     settings = settings.model_copy(update={"dashboard_port": 0})
     with open_dashboard(settings, KeyFile(settings.gateway_keys_file)) as server:
         thread = threading.Thread(target=server.run)

@@ -72,10 +72,10 @@ def started(settings: Settings) -> Iterator[list[Process]]:
         one.process.communicate()
 
 
-def serving(line: str) -> str:
+def serving(pipeline: str) -> str:
     """Return the address in the line that says where it serves."""
-    found = re.match(r"(http://\S+) serves ", line)
-    assert found, line
+    found = re.match(r"(http://\S+) serves ", pipeline)
+    assert found, pipeline
     return found[1]
 
 

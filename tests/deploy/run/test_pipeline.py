@@ -117,7 +117,7 @@ def test_a_part_that_ended_is_named(stack: LocalStack, victim: str, said: str) -
             check_for_ever(pipeline)
 
 
-def part_of_up(up: "Up", word: str) -> psutil.Process:
+def part_of_up(up: "RunningStack", word: str) -> psutil.Process:
     """Return the process of a part, not its guard."""
     family = psutil.Process(up.process.pid).children(recursive=True)
     (found,) = [
@@ -137,7 +137,7 @@ def test_up_starts_parts_that_were_killed_again(afterword: "Afterword") -> None:
         "gateway": "The gateway",
         "dashboard": "The dashboard",
     }
-    with Up() as up:
+    with RunningStack() as up:
         assert up.process.stderr is not None
         before = running_stack()
         for word, name in names.items():
@@ -196,7 +196,7 @@ def test_a_pipeline_that_cannot_start_leaves_nothing(
     assert (stack.kafka.alive, stack.clickhouse.alive) == (False, False)
 
 
-class Up:
+class RunningStack:
     """One `afterword up` on the user's folders."""
 
     def __init__(self) -> None:
@@ -229,7 +229,7 @@ class Up:
 @pytest.mark.services
 def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword") -> None:
     """Over two runs, ended by SIGTERM and by Ctrl-C; a second one beside it says what to do."""
-    with Up() as up:
+    with RunningStack() as up:
         found = running_stack()
         assert found is not None
         assert up.addresses[0][:4] == ["Kafka", found.bootstrap_servers, "topic", "feedback.events"]
@@ -259,7 +259,7 @@ def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword"
         status, err = up.end(signal.SIGTERM)  # the worker writes what it has
         assert (status, err.splitlines()[-1]) == (0, "stopping: the worker writes what it has")
     assert running_stack() is None
-    with Up() as again:
+    with RunningStack() as again:
         assert [line[:2] for line in again.addresses[:5]] == [line[:2] for line in up.addresses[:5]]
         with pytest.raises(urllib.error.HTTPError, match="401"):  # the key is kept with the data
             urllib.request.urlopen(request)

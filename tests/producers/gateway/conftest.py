@@ -49,7 +49,7 @@ class StoredReceipts:
 
 
 @dataclass
-class Served:
+class GatewayHarness:
     """An app, what is behind it, and a client on this machine that calls it."""
 
     app: Starlette
@@ -66,7 +66,7 @@ class Served:
         return {"authorization": f"Bearer {secret}"}
 
 
-Serve = Callable[..., Served]
+Serve = Callable[..., GatewayHarness]
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     """A function that makes an app with these options, without keys."""
     clients: list[TestClient] = []
 
-    def make(options: GatewayOptions | None = None) -> Served:
+    def make(options: GatewayOptions | None = None) -> GatewayHarness:
         transport, receipts = MemoryTransport(), StoredReceipts()
         keys = KeyFile(tmp_path / "keys.json")
         faults: list[RetryableError] = []
@@ -92,7 +92,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         )
         http.__enter__()
         clients.append(http)
-        return Served(app.app, http, transport, receipts, keys, faults)
+        return GatewayHarness(app.app, http, transport, receipts, keys, faults)
 
     yield make
     for http in clients:
@@ -100,7 +100,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 
 @pytest.fixture
-def gateway(serve: Serve) -> Served:
+def gateway(serve: Serve) -> GatewayHarness:
     """An app with the default options, without keys."""
     return serve()
 
@@ -138,7 +138,7 @@ class _PageRequest(BaseHTTPRequestHandler):
 
 
 @dataclass
-class Site:
+class BrowserHarness:
     """A gateway on a socket, and a web site whose pages load its script.
 
     Attributes:
@@ -204,7 +204,7 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path) -> Iterator[BrowserHarness]:
     """A gateway with a publish key, and a web site."""
     with PageServer() as pages:
         keys = KeyFile(tmp_path / "site-keys.json")
@@ -217,7 +217,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def open_site(tmp_path: Path) -> Iterator[Site]:
+def open_site(tmp_path: Path) -> Iterator[BrowserHarness]:
     """A gateway without keys, and a web site of this machine."""
     keys = KeyFile(tmp_path / "no-keys.json")
     with PageServer() as pages, _serve_site(pages, keys, key="", public_key="") as site:
@@ -225,7 +225,9 @@ def open_site(tmp_path: Path) -> Iterator[Site]:
 
 
 @contextmanager
-def _serve_site(pages: PageServer, keys: KeyFile, key: str, public_key: str) -> Iterator[Site]:
+def _serve_site(
+    pages: PageServer, keys: KeyFile, key: str, public_key: str
+) -> Iterator[BrowserHarness]:
     transport = MemoryTransport()
     app = create_app(transport, keys=keys, receipts=StoredReceipts(), ready=lambda: None)
     posts: list[str] = []
@@ -244,7 +246,7 @@ def _serve_site(pages: PageServer, keys: KeyFile, key: str, public_key: str) -> 
     threads = [threading.Thread(target=serve) for serve in (server.run, serve_pages)]
     for thread in threads:
         thread.start()
-    yield Site(server.address, transport, key, public_key, pages, posts)
+    yield BrowserHarness(server.address, transport, key, public_key, pages, posts)
     server.should_exit = True
     pages.shutdown()
     for thread in threads:
@@ -282,7 +284,7 @@ def visitor(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def open_tab(visitor: BrowserContext, site: Site) -> Callable[..., Page]:
+def open_tab(visitor: BrowserContext, site: BrowserHarness) -> Callable[..., Page]:
     """A function that opens a page of the site in a new tab; arguments as for `Site.page`."""
 
     def open_page(body: str = "", **options: str) -> Page:

@@ -21,14 +21,14 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
-    from tests.producers.gateway.conftest import Serve, Served
+    from tests.producers.gateway.conftest import GatewayHarness, Serve
 
 FEEDBACK_ID = "019c12e9-8b3d-7000-8000-000000000000"
 THUMB: dict[str, Any] = {"trace_id": "tr-1", "value": 1}
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-def test_one_event_is_accepted(gateway: "Served") -> None:
+def test_one_event_is_accepted(gateway: "GatewayHarness") -> None:
     """The answer has Portkey's shape, and the event what its sender left out."""
     answer = gateway.http.post("/v1/feedback", json=THUMB)
 
@@ -51,7 +51,7 @@ def test_one_event_is_accepted(gateway: "Served") -> None:
     assert message.headers == (("schema", b"feedback/v1"),)
 
 
-def test_items_are_judged_one_by_one(gateway: "Served") -> None:
+def test_items_are_judged_one_by_one(gateway: "GatewayHarness") -> None:
     """A refused item takes no other with it, and the answer says which, where and why."""
     batch = [THUMB, THUMB | {"value": 11, "feedback_id": FEEDBACK_ID}, 3, THUMB | {"value": -1}]
 
@@ -85,7 +85,7 @@ def test_items_are_judged_one_by_one(gateway: "Served") -> None:
 
 
 @pytest.mark.parametrize("body", [{"value": 1}, [{"value": 1}, {"trace_id": "tr-1"}]])
-def test_nothing_accepted_is_422(gateway: "Served", body: object) -> None:
+def test_nothing_accepted_is_422(gateway: "GatewayHarness", body: object) -> None:
     """Where all is refused nothing is published."""
     answer = gateway.http.post("/v1/feedback", json=body)
 
@@ -108,13 +108,13 @@ def test_nothing_accepted_is_422(gateway: "Served", body: object) -> None:
     ],
 )
 def test_the_message_says_what_is_wrong(
-    gateway: "Served", body: dict[str, Any] | list[Any], message: str
+    gateway: "GatewayHarness", body: dict[str, Any] | list[Any], message: str
 ) -> None:
     """Code, path and sentence stand in it: some clients show their users nothing else."""
     assert gateway.http.post("/v1/feedback", json=body).json()["message"] == message
 
 
-def test_the_message_tells_a_refusal_from_an_outage(gateway: "Served") -> None:
+def test_the_message_tells_a_refusal_from_an_outage(gateway: "GatewayHarness") -> None:
     """An event that Kafka did not take is not the one that was refused."""
     gateway.transport.fail()
     answer = gateway.http.post("/v1/feedback", json=[THUMB, THUMB | {"value": 11}])
@@ -126,7 +126,7 @@ def test_the_message_tells_a_refusal_from_an_outage(gateway: "Served") -> None:
     )
 
 
-def test_empty_array_is_answered(gateway: "Served") -> None:
+def test_empty_array_is_answered(gateway: "GatewayHarness") -> None:
     """An array without events is a success of nothing: a client may flush an empty buffer."""
     answer = gateway.http.post("/v1/feedback", json=[])
 
@@ -153,7 +153,7 @@ def test_empty_array_is_answered(gateway: "Served") -> None:
         (b"[" * 5_000 + b'"' * 5_001, "too_deep"),
     ],
 )
-def test_what_is_no_json_is_400(gateway: "Served", body: bytes, code: str) -> None:
+def test_what_is_no_json_is_400(gateway: "GatewayHarness", body: bytes, code: str) -> None:
     """A body that cannot be read is refused as a whole."""
     headers = {"content-type": "application/json"}
     answer = gateway.http.post("/v1/feedback", content=body, headers=headers)
@@ -179,7 +179,9 @@ def test_what_is_no_json_is_400(gateway: "Served", body: bytes, code: str) -> No
         ('{"trace_id": "t", "trace_id": "u", "value": 1}', "duplicate_key"),
     ],
 )
-def test_the_worst_item_takes_no_other_with_it(gateway: "Served", item: str, code: str) -> None:
+def test_the_worst_item_takes_no_other_with_it(
+    gateway: "GatewayHarness", item: str, code: str
+) -> None:
     """What Python writes for NaN, what is nested beyond reading, and what no UTF-8 can hold."""
     body = f"[{json.dumps(THUMB)}, {item}, {json.dumps(THUMB)}]"
     headers = {"content-type": "application/json"}
@@ -193,7 +195,7 @@ def test_the_worst_item_takes_no_other_with_it(gateway: "Served", item: str, cod
     assert len(gateway.transport.events) == 2
 
 
-def test_a_byte_that_is_not_utf8_is_told_by_its_place(gateway: "Served") -> None:
+def test_a_byte_that_is_not_utf8_is_told_by_its_place(gateway: "GatewayHarness") -> None:
     """The place is in the sender's own event."""
     body = '{"trace_id": "é"}, {"trace_id": "é", "feedback": {"a": "'.encode() + b'\xe9"}}'
     answer = gateway.http.post(
@@ -203,7 +205,7 @@ def test_a_byte_that_is_not_utf8_is_told_by_its_place(gateway: "Served") -> None
 
 
 @pytest.mark.parametrize("order", [range(12), sorted(range(12), key=str)])
-def test_an_object_of_positions_is_an_array(gateway: "Served", order: list[int]) -> None:
+def test_an_object_of_positions_is_an_array(gateway: "GatewayHarness", order: list[int]) -> None:
     """Portkey's Node SDK spreads its bulk so; other languages sort the keys as text."""
     bulk = {str(position): THUMB | {"value": position} for position in order}
 
@@ -225,7 +227,7 @@ def test_an_object_of_positions_is_an_array(gateway: "Served", order: list[int])
     ],
 )
 def test_an_event_with_a_number_for_a_field_is_one_event(
-    gateway: "Served", body: dict[str, Any]
+    gateway: "GatewayHarness", body: dict[str, Any]
 ) -> None:
     """What does not count from 0 is not taken for an array."""
     answer = gateway.http.post("/v1/feedback", json=body)
@@ -233,7 +235,7 @@ def test_an_event_with_a_number_for_a_field_is_one_event(
     assert [error["code"] for error in answer.json()["errors"]] == ["unknown_field"]
 
 
-def test_an_object_of_positions_is_read_item_by_item(gateway: "Served") -> None:
+def test_an_object_of_positions_is_read_item_by_item(gateway: "GatewayHarness") -> None:
     """What cannot be read in it takes no other with it, and its number is limited as an array's is."""
     headers = {"content-type": "application/json"}
     deep = "[" * 5_000 + "]" * 5_000
@@ -247,13 +249,13 @@ def test_an_object_of_positions_is_read_item_by_item(gateway: "Served") -> None:
     assert gateway.http.post("/v1/feedback", json=many).status_code == 413
 
 
-def test_an_id_that_is_none_is_not_repeated(gateway: "Served") -> None:
+def test_an_id_that_is_none_is_not_repeated(gateway: "GatewayHarness") -> None:
     """An answer holds nothing of a sender's but ids."""
     answer = gateway.http.post("/v1/feedback", json=THUMB | {"feedback_id": "secret"})
     assert answer.json()["errors"][0]["feedback_id"] is None
 
 
-def test_a_fault_is_told_at_its_place_in_the_senders_text(gateway: "Served") -> None:
+def test_a_fault_is_told_at_its_place_in_the_senders_text(gateway: "GatewayHarness") -> None:
     """What the gateway fills in moves no column."""
     body = b'{"trace_id": "t", "feedback": {"a": "\\ud800"}}'
     headers = {"content-type": "application/json"}
@@ -261,7 +263,7 @@ def test_a_fault_is_told_at_its_place_in_the_senders_text(gateway: "Served") -> 
     assert "line 1 column 44" in answer.json()["errors"][0]["detail"]
 
 
-def test_broken_end_of_an_array_publishes_nothing(gateway: "Served") -> None:
+def test_broken_end_of_an_array_publishes_nothing(gateway: "GatewayHarness") -> None:
     """The good items before the place where a body breaks off are not accepted."""
     body = json.dumps([THUMB, THUMB]).encode()[:-5]
     headers = {"content-type": "application/json"}
@@ -329,7 +331,7 @@ def test_verdict_is_the_workers(serve: "Serve", batch: list[Any]) -> None:
     assert [message.value for message in gateway.transport.messages] == accepted
 
 
-def test_the_same_id_again_is_the_same_event(gateway: "Served") -> None:
+def test_the_same_id_again_is_the_same_event(gateway: "GatewayHarness") -> None:
     """A request that is repeated publishes under the same key, which counts once."""
     for _ in range(2):
         answer = gateway.http.post(
@@ -340,7 +342,7 @@ def test_the_same_id_again_is_the_same_event(gateway: "Served") -> None:
     assert {message.key for message in gateway.transport.messages} == {FEEDBACK_ID.encode()}
 
 
-def test_portkeys_spelling_is_read(gateway: "Served") -> None:
+def test_portkeys_spelling_is_read(gateway: "GatewayHarness") -> None:
     """`traceID`, and metadata as the text of an object, become what the worker knows."""
     said = {"traceID": "tr-1", "value": 5, "metadata": '{"_user": "u-19"}'}
     assert gateway.http.post("/v1/feedback", json=said).status_code == 200
@@ -349,7 +351,7 @@ def test_portkeys_spelling_is_read(gateway: "Served") -> None:
     assert (event["trace_id"], event["metadata"]) == ("tr-1", {"_user": "u-19"})
 
 
-def test_duplicate_keys_do_not_hide_behind_portkeys_spelling(gateway: "Served") -> None:
+def test_duplicate_keys_do_not_hide_behind_portkeys_spelling(gateway: "GatewayHarness") -> None:
     """An item that is translated is looked at for lost values first."""
     body = b'{"traceID": "tr-1", "value": 5, "feedback": {"a": 1, "a": 2}}'
     answer = gateway.http.post(
@@ -360,7 +362,9 @@ def test_duplicate_keys_do_not_hide_behind_portkeys_spelling(gateway: "Served") 
 
 
 @pytest.mark.parametrize("digits", [30, 5_000])
-def test_translated_items_keep_the_limit_of_integers(gateway: "Served", digits: int) -> None:
+def test_translated_items_keep_the_limit_of_integers(
+    gateway: "GatewayHarness", digits: int
+) -> None:
     """An integer too wide is refused in an item that is written anew, as in any other."""
     body = f'{{"traceID": "tr-1", "feedback": {{"a": {"9" * digits}}}}}'.encode()
     answer = gateway.http.post(
@@ -371,7 +375,7 @@ def test_translated_items_keep_the_limit_of_integers(gateway: "Served", digits: 
 
 @pytest.mark.parametrize(("count", "status"), [(300_000, 200), (350_000, 422)])
 def test_translated_items_keep_the_limit_of_bytes(
-    gateway: "Served", count: int, status: int
+    gateway: "GatewayHarness", count: int, status: int
 ) -> None:
     """Three bytes of UTF-8 stay three, and more than a million bytes are too many."""
     said = {"traceID": "tr-1", "value": 1, "feedback": {"comment": "好" * count}}
@@ -380,7 +384,7 @@ def test_translated_items_keep_the_limit_of_bytes(
     assert gateway.http.post("/v1/feedback", content=body, headers=headers).status_code == status
 
 
-def test_trace_context_travels_as_a_header(gateway: "Served") -> None:
+def test_trace_context_travels_as_a_header(gateway: "GatewayHarness") -> None:
     """The item's own traceparent goes before the request's."""
     other = TRACEPARENT.replace("-01", "-00")
     answer = gateway.http.post(
@@ -404,7 +408,9 @@ def test_trace_context_travels_as_a_header(gateway: "Served") -> None:
         TRACEPARENT.replace("0af7651916cd43dd8448eb211c80319c", "0" * 32),
     ],
 )
-def test_a_bad_traceparent_is_refused_where_it_is_the_items(gateway: "Served", bad: str) -> None:
+def test_a_bad_traceparent_is_refused_where_it_is_the_items(
+    gateway: "GatewayHarness", bad: str
+) -> None:
     """An item says what it means, as the SDK's call does; a proxy's broken header is nobody's feedback."""
     answer = gateway.http.post(
         "/v1/feedback",
@@ -417,7 +423,7 @@ def test_a_bad_traceparent_is_refused_where_it_is_the_items(gateway: "Served", b
     assert "traceparent" not in dict(message.headers)
 
 
-def test_trace_context_in_front_leaves_the_event_as_it_is(gateway: "Served") -> None:
+def test_trace_context_in_front_leaves_the_event_as_it_is(gateway: "GatewayHarness") -> None:
     """As our SDK writes it, the rest is the event byte for byte; a second one is an unknown field."""
     event = (
         b' "feedback_id":"%s","trace_id":"\xc3\xa9","value" :1.0,"project":"p","updated_at":"%s"}'
@@ -436,7 +442,7 @@ def test_trace_context_in_front_leaves_the_event_as_it_is(gateway: "Served") -> 
     assert dict(message.headers)["traceparent"] == TRACEPARENT.encode()
 
 
-def test_update_is_a_patch(gateway: "Served") -> None:
+def test_update_is_a_patch(gateway: "GatewayHarness") -> None:
     """Portkey's update merges, by PUT and by POST."""
     for method in ("PUT", "POST"):
         answer = gateway.http.request(
@@ -449,7 +455,7 @@ def test_update_is_a_patch(gateway: "Served") -> None:
         assert (event["value"], event["weight"]) == (4, 0.5)
 
 
-def test_clear_is_a_clear(gateway: "Served") -> None:
+def test_clear_is_a_clear(gateway: "GatewayHarness") -> None:
     """DELETE takes the event back."""
     assert gateway.http.delete(f"/v1/feedback/{FEEDBACK_ID}").status_code == 200
 
@@ -466,7 +472,7 @@ def test_clear_is_a_clear(gateway: "Served") -> None:
     ],
 )
 def test_an_update_says_only_what_the_address_does(
-    gateway: "Served", body: object, path: str
+    gateway: "GatewayHarness", body: object, path: str
 ) -> None:
     """Another id or op in the body is refused, and so is nothing at all."""
     answer = gateway.http.put(f"/v1/feedback/{FEEDBACK_ID}", json=body)
@@ -475,7 +481,7 @@ def test_an_update_says_only_what_the_address_does(
     assert answer.json()["errors"][0]["path"] == path
 
 
-def test_an_update_takes_one_object(gateway: "Served") -> None:
+def test_an_update_takes_one_object(gateway: "GatewayHarness") -> None:
     """One address is one event."""
     address = f"/v1/feedback/{FEEDBACK_ID}"
     assert gateway.http.put(address, json=[{"value": 1}]).status_code == 400
@@ -485,7 +491,9 @@ def test_an_update_takes_one_object(gateway: "Served") -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
 @pytest.mark.parametrize("feedback_id", ["1", "tr-1", f"{FEEDBACK_ID}0", "%00", "..%2f"])
-def test_what_is_no_uuid_is_not_found(gateway: "Served", method: str, feedback_id: str) -> None:
+def test_what_is_no_uuid_is_not_found(
+    gateway: "GatewayHarness", method: str, feedback_id: str
+) -> None:
     """An address that no feedback can have is none."""
     answer = gateway.http.request(method, f"/v1/feedback/{feedback_id}")
 
@@ -497,7 +505,9 @@ def test_what_is_no_uuid_is_not_found(gateway: "Served", method: str, feedback_i
     ("encoding", "compress"),
     [("gzip", gzip.compress), ("zstd", zstd.compress), ("GZIP", gzip.compress)],
 )
-def test_compressed_bodies_are_expanded(gateway: "Served", encoding: str, compress: Any) -> None:
+def test_compressed_bodies_are_expanded(
+    gateway: "GatewayHarness", encoding: str, compress: Any
+) -> None:
     """Both gzip and zstd are read, in several members or frames too."""
     text = json.dumps([THUMB] * 50).encode()
     body = compress(text[:100]) + compress(text[100:])
@@ -511,28 +521,28 @@ def test_compressed_bodies_are_expanded(gateway: "Served", encoding: str, compre
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "json"])
-def test_other_types_are_refused(gateway: "Served", kind: str) -> None:
+def test_other_types_are_refused(gateway: "GatewayHarness", kind: str) -> None:
     """What a web page may send without asking is no JSON here."""
     answer = gateway.http.post("/v1/feedback", content=b"{}", headers={"content-type": kind})
     assert answer.status_code == 415
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/vnd.api+json"])
-def test_types_of_json_are_read(gateway: "Served", kind: str) -> None:
+def test_types_of_json_are_read(gateway: "GatewayHarness", kind: str) -> None:
     """Parameters and structured suffixes are JSON too."""
     body = json.dumps(THUMB).encode()
     answer = gateway.http.post("/v1/feedback", content=body, headers={"content-type": kind})
     assert answer.status_code == 200
 
 
-def test_a_body_without_a_type_is_read_as_json(gateway: "Served") -> None:
+def test_a_body_without_a_type_is_read_as_json(gateway: "GatewayHarness") -> None:
     """A client that names no type means the only one there is."""
     request = gateway.http.build_request("POST", "/v1/feedback", content=json.dumps(THUMB))
     request.headers.pop("content-type", None)
     assert gateway.http.send(request).status_code == 200
 
 
-def test_too_many_items_are_413(gateway: "Served") -> None:
+def test_too_many_items_are_413(gateway: "GatewayHarness") -> None:
     """A million zeros would be answered with a million errors."""
     answer = gateway.http.post("/v1/feedback", json=[0] * 5_001)
 
@@ -543,7 +553,7 @@ def test_too_many_items_are_413(gateway: "Served") -> None:
 @pytest.mark.parametrize("path", ["/v1/feedback", "/events/batch", "/v1/traces"])
 @pytest.mark.parametrize("containers", [b"[]", b"{}", b"[[]]"])
 def test_arrays_and_objects_without_number_are_413(
-    gateway: "Served", path: str, containers: bytes
+    gateway: "GatewayHarness", path: str, containers: bytes
 ) -> None:
     """They would take a hundred times the memory of their text before anything is known of them."""
     body = b"[" + (containers + b",") * 500_000 + b"0]"
@@ -551,7 +561,7 @@ def test_arrays_and_objects_without_number_are_413(
     assert gateway.http.post(path, content=body, headers=headers).status_code == 413
 
 
-def test_kafka_away_is_503_with_the_ids(gateway: "Served") -> None:
+def test_kafka_away_is_503_with_the_ids(gateway: "GatewayHarness") -> None:
     """What Kafka did not take is named with its id, under which it can be sent again."""
     gateway.transport.fail("the broker is away")
     answer = gateway.http.post("/v1/feedback", json=[THUMB, {"value": 1}])
@@ -596,7 +606,7 @@ def test_a_full_queue_is_503(serve: "Serve") -> None:
     ]
 
 
-def test_a_closed_transport_is_503(gateway: "Served") -> None:
+def test_a_closed_transport_is_503(gateway: "GatewayHarness") -> None:
     """A request that comes while the process ends is sent elsewhere."""
     gateway.transport.close(0)
     assert gateway.http.post("/v1/feedback", json=THUMB).status_code == 503
@@ -620,7 +630,7 @@ def test_large_bodies_are_413(serve: "Serve") -> None:
     assert gateway.http.post("/v1/feedback", json=THUMB).status_code == 200
 
 
-def test_a_single_event_has_the_events_limit(gateway: "Served") -> None:
+def test_a_single_event_has_the_events_limit(gateway: "GatewayHarness") -> None:
     """One event of more than a million bytes is refused by the event's own rule."""
     said = THUMB | {"feedback": {"comment": "x" * 1_000_000}}
     answer = gateway.http.post("/v1/feedback", json=said)
@@ -638,7 +648,7 @@ def test_a_single_event_has_the_events_limit(gateway: "Served") -> None:
     ],
 )
 def test_answers_name_the_callers_trace(
-    gateway: "Served", given: dict[str, str], expected: str
+    gateway: "GatewayHarness", given: dict[str, str], expected: str
 ) -> None:
     """The trace id of the request comes back, under both names."""
     answer = gateway.http.post("/v1/feedback", json=THUMB, headers=given)
@@ -647,7 +657,7 @@ def test_answers_name_the_callers_trace(
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 257, "\x7f"])
-def test_a_trace_id_that_is_none_is_not_echoed(gateway: "Served", given: str) -> None:
+def test_a_trace_id_that_is_none_is_not_echoed(gateway: "GatewayHarness", given: str) -> None:
     """A new one takes its place."""
     answer = gateway.http.get("/healthz", headers={"x-trace-id": given})
 

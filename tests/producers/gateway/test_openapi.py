@@ -19,7 +19,7 @@ from afterword_schemas.receipt import Receipt, ReceiptStatus
 
 if TYPE_CHECKING:
     from starlette.routing import Route
-    from tests.producers.gateway.conftest import Served
+    from tests.producers.gateway.conftest import GatewayHarness
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +62,7 @@ def test_document_is_valid_openapi() -> None:
     validate(openapi())
 
 
-def test_every_route_is_described(gateway: "Served") -> None:
+def test_every_route_is_described(gateway: "GatewayHarness") -> None:
     """Each address with each method of the app stands in the document, and nothing else does."""
     routes = {
         (route.path, method.lower())

@@ -186,7 +186,7 @@ def reply() -> SimpleNamespace:
 
 
 @dataclass(frozen=True)
-class Gate:
+class HeldReply:
     """A reply that waits until it is opened."""
 
     reached: threading.Event
@@ -200,9 +200,9 @@ class Gate:
 
 
 @pytest.fixture
-def gate() -> Iterator[Gate]:
+def held_reply() -> Iterator[HeldReply]:
     """A reply that waits; it is opened at the end of the test at the latest."""
-    gate = Gate(threading.Event(), threading.Event())
+    gate = HeldReply(threading.Event(), threading.Event())
     yield gate
     gate.opened.set()
 

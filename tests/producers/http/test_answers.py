@@ -12,14 +12,14 @@ V7 = "019c12e9-8b3d-7000-8000-000000000000"
 
 
 def test_a_refused_event_is_reported_for_what_it_is(
-    server: Any, reports: Any, gate: Any, reply: Any
+    server: Any, reports: Any, held_reply: Any, reply: Any
 ) -> None:
     """Of three events one is refused: the others are delivered, and none is sent again."""
-    server.script.extend([gate, reply.refuse(1)])
+    server.script.extend([held_reply, reply.refuse(1)])
     reports.send()
-    assert gate.reached.wait(20)
+    assert held_reply.reached.wait(20)
     ids = [reports.send(), reports.send(), reports.send()]
-    gate.opened.set()
+    held_reply.opened.set()
     reports._transport.flush(20)
     assert [reports.by_id[each][0] is None for each in ids] == [True, False, True]
     [error] = reports.by_id[ids[1]]
@@ -30,14 +30,14 @@ def test_a_refused_event_is_reported_for_what_it_is(
 
 
 def test_what_kafka_did_not_take_is_sent_again(
-    server: Any, reports: Any, gate: Any, reply: Any
+    server: Any, reports: Any, held_reply: Any, reply: Any
 ) -> None:
     """Of a 503 only the events that it calls unavailable come again, under the same ids."""
-    server.script.extend([gate, reply.refuse(0, 2, code="unavailable", status=503)])
+    server.script.extend([held_reply, reply.refuse(0, 2, code="unavailable", status=503)])
     reports.send()
-    assert gate.reached.wait(20)
+    assert held_reply.reached.wait(20)
     ids = [reports.send(), reports.send(), reports.send()]
-    gate.opened.set()
+    held_reply.opened.set()
     reports._transport.flush(20)
     assert [each.ids for each in server.received[1:]] == [ids, [ids[0], ids[2]]]
     assert reports == [None] * 4
@@ -114,7 +114,7 @@ def test_the_gateway_says_how_long_to_wait(server: Any, reports: Any, reply: Any
 
 
 def test_a_request_that_is_too_large_is_split(
-    server: Any, reports: Any, gate: Any, reply: Any
+    server: Any, reports: Any, held_reply: Any, reply: Any
 ) -> None:
     """On 413 half as many events are tried at once, down to one; that one is refused for good."""
 
@@ -124,12 +124,12 @@ def test_a_request_that_is_too_large_is_split(
         else:
             reply.accept(exchange)
 
-    server.script.extend([gate, *[small_only] * 20])
+    server.script.extend([held_reply, *[small_only] * 20])
     reports.send()
-    assert gate.reached.wait(20)
+    assert held_reply.reached.wait(20)
     ids = [reports.send() for _ in range(7)]
     large = reports.send(feedback={"text": "x"})
-    gate.opened.set()
+    held_reply.opened.set()
     reports._transport.flush(20)
     assert [reports.by_id[each] for each in ids] == [[None]] * 7
     [error] = reports.by_id[large]

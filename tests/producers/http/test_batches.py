@@ -15,17 +15,17 @@ V7 = "019c12e9-8b3d-7000-8000-000000000000"
 
 
 def test_events_travel_together_as_their_own_bytes(
-    server: Any, transport: HttpTransport, gate: Any, make_event: Any
+    server: Any, transport: HttpTransport, held_reply: Any, make_event: Any
 ) -> None:
     """What comes while a request is under way goes in the next one, joined and not written anew."""
-    server.script.append(gate)
+    server.script.append(held_reply)
     first, *rest = [str(uuid.uuid4()) for _ in range(4)]
     transport.send(first.encode(), make_event(first), (), lambda _: None)
-    assert gate.reached.wait(20)
+    assert held_reply.reached.wait(20)
     events = [make_event(each, weight=1.0).replace(b": ", b" :\n") for each in rest]
     for key, event in zip(rest, events, strict=True):
         transport.send(key.encode(), event, (), lambda _: None)
-    gate.opened.set()
+    held_reply.opened.set()
     transport.flush(20)
     one, other = server.received
     assert (one.ids, one.path, other.path) == ([first], "/v1/feedback", "/v1/feedback")
@@ -46,17 +46,17 @@ def test_large_requests_are_compressed(server: Any, reports: Any) -> None:
     assert int(large.headers["content-length"]) < 500 < len(large.body)
 
 
-def test_a_batch_is_bounded(server: Any, reports: Any, gate: Any) -> None:
+def test_a_batch_is_bounded(server: Any, reports: Any, held_reply: Any) -> None:
     """At most 500 events, and 1,000,000 bytes unless one alone has more."""
-    server.script.append(gate)
+    server.script.append(held_reply)
     reports.send()
-    assert gate.reached.wait(20)
+    assert held_reply.reached.wait(20)
     for _ in range(1100):
         reports.send()
     for _ in range(3):
         reports.send(feedback={"text": "x" * 400_000})
     reports.send(feedback={"text": "x" * 999_000})
-    gate.opened.set()
+    held_reply.opened.set()
     reports._transport.flush(20)
     assert [len(each.items) for each in server.received] == [1, 500, 500, 102, 1, 1]
     assert [len(each.body) // 100_000 for each in server.received[3:]] == [8, 4, 9]

@@ -50,20 +50,22 @@ def test_closing_reports_what_could_not_be_delivered(collect: Any) -> None:
         assert type(error) is RetryableError
 
 
-def test_closing_does_not_wait_for_a_hanging_request(server: Any, gate: Any, collect: Any) -> None:
+def test_closing_does_not_wait_for_a_hanging_request(
+    server: Any, held_reply: Any, collect: Any
+) -> None:
     """What is under way is reported failed at the timeout, and no second time when the answer comes."""
-    server.script.append(gate)
+    server.script.append(held_reply)
     transport = HttpTransport(server.url)
     reports = collect(transport)
     reports.send()
-    assert gate.reached.wait(20)
+    assert held_reply.reached.wait(20)
     reports.send()
-    thread = transport._line._thread._thread if transport._line else None
+    thread = transport._queue._thread._thread if transport._queue else None
     began = time.monotonic()
     transport.close(0.1)
     assert time.monotonic() - began < 5
     assert [str(each) for each in reports] == ["closed before the gateway took it"] * 2
-    gate.opened.set()
+    held_reply.opened.set()
     assert thread is not None
     thread.join(20)
     assert not thread.is_alive()
@@ -75,24 +77,24 @@ def test_closing_ends_the_thread(server: Any, collect: Any) -> None:
     """A transport that delivered everything leaves no thread behind."""
     transport = HttpTransport(server.url)
     collect(transport).send()
-    thread = transport._line._thread._thread if transport._line else None
+    thread = transport._queue._thread._thread if transport._queue else None
     assert thread is not None
     transport.close(20)
     assert not thread.is_alive()
 
 
-def test_a_flush_ends_with_the_transport(server: Any, gate: Any, collect: Any) -> None:
+def test_a_flush_ends_with_the_transport(server: Any, held_reply: Any, collect: Any) -> None:
     """Who waits in another thread is let go when what it waits for is given up."""
-    server.script.append(gate)
+    server.script.append(held_reply)
     transport = HttpTransport(server.url)
     reports = collect(transport)
     reports.send()
-    assert gate.reached.wait(20)
-    line = transport._line
-    assert line is not None
+    assert held_reply.reached.wait(20)
+    queue = transport._queue
+    assert queue is not None
     flushing = threading.Thread(target=transport.flush, args=(60,))
     flushing.start()
-    wait_until(lambda: not line._arrivals.empty())
+    wait_until(lambda: not queue._arrivals.empty())
     began = time.monotonic()
     transport.close(0.1)
     flushing.join()
@@ -104,12 +106,12 @@ def test_a_flush_that_gave_up_leaves_nothing_behind(collect: Any) -> None:
     """Who flushes again and again during an outage does not fill the memory."""
     transport = HttpTransport(NOBODY)
     collect(transport).send()
-    line = transport._line
-    assert line is not None
+    queue = transport._queue
+    assert queue is not None
     for _ in range(50):
         transport.flush(0)
     transport.flush(0.01)
-    wait_until(lambda: line._arrivals.empty() and not line._flushing)
+    wait_until(lambda: queue._arrivals.empty() and not queue._flushing)
     transport.close(0)
 
 
@@ -152,17 +154,17 @@ def test_an_outage_of_days_ends() -> None:
 
 @pytest.mark.parametrize("limits", [{"max_events": 3}, {"max_bytes": 700}])
 def test_a_full_queue_refuses_at_once(
-    server: Any, gate: Any, limits: dict[str, Any], collect: Any
+    server: Any, held_reply: Any, limits: dict[str, Any], collect: Any
 ) -> None:
     """Memory is bounded: one event too many raises, those before it stay, and room comes back."""
-    server.script.append(gate)
+    server.script.append(held_reply)
     transport = HttpTransport(server.url, **limits)
     reports = collect(transport)
     for _ in range(3):
         reports.send()
     with pytest.raises(QueueFullError, match="the queue is full"):
         reports.send()
-    gate.opened.set()
+    held_reply.opened.set()
     transport.flush(20)
     for _ in range(3):
         reports.send()

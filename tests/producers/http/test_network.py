@@ -50,22 +50,22 @@ def test_a_connection_that_was_ended_is_replaced(
     server.script.append(accept_once)
     reports.send()
     reports._transport.flush(20)
-    assert reports._transport._line is not None
-    wait_until(lambda: not reports._transport._line._gateway._connection.is_connected)
+    assert reports._transport._queue is not None
+    wait_until(lambda: not reports._transport._queue._gateway._connection.is_connected)
     reports.send()
     reports._transport.flush(4)  # a failure would cost 5 seconds at least
     assert reports == [None] * 2
     assert len({each.connection for each in server.received}) == 2
 
 
-def test_a_slow_gateway_is_asked_again(server: Any, gate: Any, collect: Any) -> None:
+def test_a_slow_gateway_is_asked_again(server: Any, held_reply: Any, collect: Any) -> None:
     """Past `timeout_s` the request is given up and repeated, and its late answer is nobody's."""
-    server.script.append(gate)
+    server.script.append(held_reply)
     transport = HttpTransport(server.url, timeout_s=0.1)
     reports = collect(transport)
     feedback_id = reports.send()
     transport.flush(20)
-    gate.opened.set()
+    held_reply.opened.set()
     transport.close(20)
     assert reports == [None]
     asked = len(server.received)  # 2, or more on a machine that is as slow itself
@@ -117,13 +117,13 @@ def test_an_answer_before_the_end_of_the_request_is_heard(collect: Any) -> None:
 def test_the_thread_survives_what_it_calls(server: Any, collect: Any) -> None:
     """A fault in a library, here in a TLS context of the user's own, is a failure like any other."""
 
-    class Moody(ssl.SSLContext):
+    class FailingContext(ssl.SSLContext):
         def wrap_socket(self, *_: object, **__: object) -> Any:
             raise KeyError("its own")
 
     transport = HttpTransport(
         server.url.replace("http", "https"),
-        ssl_context=Moody(ssl.PROTOCOL_TLS_CLIENT),
+        ssl_context=FailingContext(ssl.PROTOCOL_TLS_CLIENT),
         message_timeout_s=0.2,
     )
     reports = collect(transport)
@@ -178,7 +178,7 @@ def test_the_reason_says_what_to_look_at(server: Any, collect: Any, tmp_path: Pa
         transport = HttpTransport(url, timeout_s=0.2)
         reports = collect(transport)
         reports.send()
-        wait_until(lambda: transport._line is not None and transport._line._schedule.reason)
+        wait_until(lambda: transport._queue is not None and transport._queue._schedule.reason)
         transport.close(0)
         return str(reports[0]).removeprefix(
             "closed before the gateway took it; the gateway is not reached: "

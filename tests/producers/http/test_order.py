@@ -13,30 +13,34 @@ from afterword import HttpTransport
 from afterword_schemas.backoff import Backoff
 
 
-def test_no_event_overtakes_one_of_its_id(server: Any, reports: Any, gate: Any, reply: Any) -> None:
+def test_no_event_overtakes_one_of_its_id(
+    server: Any, reports: Any, held_reply: Any, reply: Any
+) -> None:
     """What is sent again goes before what came later under its id; others need not wait for it."""
-    server.script.extend([gate, reply.refuse(0, code="unavailable", status=503)])
+    server.script.extend([held_reply, reply.refuse(0, code="unavailable", status=503)])
     reports.send()
-    assert gate.reached.wait(20)
+    assert held_reply.reached.wait(20)
     one, other = str(uuid.uuid4()), str(uuid.uuid4())
     for number, each in enumerate([one, one, other, one, other]):
         reports.send(each, value=number)
-    gate.opened.set()
+    held_reply.opened.set()
     reports._transport.flush(20)
     sent = [[item["value"] for item in each.items] for each in server.received]
     assert sent == [[1], [0, 2], [0, 4], [1], [3]]
     assert [item["value"] for item in server.accepted] == [1, 2, 0, 4, 1, 3]
 
 
-def test_an_id_that_changes_often_delays_no_other(server: Any, reports: Any, gate: Any) -> None:
+def test_an_id_that_changes_often_delays_no_other(
+    server: Any, reports: Any, held_reply: Any
+) -> None:
     """Of one id 2,000 events wait, which go one a request: another's goes with the next of them."""
     one, other = str(uuid.uuid4()), str(uuid.uuid4())
-    server.script.append(gate)
+    server.script.append(held_reply)
     for _ in range(2000):
         reports.send(one)
-    assert gate.reached.wait(20)
+    assert held_reply.reached.wait(20)
     reports.send(other)
-    gate.opened.set()
+    held_reply.opened.set()
     while not reports.by_id[other]:
         time.sleep(0.001)  # the condition to wait for is the report
     assert server.received[1].ids == [one, other]

@@ -115,7 +115,7 @@ def test_a_forked_child_delivers_its_own(run: Run, memory: MemoryTransport) -> N
         """
         emit(1)
         assert client.flush(20) == 0
-        shared = client._sender._transport._line._gateway._connection.sock
+        shared = client._sender._transport._queue._gateway._connection.sock
         address = shared.getsockname()
         emit(100)
         pid = os.fork()
@@ -124,7 +124,7 @@ def test_a_forked_child_delivers_its_own(run: Run, memory: MemoryTransport) -> N
             assert client.stats.sent == 0
             emit(50, "child")
             assert client.flush(20) == 0
-            own = client._sender._transport._line._gateway._connection.sock
+            own = client._sender._transport._queue._gateway._connection.sock
             assert own.getsockname() != address
             sys.exit(0)
         assert os.waitpid(pid, 0)[1] == 0

@@ -23,8 +23,8 @@ def test_the_key_shows_nowhere(
     transport = HttpTransport(server.url, SECRET)
     reports = collect(transport)
     reports.send()
-    assert transport._line is not None
-    shown = [repr(transport), repr(transport._line), repr(transport._line._gateway._target)]
+    assert transport._queue is not None
+    shown = [repr(transport), repr(transport._queue), repr(transport._queue._gateway._target)]
     transport.close(20)
     assert [str(each) for each in reports] == ["the answer was 401: Bearer * is not known"]
     assert SECRET not in " ".join([*shown, caplog.text, *map(str, reports)])

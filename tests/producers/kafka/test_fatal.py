@@ -38,8 +38,8 @@ ReadTopic = Callable[[str, str], list[Message]]
 
 def end_producer(transport: KafkaTransport) -> None:
     """Let a fatal error end the producer, by librdkafka's own function for tests."""
-    assert transport._line is not None
-    producer: Producer = transport._line._producer._life.producer
+    assert transport._queue is not None
+    producer: Producer = transport._queue._producer._life.producer
     [path] = (Path(confluent_kafka.__file__).parents[1] / "confluent_kafka.libs").glob(
         "librdkafka-*"
     )

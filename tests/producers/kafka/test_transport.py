@@ -153,10 +153,10 @@ def test_closing_ends_every_thread(mock_broker: str) -> None:
 def test_a_producer_is_never_freed_after_a_fork() -> None:
     """Freeing a producer whose threads did not survive the fork would hang: one reference stays."""
     transport = KafkaTransport(NOBODY, topic="t")
-    assert transport._line is not None
-    producer = transport._line._producer._life.producer
+    assert transport._queue is not None
+    producer = transport._queue._producer._life.producer
     before = sys.getrefcount(producer)
-    transport._line.abandon()
+    transport._queue.abandon()
     assert sys.getrefcount(producer) == before + 1
     transport.close(0)
 
@@ -178,12 +178,12 @@ def test_librdkafka_logs_through_logging() -> None:
     """What the Kafka client has to say goes to the logger `afterword.kafka`, not to stderr."""
     heard = threading.Event()
 
-    class Ear(logging.Handler):
+    class LogListener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if "127.0.0.1:1" in record.getMessage():
                 heard.set()
 
-    logger, ear = logging.getLogger("afterword.kafka"), Ear()
+    logger, ear = logging.getLogger("afterword.kafka"), LogListener()
     logger.addHandler(ear)
     transport = KafkaTransport(NOBODY, topic="t")
     assert heard.wait(20)

@@ -67,7 +67,7 @@ def select(plan: Plan, series: SeriesType, source: Source) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Measured:
+class _MeasureExpression:
     """What is measured.
 
     Attributes:
@@ -81,20 +81,20 @@ class _Measured:
     joined: tuple[str, ...] = ()
 
 
-def _measure(plan: Plan, series: SeriesType, source: Source) -> _Measured:
+def _measure(plan: Plan, series: SeriesType, source: Source) -> _MeasureExpression:
     if series == SeriesType.WEIGHTED:
-        return _Measured("toFloat64(value)", beside=("weight AS measure_weight",))
+        return _MeasureExpression("toFloat64(value)", beside=("weight AS measure_weight",))
     if series == SeriesType.PAIRS:
-        return _Measured("value", beside=("weight AS measure_weight",))
+        return _MeasureExpression("value", beside=("weight AS measure_weight",))
     if not isinstance(plan.measure, Field):
-        return _Measured("1")
+        return _MeasureExpression("1")
     kind = _TYPES[series]
     if plan.measure.is_wildcard:
         elements = source.elements(plan.measure, kind)
-        return _Measured("element", joined=(f"ARRAY JOIN {elements} AS element",))
+        return _MeasureExpression("element", joined=(f"ARRAY JOIN {elements} AS element",))
     if plan.measure.types == (Type.UUID,):
-        return _Measured(source.text(plan.measure))
-    return _Measured(source.value(plan.measure, kind))
+        return _MeasureExpression(source.text(plan.measure))
+    return _MeasureExpression(source.value(plan.measure, kind))
 
 
 def _bucket(plan: Plan, source: Source) -> list[str]:

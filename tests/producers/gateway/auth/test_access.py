@@ -8,7 +8,7 @@ from afterword.gateway import Scope
 from afterword_schemas.receipt import Receipt, ReceiptStatus
 
 if TYPE_CHECKING:
-    from tests.producers.gateway.conftest import Served
+    from tests.producers.gateway.conftest import GatewayHarness
 
 FEEDBACK_ID = "019c12e9-8b3d-7000-8000-000000000000"
 THUMB: dict[str, Any] = {"trace_id": "tr-1", "value": 1}
@@ -66,19 +66,21 @@ OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/afterword.js"}
 each_route = pytest.mark.parametrize(("method", "path", "body", "scope"), ROUTES)
 
 
-def ask(gateway: "Served", method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
+def ask(
+    gateway: "GatewayHarness", method: str, path: str, body: Any, headers: dict[str, str]
+) -> Any:
     """Send a request as a client of that route would."""
     return gateway.http.request(method, path, json=body, headers=headers | {"origin": ORIGIN})
 
 
-def key(gateway: "Served", project: str, scope: Scope) -> dict[str, str]:
+def key(gateway: "GatewayHarness", project: str, scope: Scope) -> dict[str, str]:
     """Make a key of one scope."""
     origin = ORIGIN if scope is Scope.PUBLISH else None
     headers: dict[str, str] = gateway.key(project, scope, origin=origin)
     return headers
 
 
-def test_every_route_is_looked_at_here(gateway: "Served") -> None:
+def test_every_route_is_looked_at_here(gateway: "GatewayHarness") -> None:
     """A route is open on purpose, or in the table above."""
     documented = gateway.http.get("/openapi.json").json()["paths"]
     paths = {path.replace("{feedback_id}", FEEDBACK_ID) for path in documented}
@@ -87,14 +89,16 @@ def test_every_route_is_looked_at_here(gateway: "Served") -> None:
 
 @each_route
 def test_the_right_key_opens(
-    gateway: "Served", method: str, path: str, body: Any, scope: Scope
+    gateway: "GatewayHarness", method: str, path: str, body: Any, scope: Scope
 ) -> None:
     """A key of the route's scope is let in."""
     assert ask(gateway, method, path, body, key(gateway, "acme", scope)).status_code == 200
 
 
 @each_route
-def test_no_key_is_401(gateway: "Served", method: str, path: str, body: Any, scope: Scope) -> None:
+def test_no_key_is_401(
+    gateway: "GatewayHarness", method: str, path: str, body: Any, scope: Scope
+) -> None:
     """Neither no key, nor one that is none, nor one that was revoked, is let in."""
     right = key(gateway, "acme", scope)
     wrong = {"authorization": right["authorization"][:-1] + "!"}
@@ -115,7 +119,7 @@ def test_no_key_is_401(gateway: "Served", method: str, path: str, body: Any, sco
 
 @each_route
 def test_another_scope_is_403(
-    gateway: "Served", method: str, path: str, body: Any, scope: Scope
+    gateway: "GatewayHarness", method: str, path: str, body: Any, scope: Scope
 ) -> None:
     """A key that may do other things may not do this one."""
     for other in set(Scope) - {scope}:
@@ -126,7 +130,7 @@ def test_another_scope_is_403(
 
 @each_route
 def test_no_route_writes_to_another_project(
-    gateway: "Served", method: str, path: str, body: Any, scope: Scope
+    gateway: "GatewayHarness", method: str, path: str, body: Any, scope: Scope
 ) -> None:
     """Whatever a request says of its project, what is published is of the key's."""
     headers = key(gateway, "acme", scope)
@@ -146,7 +150,7 @@ def test_no_route_writes_to_another_project(
 
 
 @pytest.mark.parametrize("name", ["Acme", "ACME", "acme "])
-def test_a_project_is_its_exact_name(gateway: "Served", name: str) -> None:
+def test_a_project_is_its_exact_name(gateway: "GatewayHarness", name: str) -> None:
     """Names that differ in case are different projects."""
     said = THUMB | {"project": name}
     answer = gateway.http.post("/v1/feedback", json=said, headers=key(gateway, "acme", Scope.WRITE))
@@ -155,7 +159,7 @@ def test_a_project_is_its_exact_name(gateway: "Served", name: str) -> None:
 
 @pytest.mark.parametrize("names", [("acme", "other"), ("other", "acme")])
 def test_a_project_that_is_named_twice_is_refused(
-    gateway: "Served", names: tuple[str, str]
+    gateway: "GatewayHarness", names: tuple[str, str]
 ) -> None:
     """Neither the first nor the last of two names slips in."""
     first, second = names
@@ -165,14 +169,14 @@ def test_a_project_that_is_named_twice_is_refused(
         assert gateway.http.post("/v1/feedback", content=text, headers=headers).status_code == 422
 
 
-def test_the_keys_own_project_may_be_named(gateway: "Served") -> None:
+def test_the_keys_own_project_may_be_named(gateway: "GatewayHarness") -> None:
     """Events of the SDK name their project."""
     said = THUMB | {"project": "acme"}
     answer = gateway.http.post("/v1/feedback", json=said, headers=key(gateway, "acme", Scope.WRITE))
     assert answer.status_code == 200
 
 
-def test_receipts_are_of_the_keys_project(gateway: "Served") -> None:
+def test_receipts_are_of_the_keys_project(gateway: "GatewayHarness") -> None:
     """What another project knows of an id is not told."""
     stored = Receipt(FEEDBACK_ID, ReceiptStatus.STORED)
     gateway.receipts.known["other", FEEDBACK_ID] = stored
@@ -186,7 +190,7 @@ def test_receipts_are_of_the_keys_project(gateway: "Served") -> None:
 
 
 @pytest.mark.parametrize("header", ["Bearer", "bearer", "BEARER"])
-def test_both_headers_present_a_key(gateway: "Served", header: str) -> None:
+def test_both_headers_present_a_key(gateway: "GatewayHarness", header: str) -> None:
     """Portkey's header is as good as the standard one."""
     secret = key(gateway, "acme", Scope.WRITE)["authorization"].removeprefix("Bearer ")
 
@@ -194,7 +198,7 @@ def test_both_headers_present_a_key(gateway: "Served", header: str) -> None:
         assert gateway.http.post("/v1/feedback", json=THUMB, headers=headers).status_code == 200
 
 
-def test_without_keys_the_event_names_its_project(gateway: "Served") -> None:
+def test_without_keys_the_event_names_its_project(gateway: "GatewayHarness") -> None:
     """This machine may write to any project, and the query may name it too."""
     gateway.http.post("/v1/feedback", json=THUMB | {"project": "mine"})
     gateway.http.post("/v1/feedback?project=asked", json=THUMB)
@@ -223,20 +227,20 @@ def test_without_keys_the_event_names_its_project(gateway: "Served") -> None:
     ],
 )
 def test_without_keys_web_pages_stay_out(
-    gateway: "Served", headers: dict[str, str], status: int
+    gateway: "GatewayHarness", headers: dict[str, str], status: int
 ) -> None:
     """A page of another site, or a name that points here, is not this machine."""
     answer = gateway.http.post("/v1/feedback", json=THUMB, headers=headers)
     assert answer.status_code == status
 
 
-def test_without_keys_other_machines_stay_out(gateway: "Served") -> None:
+def test_without_keys_other_machines_stay_out(gateway: "GatewayHarness") -> None:
     """The address that a connection comes from is looked at, also behind a proxy that is trusted."""
     cast("Any", gateway.http._transport).client = ("10.0.0.7", 50_000)
     assert gateway.http.post("/v1/feedback", json=THUMB).status_code == 403
 
 
-def test_a_first_key_ends_the_time_without(gateway: "Served") -> None:
+def test_a_first_key_ends_the_time_without(gateway: "GatewayHarness") -> None:
     """From then on nobody is served without one."""
     assert gateway.http.post("/v1/feedback", json=THUMB).status_code == 200
     gateway.key("acme", Scope.WRITE)

@@ -12,7 +12,7 @@ from afterword.gateway.auth.rate_limit import RateLimiter, client_network
 
 if TYPE_CHECKING:
     from httpx2 import Response
-    from tests.producers.gateway.conftest import Served
+    from tests.producers.gateway.conftest import GatewayHarness
 
 SECOND: Final = 1_000_000_000
 MINUTE: Final = 60 * SECOND
@@ -240,7 +240,7 @@ def test_a_client_is_an_address_or_the_network_it_may_choose_from(
     assert client_network(address) == client
 
 
-def beacon(gateway: "Served", secret: str, count: int) -> "Response":
+def beacon(gateway: "GatewayHarness", secret: str, count: int) -> "Response":
     """Send events as a web page does."""
     events = [{"trace_id": f"tr-{number}", "value": 1} for number in range(count)]
     return gateway.http.post(
@@ -250,7 +250,7 @@ def beacon(gateway: "Served", secret: str, count: int) -> "Response":
     )
 
 
-def publish_key(gateway: "Served", events_per_minute: int) -> str:
+def publish_key(gateway: "GatewayHarness", events_per_minute: int) -> str:
     """Return the secret of a key with this limit."""
     secret, _ = gateway.keys.create(
         "acme",
@@ -261,7 +261,7 @@ def publish_key(gateway: "Served", events_per_minute: int) -> str:
     return secret
 
 
-def test_a_page_that_sends_too_much_is_told_when_to_go_on(gateway: "Served") -> None:
+def test_a_page_that_sends_too_much_is_told_when_to_go_on(gateway: "GatewayHarness") -> None:
     """429 in whole seconds that suffice; nothing of the request is taken, and other keys are served."""
     secret, other = publish_key(gateway, 6), publish_key(gateway, 6)
     assert beacon(gateway, secret, 5).status_code == 200
@@ -274,7 +274,7 @@ def test_a_page_that_sends_too_much_is_told_when_to_go_on(gateway: "Served") -> 
     assert len(gateway.transport.events) == 12
 
 
-def test_a_batch_that_never_could_go_is_too_large(gateway: "Served") -> None:
+def test_a_batch_that_never_could_go_is_too_large(gateway: "GatewayHarness") -> None:
     """413, for no wait would help it; a smaller one goes."""
     secret = publish_key(gateway, 6)
     assert beacon(gateway, secret, 7).status_code == 413

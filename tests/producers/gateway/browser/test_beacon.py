@@ -10,7 +10,7 @@ from afterword.gateway import Scope
 from afterword.gateway.browser.ids import browser_id
 
 if TYPE_CHECKING:
-    from tests.producers.gateway.conftest import Served
+    from tests.producers.gateway.conftest import GatewayHarness
 
 ORIGIN = "https://app.example.com"
 THUMB: dict[str, Any] = {"trace_id": "tr-1", "value": 1}
@@ -18,20 +18,20 @@ VERSION_7 = "019c12e9-8b3d-7000-8000-000000000000"
 
 
 @pytest.fixture
-def secret(gateway: "Served") -> str:
+def secret(gateway: "GatewayHarness") -> str:
     """A publishable key that is bound to `ORIGIN`."""
     header = gateway.key("acme", Scope.PUBLISH, origin=ORIGIN)["authorization"]
     return header.removeprefix("Bearer ")
 
 
-def post(gateway: "Served", secret: str, *events: object, origin: str = ORIGIN) -> Any:
+def post(gateway: "GatewayHarness", secret: str, *events: object, origin: str = ORIGIN) -> Any:
     """Send events as a page of an origin does."""
     body = json.dumps({"key": secret, "events": events})
     headers = {"origin": origin, "content-type": "text/plain;charset=UTF-8"}
     return gateway.http.post("/v1/beacon", content=body, headers=headers)
 
 
-def test_events_are_of_the_keys_project(gateway: "Served", secret: str) -> None:
+def test_events_are_of_the_keys_project(gateway: "GatewayHarness", secret: str) -> None:
     """The answer may be read by the page that asked."""
     answer = post(gateway, secret, THUMB, THUMB | {"op": "clear"})
 
@@ -57,7 +57,7 @@ def test_events_are_of_the_keys_project(gateway: "Served", secret: str) -> None:
     ],
 )
 def test_what_everybody_may_not_do(
-    gateway: "Served", secret: str, said: dict[str, Any], path: str
+    gateway: "GatewayHarness", secret: str, said: dict[str, Any], path: str
 ) -> None:
     """Merge into others' events, choose a time, write under an id that can be guessed."""
     answer = post(gateway, secret, THUMB | said)
@@ -68,7 +68,7 @@ def test_what_everybody_may_not_do(
 
 
 @pytest.mark.parametrize("version", ["4", "7"])
-def test_random_ids_are_taken(gateway: "Served", secret: str, version: str) -> None:
+def test_random_ids_are_taken(gateway: "GatewayHarness", secret: str, version: str) -> None:
     """In any case of their letters."""
     feedback_id = VERSION_7[:14] + version + VERSION_7[15:]
     answer = post(gateway, secret, THUMB | {"feedback_id": feedback_id.upper()})
@@ -79,7 +79,7 @@ def test_random_ids_are_taken(gateway: "Served", secret: str, version: str) -> N
     "origin",
     ["https://evil.example.com", "null", "", ORIGIN + ".evil.example.com", "http" + ORIGIN[5:]],
 )
-def test_other_origins_are_403(gateway: "Served", secret: str, origin: str) -> None:
+def test_other_origins_are_403(gateway: "GatewayHarness", secret: str, origin: str) -> None:
     """A key works on the pages that it is bound to."""
     assert post(gateway, secret, THUMB, origin=origin).status_code == 403
     assert gateway.transport.events == []
@@ -104,14 +104,14 @@ def test_other_origins_are_403(gateway: "Served", secret: str, origin: str) -> N
         (b"\xff", 400),
     ],
 )
-def test_bodies_that_are_none(gateway: "Served", body: bytes, status: int) -> None:
+def test_bodies_that_are_none(gateway: "GatewayHarness", body: bytes, status: int) -> None:
     """Each is told what is wrong, and may read it."""
     answer = gateway.http.post("/v1/beacon", content=body, headers={"origin": "http://localhost"})
     assert answer.status_code == status
     assert answer.headers["access-control-allow-origin"] == "http://localhost"
 
 
-def test_a_missing_key_is_told(gateway: "Served", secret: str) -> None:
+def test_a_missing_key_is_told(gateway: "GatewayHarness", secret: str) -> None:
     """A page without `data-key` on a gateway with keys reads what to do."""
     assert secret
     answer = post(gateway, "", THUMB)
@@ -133,7 +133,7 @@ def test_a_missing_key_is_told(gateway: "Served", secret: str) -> None:
     ],
 )
 def test_the_worst_event_takes_no_other_with_it(
-    gateway: "Served", secret: str, item: bytes, code: str
+    gateway: "GatewayHarness", secret: str, item: bytes, code: str
 ) -> None:
     """Each event of a page is judged on its own text."""
     thumb = json.dumps(THUMB).encode()
@@ -144,7 +144,7 @@ def test_the_worst_event_takes_no_other_with_it(
     assert len(gateway.transport.events) == 2
 
 
-def test_an_object_of_positions_is_an_array(gateway: "Served", secret: str) -> None:
+def test_an_object_of_positions_is_an_array(gateway: "GatewayHarness", secret: str) -> None:
     """As it is at the other routes."""
     body = json.dumps({"key": secret, "events": {"0": THUMB, "1": THUMB}})
     answer = gateway.http.post("/v1/beacon", content=body, headers={"origin": ORIGIN})
@@ -152,7 +152,7 @@ def test_an_object_of_positions_is_an_array(gateway: "Served", secret: str) -> N
     assert len(gateway.transport.events) == 2
 
 
-def test_nothing_is_expanded_for_who_has_shown_no_key(gateway: "Served") -> None:
+def test_nothing_is_expanded_for_who_has_shown_no_key(gateway: "GatewayHarness") -> None:
     """A few bytes cannot be made to cost many."""
     answer = gateway.http.post(
         "/v1/beacon", content=gzip.compress(b" " * 200_000), headers={"content-encoding": "gzip"}
@@ -171,7 +171,7 @@ def test_nothing_is_expanded_for_who_has_shown_no_key(gateway: "Served") -> None
     ],
 )
 def test_without_keys_preflights_are_for_this_machine(
-    gateway: "Served", origin: str, status: int
+    gateway: "GatewayHarness", origin: str, status: int
 ) -> None:
     """As the request itself is."""
     answer = gateway.http.options("/v1/beacon", headers={"origin": origin})
@@ -180,7 +180,9 @@ def test_without_keys_preflights_are_for_this_machine(
 
 @pytest.mark.parametrize("origins", [ORIGIN, "*"])
 @pytest.mark.parametrize("method", ["OPTIONS", "POST"])
-def test_a_page_may_send_with_credentials(gateway: "Served", origins: str, method: str) -> None:
+def test_a_page_may_send_with_credentials(
+    gateway: "GatewayHarness", origins: str, method: str
+) -> None:
     """As `sendBeacon` always does: the origin is named, for a wildcard does not count then."""
     gateway.key("acme", Scope.PUBLISH, origin=origins)
     answer = gateway.http.request(method, "/v1/beacon", headers={"origin": ORIGIN})
@@ -192,7 +194,7 @@ def test_a_page_may_send_with_credentials(gateway: "Served", origins: str, metho
 
 @pytest.mark.parametrize("headers", [{}, {"origin": "https://evil.example.com"}])
 def test_others_may_not_send_with_credentials(
-    gateway: "Served", secret: str, headers: dict[str, str]
+    gateway: "GatewayHarness", secret: str, headers: dict[str, str]
 ) -> None:
     """Neither pages of other origins, nor requests that are from no page."""
     body = json.dumps({"key": secret, "events": [THUMB]})
@@ -206,7 +208,7 @@ def test_others_may_not_send_with_credentials(
 
 @pytest.mark.parametrize(("origin", "status"), [(ORIGIN, 204), ("https://evil.example.com", 403)])
 def test_preflights_know_the_origins_of_keys(
-    gateway: "Served", secret: str, origin: str, status: int
+    gateway: "GatewayHarness", secret: str, origin: str, status: int
 ) -> None:
     """A preflight brings no key, so any key's origin will do."""
     assert secret
@@ -228,7 +230,7 @@ def test_preflights_know_the_origins_of_keys(
     ],
 )
 def test_the_script_comes_as_it_is_asked_for(
-    gateway: "Served", accepted: str, *, packed: bool
+    gateway: "GatewayHarness", accepted: str, *, packed: bool
 ) -> None:
     """Each form has a tag of its own, and is not sent to who has it."""
     headers = {"accept-encoding": accepted}

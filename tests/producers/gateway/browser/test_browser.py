@@ -18,7 +18,7 @@ from afterword.gateway.browser.ids import browser_id
 from afterword_schemas.event import read_event, uuid7_ms
 
 if TYPE_CHECKING:
-    from tests.producers.gateway.conftest import Site
+    from tests.producers.gateway.conftest import BrowserHarness
 
 pytestmark = pytest.mark.browser
 
@@ -59,7 +59,7 @@ def copy_answer(tab: Page) -> None:
     tab.keyboard.press("Control+C")
 
 
-def test_a_thumb_is_a_vote(open_tab: OpenTab, site: "Site") -> None:
+def test_a_thumb_is_a_vote(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """A click becomes the event that `feedback()` of the SDK would be given."""
     tab = open_tab(ANSWER)
     assert pressed(tab) == ("false", "false")
@@ -72,7 +72,7 @@ def test_a_thumb_is_a_vote(open_tab: OpenTab, site: "Site") -> None:
     assert pressed(tab) == ("false", "true")
 
 
-def test_ids_are_time_ordered(open_tab: OpenTab, site: "Site") -> None:
+def test_ids_are_time_ordered(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """An id is a UUID of version 7, made now, and no two are alike."""
     tab = open_tab()
     made = "() => [...Array(20)].map(() => afterword.feedback({trace_id: 't', value: 1}))"
@@ -98,7 +98,11 @@ def test_ids_are_time_ordered(open_tab: OpenTab, site: "Site") -> None:
     ],
 )
 def test_an_answer_has_one_vote(
-    open_tab: OpenTab, site: "Site", clicks: list[str], value: int | None, shown: tuple[str, str]
+    open_tab: OpenTab,
+    site: "BrowserHarness",
+    clicks: list[str],
+    value: int | None,
+    shown: tuple[str, str],
 ) -> None:
     """The other thumb replaces the vote, the same one takes it back, all under one id."""
     tab = open_tab(ANSWER)
@@ -117,7 +121,7 @@ def test_an_answer_has_one_vote(
     assert pressed(tab) == shown
 
 
-def test_only_the_last_state_is_sent(open_tab: OpenTab, site: "Site") -> None:
+def test_only_the_last_state_is_sent(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Of several clicks within the second, the gateway hears the last."""
     tab = open_tab(ANSWER)
     for thumb in ("Good", "Bad", "Good", "Bad"):
@@ -128,7 +132,7 @@ def test_only_the_last_state_is_sent(open_tab: OpenTab, site: "Site") -> None:
     assert event["value"] == -1
 
 
-def test_a_vote_outlives_the_page(open_tab: OpenTab, site: "Site") -> None:
+def test_a_vote_outlives_the_page(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """After a reload the thumb is still pressed, and another vote replaces it."""
     tab = open_tab(ANSWER)
     tab.click("text=Good")
@@ -144,7 +148,7 @@ def test_a_vote_outlives_the_page(open_tab: OpenTab, site: "Site") -> None:
     assert (first["value"], second["value"]) == (1, -1)
 
 
-def test_a_rating_is_a_vote(open_tab: OpenTab, site: "Site") -> None:
+def test_a_rating_is_a_vote(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """`rate` and the thumbs change the same vote, and null takes it back."""
     tab = open_tab(ANSWER)
     rated = tab.evaluate("() => afterword.rate('tr-7f3', 4, {feedback: {comment: 'almost'}})")
@@ -172,7 +176,7 @@ def test_a_rating_is_a_vote(open_tab: OpenTab, site: "Site") -> None:
     ]
 
 
-def test_an_answer_is_what_its_ids_say(open_tab: OpenTab, site: "Site") -> None:
+def test_an_answer_is_what_its_ids_say(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Each trace has a vote, each of its spans, and each session that no trace is named with."""
     tab = open_tab()
     answers = [
@@ -191,7 +195,7 @@ def test_an_answer_is_what_its_ids_say(open_tab: OpenTab, site: "Site") -> None:
     assert tab.evaluate(rate, [{"trace_id": "a", "session_id": "2"}]) == ids[:1]
 
 
-def test_feedback_is_sent_as_it_is(open_tab: OpenTab, site: "Site") -> None:
+def test_feedback_is_sent_as_it_is(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """`feedback` takes an event of any structure, and adds no more than an id."""
     tab = open_tab()
     given = {
@@ -240,7 +244,7 @@ def test_feedback_is_sent_as_it_is(open_tab: OpenTab, site: "Site") -> None:
 )
 def test_a_deed_is_the_event_of_the_sdk(
     open_tab: OpenTab,
-    site: "Site",
+    site: "BrowserHarness",
     page: str,
     deed: Callable[[Page], None],
     call: Callable[[Client], str],
@@ -262,7 +266,7 @@ def test_a_deed_is_the_event_of_the_sdk(
     assert len(site.events) == 1
 
 
-def test_a_deed_counts_once_an_answer(open_tab: OpenTab, site: "Site") -> None:
+def test_a_deed_counts_once_an_answer(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """What is done again, by key or button or on the next visit, is the same event."""
     tab = open_tab(ANSWER)
     copy_answer(tab)
@@ -280,7 +284,7 @@ def test_a_deed_counts_once_an_answer(open_tab: OpenTab, site: "Site") -> None:
     assert first["feedback_id"] == ids["copied",] != ids["regenerated",]
 
 
-def test_an_edit_is_measured_from_the_answer(open_tab: OpenTab, site: "Site") -> None:
+def test_an_edit_is_measured_from_the_answer(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Each edit replaces the one before, and one that restores the answer takes the event back."""
     tab = open_tab(WITH_TEXTS)
     for sent, text in enumerate(
@@ -308,7 +312,7 @@ def test_an_edit_is_measured_from_the_answer(open_tab: OpenTab, site: "Site") ->
     ids=["editable", "enter", "inside"],
 )
 def test_every_editor_is_watched(
-    open_tab: OpenTab, site: "Site", editor: str, keys: list[str]
+    open_tab: OpenTab, site: "BrowserHarness", editor: str, keys: list[str]
 ) -> None:
     """An edit is told when the editor is left, or Enter is pressed in an input."""
     tab = open_tab(f"<div data-afterword data-trace-id=tr-1>{editor}</div><button></button>")
@@ -320,7 +324,7 @@ def test_every_editor_is_watched(
     assert [event["feedback"] for event in site.events] == [{"edited": True}]
 
 
-def test_the_script_may_come_late(visitor: BrowserContext, site: "Site") -> None:
+def test_the_script_may_come_late(visitor: BrowserContext, site: "BrowserHarness") -> None:
     """A script that comes when a person is already editing knows the text as it was then."""
     tab = visitor.new_page()
     tab.goto(site.show(WITH_TEXTS))
@@ -341,7 +345,7 @@ def test_the_script_may_come_late(visitor: BrowserContext, site: "Site") -> None
     assert event["feedback"]["edits"] == [{"value": "On Friday.", "original": "On Friday"}]
 
 
-def test_looking_is_no_deed(open_tab: OpenTab, site: "Site", warnings: list[str]) -> None:
+def test_looking_is_no_deed(open_tab: OpenTab, site: "BrowserHarness", warnings: list[str]) -> None:
     """Entering an editor, copying from elsewhere and clicking the text send nothing."""
     tab = open_tab(ANSWER + "<p id=other>Elsewhere.</p><textarea>Mine.</textarea>")
     tab.focus("[data-afterword-edit]")
@@ -356,7 +360,7 @@ def test_looking_is_no_deed(open_tab: OpenTab, site: "Site", warnings: list[str]
     assert warnings == []
 
 
-def test_answers_may_come_later(open_tab: OpenTab, site: "Site") -> None:
+def test_answers_may_come_later(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """An answer that is added, or gets its id at the end of its stream, works and shows its vote."""
     tab = open_tab('<main></main><div data-afterword id="streamed">' + CONTROLS + "</div>")
     tab.evaluate("() => afterword.rate('tr-7f3', 1)")
@@ -378,7 +382,7 @@ def test_answers_may_come_later(open_tab: OpenTab, site: "Site") -> None:
     }
 
 
-def test_an_answer_may_carry_metadata(open_tab: OpenTab, site: "Site") -> None:
+def test_an_answer_may_carry_metadata(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """`data-metadata` goes along with votes and deeds."""
     metadata = """data-span-id="sp-1" data-metadata='{"model": "aurora-2", "_prompt": "v2"}'"""
     tab = open_tab(ANSWER.replace("data-trace-id", f"{metadata} data-trace-id"))
@@ -391,7 +395,7 @@ def test_an_answer_may_carry_metadata(open_tab: OpenTab, site: "Site") -> None:
         assert event["span_id"] == "sp-1"
 
 
-def test_a_page_cannot_hide_clicks(open_tab: OpenTab, site: "Site") -> None:
+def test_a_page_cannot_hide_clicks(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """A page that stops its events, or takes the button away, does not stop ours."""
     tab = open_tab(ANSWER)
     tab.evaluate(
@@ -406,7 +410,7 @@ def test_a_page_cannot_hide_clicks(open_tab: OpenTab, site: "Site") -> None:
 
 
 def test_an_answer_without_ids_is_no_vote(
-    open_tab: OpenTab, site: "Site", warnings: list[str]
+    open_tab: OpenTab, site: "BrowserHarness", warnings: list[str]
 ) -> None:
     """The console says what is missing, and no thumb pretends."""
     tab = open_tab("<div data-afterword>" + CONTROLS + "</div>")
@@ -437,7 +441,7 @@ def test_no_call_throws(open_tab: OpenTab, warnings: list[str]) -> None:
     assert all(warning.startswith("afterword: ") for warning in warnings)
 
 
-def test_without_keys_it_needs_none(visitor: BrowserContext, open_site: "Site") -> None:
+def test_without_keys_it_needs_none(visitor: BrowserContext, open_site: "BrowserHarness") -> None:
     """A gateway of this machine that has no keys takes what a page without `data-key` sends."""
     tab = visitor.new_page()
     tab.goto(open_site.page(ANSWER))
@@ -448,7 +452,9 @@ def test_without_keys_it_needs_none(visitor: BrowserContext, open_site: "Site") 
     assert pressed(tab) == ("true", "false")
 
 
-def test_a_missing_key_is_told(open_tab: OpenTab, site: "Site", warnings: list[str]) -> None:
+def test_a_missing_key_is_told(
+    open_tab: OpenTab, site: "BrowserHarness", warnings: list[str]
+) -> None:
     """A gateway that has keys says so on the console, with the next step; the page stops there."""
     tab = open_tab(ANSWER, key="")
     for thumb in ("Good", "Bad"):
@@ -461,7 +467,7 @@ def test_a_missing_key_is_told(open_tab: OpenTab, site: "Site", warnings: list[s
 
 
 def test_a_script_that_knows_no_gateway_says_so(
-    visitor: BrowserContext, site: "Site", warnings: list[str]
+    visitor: BrowserContext, site: "BrowserHarness", warnings: list[str]
 ) -> None:
     """A copy of it inside the page: one warning; calls and clicks are taken and lost."""
     source = (PRODUCERS / "afterword/gateway/browser/static/afterword.js").read_text("utf-8")
@@ -476,7 +482,7 @@ def test_a_script_that_knows_no_gateway_says_so(
     assert tab.evaluate("() => localStorage.length") == 0
 
 
-def test_a_page_may_send_json_in_a_beacon(open_tab: OpenTab, site: "Site") -> None:
+def test_a_page_may_send_json_in_a_beacon(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """A page's own `sendBeacon` of JSON passes the preflight, which asks for credentials."""
     tab = open_tab()
     send = """([address, key]) => navigator.sendBeacon(`${address}/v1/beacon`, new Blob(
@@ -487,7 +493,7 @@ def test_a_page_may_send_json_in_a_beacon(open_tab: OpenTab, site: "Site") -> No
     assert [event["trace_id"] for event in site.wait(1)] == ["tr-1"]
 
 
-def test_two_script_tags_are_one(open_tab: OpenTab, site: "Site") -> None:
+def test_two_script_tags_are_one(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """A page that loads the script twice does not take each vote back at once."""
     again = f'<script src="{site.address}/afterword.js?2" data-key="{site.key}" defer></script>'
     tab = open_tab(again + ANSWER)
@@ -498,7 +504,7 @@ def test_two_script_tags_are_one(open_tab: OpenTab, site: "Site") -> None:
     assert pressed(tab) == ("true", "false")
 
 
-def test_the_first_example_works(visitor: BrowserContext, site: "Site") -> None:
+def test_the_first_example_works(visitor: BrowserContext, site: "BrowserHarness") -> None:
     """The page of the documentation, with another address and key, does what it says."""
     (html,) = re.findall(r"```html\n(.*?)```", DOCUMENTATION, flags=re.DOTALL)
     tab = visitor.new_page()
@@ -511,7 +517,7 @@ def test_the_first_example_works(visitor: BrowserContext, site: "Site") -> None:
     assert sorted(said, key=str) == [{"rating": True}, {"regenerated": True}]
 
 
-def test_the_calls_of_the_documentation_work(open_tab: OpenTab, site: "Site") -> None:
+def test_the_calls_of_the_documentation_work(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Each call returns the id of its event, and those on one answer return the same."""
     (calls,) = re.findall(r"```js\n(.*?)```", DOCUMENTATION, flags=re.DOTALL)
     tab = open_tab(ANSWER)
@@ -526,7 +532,7 @@ def test_the_calls_of_the_documentation_work(open_tab: OpenTab, site: "Site") ->
     assert stored == set(map(site.stored, (feedback, rated, session)))
 
 
-def test_the_beacon_of_the_documentation_works(open_tab: OpenTab, site: "Site") -> None:
+def test_the_beacon_of_the_documentation_works(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """A page without the script sends an event, as the documentation shows."""
     (example,) = re.findall(r"```javascript\n(.*?)```", DOCUMENTATION, flags=re.DOTALL)
     example = example.replace("https://gateway.example.com", site.address)
@@ -536,7 +542,7 @@ def test_the_beacon_of_the_documentation_works(open_tab: OpenTab, site: "Site") 
     assert [event["trace_id"] for event in site.wait(1)] == ["tr-7f3"]
 
 
-def test_the_example_page_works(visitor: BrowserContext, site: "Site") -> None:
+def test_the_example_page_works(visitor: BrowserContext, site: "BrowserHarness") -> None:
     """The page that is shipped votes, asks why, and sends the reason with the same vote."""
     html = (PRODUCERS / "examples" / "browser.html").read_text("utf-8")
     site.pages.policy = f"default-src 'self' 'unsafe-inline' {site.address}"

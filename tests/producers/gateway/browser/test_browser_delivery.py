@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Error, Page, Request, expect
 
 if TYPE_CHECKING:
-    from tests.producers.gateway.conftest import Site
+    from tests.producers.gateway.conftest import BrowserHarness
 
 pytestmark = pytest.mark.browser
 
@@ -31,7 +31,7 @@ def say(tab: Page, *traces: str, size: int = 1) -> None:
     tab.evaluate(call, [traces, "x" * size])
 
 
-def touch(tab: Page, site: "Site") -> None:
+def touch(tab: Page, site: "BrowserHarness") -> None:
     """Have the page ask the gateway for something, so that requests begun before are on their way."""
     tab.evaluate("address => fetch(address)", f"{site.address}/afterword.js")
 
@@ -41,7 +41,7 @@ def numbered(count: int) -> list[str]:
     return [f"tr-{number:03}" for number in range(count)]
 
 
-def traces(site: "Site") -> list[str]:
+def traces(site: "BrowserHarness") -> list[str]:
     """Return which traces events were published of, in order of their names."""
     return sorted(event["trace_id"] for event in site.events)
 
@@ -59,7 +59,7 @@ def attempts(visitor: BrowserContext) -> list[str]:
     return begun
 
 
-def test_events_go_out_together(open_tab: OpenTab, site: "Site") -> None:
+def test_events_go_out_together(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """What is said within a second is one request, up to 20 events; none is kept."""
     tab = open_tab()
     say(tab, *numbered(45))
@@ -71,7 +71,7 @@ def test_events_go_out_together(open_tab: OpenTab, site: "Site") -> None:
     assert tab.evaluate("() => localStorage.length") == 0
 
 
-def test_a_page_that_goes_away_sends_a_beacon(open_tab: OpenTab, site: "Site") -> None:
+def test_a_page_that_goes_away_sends_a_beacon(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Leaving sends at once, an unfinished edit too; the next visit makes sure, once."""
     tab = open_tab(ANSWER)
     tab.click("text=Good")
@@ -92,7 +92,7 @@ def test_a_page_that_goes_away_sends_a_beacon(open_tab: OpenTab, site: "Site") -
     assert site.posts == ["no-cors 200", "cors 200"]
 
 
-def test_a_tab_that_dies_loses_nothing(open_tab: OpenTab, site: "Site") -> None:
+def test_a_tab_that_dies_loses_nothing(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """The next tab sends what a crashed one had not."""
     tab = open_tab(ANSWER)
     tab.click("text=Good")
@@ -108,7 +108,7 @@ def test_a_tab_that_dies_loses_nothing(open_tab: OpenTab, site: "Site") -> None:
 
 
 def test_offline_events_arrive_once(
-    open_tab: OpenTab, site: "Site", visitor: BrowserContext
+    open_tab: OpenTab, site: "BrowserHarness", visitor: BrowserContext
 ) -> None:
     """What is said without a network is sent when it is back, without waiting for a retry."""
     tab = open_tab()
@@ -129,7 +129,7 @@ def test_offline_events_arrive_once(
 
 
 def test_retries_are_rarer_and_rarer(
-    open_tab: OpenTab, site: "Site", visitor: BrowserContext, attempts: list[str]
+    open_tab: OpenTab, site: "BrowserHarness", visitor: BrowserContext, attempts: list[str]
 ) -> None:
     """Without an answer the wait doubles from 2 seconds to 5 minutes, plus up to a quarter."""
     tab = open_tab()
@@ -144,7 +144,7 @@ def test_retries_are_rarer_and_rarer(
         assert len(attempts) == tries + 1
 
 
-def test_a_gateway_says_when_to_come_back(open_tab: OpenTab, site: "Site") -> None:
+def test_a_gateway_says_when_to_come_back(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """With the broker away it asks for 2 seconds; each time takes longer; then all is delivered."""
     tab = open_tab()
     site.transport.fail()
@@ -170,7 +170,9 @@ def test_a_gateway_says_when_to_come_back(open_tab: OpenTab, site: "Site") -> No
     assert site.posts[3:] == ["cors 503", "cors 200"]
 
 
-def test_a_page_that_was_told_to_wait_sends_no_beacon(open_tab: OpenTab, site: "Site") -> None:
+def test_a_page_that_was_told_to_wait_sends_no_beacon(
+    open_tab: OpenTab, site: "BrowserHarness"
+) -> None:
     """Leaving is no reason to press a gateway that asked for time; the next visit sends it."""
     tab = open_tab()
     site.transport.fail()
@@ -184,7 +186,7 @@ def test_a_page_that_was_told_to_wait_sends_no_beacon(open_tab: OpenTab, site: "
     assert site.posts == ["cors 503", "cors 200"]
 
 
-def test_a_limit_delays_and_loses_nothing(open_tab: OpenTab, site: "Site") -> None:
+def test_a_limit_delays_and_loses_nothing(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """The key takes 60 events a minute: the 61st is sent when the gateway says, and no request more."""
     tab = open_tab()
     say(tab, *numbered(61))
@@ -200,7 +202,7 @@ def test_a_limit_delays_and_loses_nothing(open_tab: OpenTab, site: "Site") -> No
     assert traces(site) == numbered(61)
 
 
-def test_what_is_too_much_is_split(open_tab: OpenTab, site: "Site") -> None:
+def test_what_is_too_much_is_split(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Of 8 events with a key for 5 a minute 4 are sent, and 4 when the gateway says: in 36 seconds."""
     tab = open_tab(key=site.public_key)
     say(tab, *numbered(8))
@@ -217,7 +219,7 @@ def test_what_is_too_much_is_split(open_tab: OpenTab, site: "Site") -> None:
 
 
 def test_a_silent_gateway_is_asked_again(
-    open_tab: OpenTab, site: "Site", attempts: list[str]
+    open_tab: OpenTab, site: "BrowserHarness", attempts: list[str]
 ) -> None:
     """After 30 seconds without an answer a request is given up."""
     tab = open_tab()
@@ -238,7 +240,7 @@ def test_a_silent_gateway_is_asked_again(
     assert tab.evaluate(UNSENT) == 0
 
 
-def test_no_retry_brings_an_older_vote_back(open_tab: OpenTab, site: "Site") -> None:
+def test_no_retry_brings_an_older_vote_back(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """A vote that changed while the gateway was away arrives as it is now."""
     tab = open_tab(ANSWER)
     site.transport.fail()
@@ -251,7 +253,9 @@ def test_no_retry_brings_an_older_vote_back(open_tab: OpenTab, site: "Site") -> 
     assert [event["value"] for event in site.events] == [-1]
 
 
-def test_an_answer_counts_for_the_state_that_was_sent(open_tab: OpenTab, site: "Site") -> None:
+def test_an_answer_counts_for_the_state_that_was_sent(
+    open_tab: OpenTab, site: "BrowserHarness"
+) -> None:
     """A vote that changes while its request is on the way is sent again."""
     tab = open_tab(ANSWER)
     site.transport.hold()
@@ -268,7 +272,9 @@ def test_an_answer_counts_for_the_state_that_was_sent(open_tab: OpenTab, site: "
     assert tab.evaluate(UNSENT) == 0
 
 
-def test_tabs_share_one_outbox(open_tab: OpenTab, site: "Site", visitor: BrowserContext) -> None:
+def test_tabs_share_one_outbox(
+    open_tab: OpenTab, site: "BrowserHarness", visitor: BrowserContext
+) -> None:
     """Two tabs take turns: neither loses an event, and none is sent without end."""
     first, second = open_tab(ANSWER), open_tab(ANSWER)
     visitor.set_offline(True)
@@ -288,7 +294,7 @@ def test_tabs_share_one_outbox(open_tab: OpenTab, site: "Site", visitor: Browser
     assert len({event["feedback_id"] for event in site.events}) == 50
 
 
-def test_tabs_share_the_vote(open_tab: OpenTab, site: "Site") -> None:
+def test_tabs_share_the_vote(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """A vote shows in the other tab, where the other thumb replaces it."""
     first, second = open_tab(ANSWER), open_tab(ANSWER)
     first.click("text=Good")
@@ -300,7 +306,9 @@ def test_tabs_share_the_vote(open_tab: OpenTab, site: "Site") -> None:
     assert [event["value"] for event in site.events] == [-1]
 
 
-def test_a_page_that_is_shown_again_shows_the_vote(open_tab: OpenTab, site: "Site") -> None:
+def test_a_page_that_is_shown_again_shows_the_vote(
+    open_tab: OpenTab, site: "BrowserHarness"
+) -> None:
     """A page that comes back with the back button knows what another tab did meanwhile."""
     first, second = open_tab(ANSWER), open_tab(ANSWER)
     first.evaluate("() => { window.before = true }")
@@ -312,7 +320,7 @@ def test_a_page_that_is_shown_again_shows_the_vote(open_tab: OpenTab, site: "Sit
     assert first.evaluate("() => window.before")  # no reload
 
 
-def test_a_full_storage_is_no_end(open_tab: OpenTab, site: "Site") -> None:
+def test_a_full_storage_is_no_end(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Where the page's storage is full, events wait in memory."""
     tab = open_tab(ANSWER)
     tab.evaluate(
@@ -330,7 +338,7 @@ def test_a_full_storage_is_no_end(open_tab: OpenTab, site: "Site") -> None:
     assert tab.evaluate("() => Object.keys(localStorage).every((name) => name.startsWith('host'))")
 
 
-def test_storage_may_be_forbidden(open_tab: OpenTab, site: "Site") -> None:
+def test_storage_may_be_forbidden(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """A page in a sandbox has neither storage nor locks, and sends all the same."""
     site.pages.policy += "; sandbox allow-scripts"
     tab = open_tab(ANSWER, key=site.public_key)
@@ -344,7 +352,7 @@ def test_storage_may_be_forbidden(open_tab: OpenTab, site: "Site") -> None:
 
 
 def test_a_page_without_tls_sends_too(
-    site: "Site", visitor: BrowserContext, attempts: list[str]
+    site: "BrowserHarness", visitor: BrowserContext, attempts: list[str]
 ) -> None:
     """An intranet's plain HTTP has no locks, and still no request overtakes another of its page."""
     site.page(ANSWER, key=site.public_key)
@@ -363,7 +371,7 @@ def test_a_page_without_tls_sends_too(
 
 
 def test_the_outbox_is_bounded(
-    open_tab: OpenTab, site: "Site", visitor: BrowserContext, warnings: list[str]
+    open_tab: OpenTab, site: "BrowserHarness", visitor: BrowserContext, warnings: list[str]
 ) -> None:
     """Of more than 100,000 characters the newest are kept, and the page is told of each that is not."""
     tab = open_tab()
@@ -382,7 +390,7 @@ def test_the_outbox_is_bounded(
     assert traces(site) == numbered(30)[11:]
 
 
-def test_one_event_may_be_large(open_tab: OpenTab, site: "Site") -> None:
+def test_one_event_may_be_large(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """What no beacon can hold goes by itself, and takes nothing with it."""
     tab = open_tab()
     site.advance(tab, 1)
@@ -401,7 +409,7 @@ def test_one_event_may_be_large(open_tab: OpenTab, site: "Site") -> None:
 
 
 def test_what_is_refused_is_told_and_forgotten(
-    open_tab: OpenTab, site: "Site", warnings: list[str]
+    open_tab: OpenTab, site: "BrowserHarness", warnings: list[str]
 ) -> None:
     """The console says which event, where and why; the others go through, and nothing is repeated."""
     tab = open_tab()
@@ -419,7 +427,11 @@ def test_what_is_refused_is_told_and_forgotten(
 
 @pytest.mark.parametrize("wrong", ["key", "origin"])
 def test_who_may_not_send_stops(
-    site: "Site", visitor: BrowserContext, warnings: list[str], attempts: list[str], wrong: str
+    site: "BrowserHarness",
+    visitor: BrowserContext,
+    warnings: list[str],
+    attempts: list[str],
+    wrong: str,
 ) -> None:
     """A key that is unknown, or bound to another site, ends it for this page; nothing is lost."""
     site.page(ANSWER, **({"key": "aw_publish_x_y"} if wrong == "key" else {}))

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page
 
 if TYPE_CHECKING:
-    from tests.producers.gateway.conftest import Site
+    from tests.producers.gateway.conftest import BrowserHarness
 
 pytestmark = pytest.mark.browser
 
@@ -98,7 +98,7 @@ def hide(tab: Page) -> None:
     tab.goto(page)
 
 
-def edits(site: "Site") -> list[Any]:
+def edits(site: "BrowserHarness") -> list[Any]:
     """Return the texts that were published, in order."""
     return [event["feedback"]["edits"] for event in site.events]
 
@@ -133,7 +133,7 @@ def edits(site: "Site") -> list[Any]:
     ],
 )
 def test_what_is_cancelled_is_no_edit(
-    open_tab: OpenTab, site: "Site", warnings: list[str], content: str, act: Act
+    open_tab: OpenTab, site: "BrowserHarness", warnings: list[str], content: str, act: Act
 ) -> None:
     """With marks and in a form only saving counts; elsewhere Escape cancels, and so does what unmounts."""
     tab = open_tab(answer(content))
@@ -194,7 +194,9 @@ def save_by_call(tab: Page) -> None:
         ("<p data-afterword-edit contenteditable>On Monday.</p>", leave),
     ],
 )
-def test_what_is_saved_is_an_edit(open_tab: OpenTab, site: "Site", content: str, act: Act) -> None:
+def test_what_is_saved_is_an_edit(
+    open_tab: OpenTab, site: "BrowserHarness", content: str, act: Act
+) -> None:
     """With a marked button, a form that is sent, a call, and elsewhere by leaving the editor."""
     tab = open_tab(answer(content))
     tab.evaluate(
@@ -209,7 +211,7 @@ def test_what_is_saved_is_an_edit(open_tab: OpenTab, site: "Site", content: str,
 
 
 def test_an_edit_that_does_not_count_is_told(
-    open_tab: OpenTab, site: "Site", informed: list[str]
+    open_tab: OpenTab, site: "BrowserHarness", informed: list[str]
 ) -> None:
     """A save button that is not marked and removes its editor looks as one that cancels."""
     tab = open_tab(answer(EDITOR + ENDS))
@@ -222,7 +224,7 @@ def test_an_edit_that_does_not_count_is_told(
 
 @pytest.mark.parametrize("button", ["save", "cancel"])
 def test_a_marked_button_needs_no_word(
-    open_tab: OpenTab, site: "Site", informed: list[str], button: str
+    open_tab: OpenTab, site: "BrowserHarness", informed: list[str], button: str
 ) -> None:
     """Nothing is told of what the page itself says."""
     tab = open_tab(answer(EDITOR + MARKED))
@@ -232,7 +234,7 @@ def test_a_marked_button_needs_no_word(
     assert informed == []
 
 
-def test_a_form_that_is_not_valid_saves_nothing(open_tab: OpenTab, site: "Site") -> None:
+def test_a_form_that_is_not_valid_saves_nothing(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """A save button that the browser refuses to submit waits for a valid form."""
     form = FORM.replace("</form>", "<input required></form>").replace(
         "id=save", "id=save data-afterword-save"
@@ -249,7 +251,7 @@ def test_a_form_that_is_not_valid_saves_nothing(open_tab: OpenTab, site: "Site")
     assert edits(site) == [[{"value": "On Friday.", "original": "On Monday."}]]
 
 
-def test_an_edit_after_a_cancelled_one(open_tab: OpenTab, site: "Site") -> None:
+def test_an_edit_after_a_cancelled_one(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """It is measured from the answer, and what was cancelled is nowhere in it."""
     tab = open_tab(answer(EDITOR + MARKED))
     on_click("cancel", RESTORE)(tab)
@@ -264,7 +266,7 @@ def test_an_edit_after_a_cancelled_one(open_tab: OpenTab, site: "Site") -> None:
 
 @pytest.mark.parametrize("way", ["again", "reload", "other tab", "mounted again"])
 def test_a_second_edit_is_measured_from_the_answer(
-    open_tab: OpenTab, site: "Site", way: str
+    open_tab: OpenTab, site: "BrowserHarness", way: str
 ) -> None:
     """Where the page shows the first edit, the original is still what was there before it."""
     content = answer(EDITOR)
@@ -295,7 +297,9 @@ def test_a_second_edit_is_measured_from_the_answer(
     assert second["feedback_id"] == first["feedback_id"]
 
 
-def test_each_editor_of_an_answer_has_its_original(open_tab: OpenTab, site: "Site") -> None:
+def test_each_editor_of_an_answer_has_its_original(
+    open_tab: OpenTab, site: "BrowserHarness"
+) -> None:
     """The event has the edits of all, also after a reload; one that is restored leaves the others."""
     names = ("title", "body")
     content = answer(
@@ -321,7 +325,7 @@ def test_each_editor_of_an_answer_has_its_original(open_tab: OpenTab, site: "Sit
     assert edits(site) == [[title[0], body[0]], [title[1], body[0]], [title[1], body[1]], [body[1]]]
 
 
-def test_what_may_not_be_sent_is_not_kept(open_tab: OpenTab, site: "Site") -> None:
+def test_what_may_not_be_sent_is_not_kept(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Without `data-afterword-text` no text is in storage, and an edit is still known as restored."""
     tab = open_tab(answer(EDITOR).replace("data-afterword-text", ""))
     leave(tab)
@@ -339,7 +343,9 @@ def test_what_may_not_be_sent_is_not_kept(open_tab: OpenTab, site: "Site") -> No
     assert second == {"op": "clear", "feedback_id": first["feedback_id"]}
 
 
-def test_kept_originals_are_bounded(open_tab: OpenTab, site: "Site", warnings: list[str]) -> None:
+def test_kept_originals_are_bounded(
+    open_tab: OpenTab, site: "BrowserHarness", warnings: list[str]
+) -> None:
     """The newest 100,000 characters are kept, and votes do not have to go for them."""
     editors = "".join(
         f'<div data-afterword data-afterword-text data-trace-id="tr-{number}">{EDITOR}</div>'
@@ -360,6 +366,6 @@ def test_kept_originals_are_bounded(open_tab: OpenTab, site: "Site", warnings: l
     assert warnings == []
 
 
-def edits_or_votes(site: "Site") -> set[str]:
+def edits_or_votes(site: "BrowserHarness") -> set[str]:
     """Return the ids of what was published."""
     return {event["feedback_id"] for event in site.events}

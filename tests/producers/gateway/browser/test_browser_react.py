@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.producers.gateway.browser.npm_scripts import fetch_scripts
 
 if TYPE_CHECKING:
-    from tests.producers.gateway.conftest import Site
+    from tests.producers.gateway.conftest import BrowserHarness
 
 pytestmark = [pytest.mark.browser, pytest.mark.npm]
 
@@ -90,7 +90,7 @@ def press(key: str) -> Act:
     return lambda tab: tab.keyboard.press(key)
 
 
-def edits(site: "Site") -> list[Any]:
+def edits(site: "BrowserHarness") -> list[Any]:
     """Return the texts that were published, in order."""
     return [event["feedback"]["edits"] for event in site.events]
 
@@ -105,7 +105,9 @@ def edits(site: "Site") -> list[Any]:
     ],
     ids=["button", "key", "form", "enter"],
 )
-def test_what_is_saved_is_an_edit(render: Render, site: "Site", component: str, end: Act) -> None:
+def test_what_is_saved_is_an_edit(
+    render: Render, site: "BrowserHarness", component: str, end: Act
+) -> None:
     """Also a second time, when another editor is mounted on the text of the first edit."""
     tab = render(component)
     for text in ("On Friday.", "On Sunday."):
@@ -133,7 +135,7 @@ def test_what_is_saved_is_an_edit(render: Render, site: "Site", component: str, 
     ids=["button", "escape", "unmarked button", "unmarked escape", "form"],
 )
 def test_what_is_cancelled_is_no_edit(
-    render: Render, site: "Site", component: str, end: Act
+    render: Render, site: "BrowserHarness", component: str, end: Act
 ) -> None:
     """However often, and whether or not the page marks the button."""
     tab = render(component)
@@ -146,7 +148,7 @@ def test_what_is_cancelled_is_no_edit(
     assert site.posts == []
 
 
-def test_an_answer_that_streams_may_be_voted_on(render: Render, site: "Site") -> None:
+def test_an_answer_that_streams_may_be_voted_on(render: Render, site: "BrowserHarness") -> None:
     """React leaves the attribute out until there is a trace id, and keeps the element."""
     tab = render(FORM, None)
     tab.get_by_text("Good").click()

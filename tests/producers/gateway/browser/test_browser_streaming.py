@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Error, Locator, Page, expect
 
 if TYPE_CHECKING:
-    from tests.producers.gateway.conftest import Site
+    from tests.producers.gateway.conftest import BrowserHarness
 
 pytestmark = pytest.mark.browser
 
@@ -43,7 +43,7 @@ def end_stream(tab: Page, trace_id: str = "tr-2") -> None:
     tab.locator(".new").evaluate(end, trace_id)
 
 
-def said(site: "Site") -> list[dict[str, Any]]:
+def said(site: "BrowserHarness") -> list[dict[str, Any]]:
     """Return what was published, without ids of events."""
     return [{name: event[name] for name in event if name != "feedback_id"} for event in site.events]
 
@@ -53,7 +53,7 @@ def thumb(value: int, **target: str) -> dict[str, Any]:
     return {"session_id": "s-1", **target, "value": value, "feedback": {"rating": value > 0}}
 
 
-def test_a_vote_waits_for_the_trace_id(open_tab: OpenTab, site: "Site") -> None:
+def test_a_vote_waits_for_the_trace_id(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """It shows where it was given and nowhere else, and becomes a vote on that answer."""
     tab = open_tab(FIRST + STREAMING)
     first, new = tab.locator("#first"), tab.locator(".new")
@@ -72,7 +72,7 @@ def test_a_vote_waits_for_the_trace_id(open_tab: OpenTab, site: "Site") -> None:
     assert said(site)[1:] == [thumb(1, trace_id="tr-1")]
 
 
-def test_answers_of_a_session_wait_apart(open_tab: OpenTab, site: "Site") -> None:
+def test_answers_of_a_session_wait_apart(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Two that stream at once have a vote each; a vote on the session is a third."""
     tab = open_tab(STREAMING.replace("new", "other") + STREAMING)
     tab.locator(".other").get_by_text("Good").click()
@@ -92,7 +92,7 @@ def test_answers_of_a_session_wait_apart(open_tab: OpenTab, site: "Site") -> Non
     ("clicks", "value"), [(["Good", "Bad"], -1), (["Good", "Bad", "Bad"], None), (["Bad"], -1)]
 )
 def test_a_vote_that_waits_may_change(
-    open_tab: OpenTab, site: "Site", clicks: list[str], value: int | None
+    open_tab: OpenTab, site: "BrowserHarness", clicks: list[str], value: int | None
 ) -> None:
     """What is sent in the end is the last of it."""
     tab = open_tab(STREAMING)
@@ -104,7 +104,7 @@ def test_a_vote_that_waits_may_change(
     assert said(site) == [{"op": "clear"} if value is None else thumb(value, trace_id="tr-2")]
 
 
-def test_deeds_wait_too(open_tab: OpenTab, site: "Site") -> None:
+def test_deeds_wait_too(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Copying and editing a part of an answer is about the answer, not the conversation."""
     tab = open_tab(STREAMING.replace("data-afterword ", "data-afterword data-afterword-text "))
     tab.click("text=Copy")
@@ -124,7 +124,7 @@ def test_deeds_wait_too(open_tab: OpenTab, site: "Site") -> None:
     assert edited["feedback"]["edits"] == [{"value": "On Sunday.", "original": "On Monday."}]
 
 
-def test_metadata_may_come_with_the_trace_id(open_tab: OpenTab, site: "Site") -> None:
+def test_metadata_may_come_with_the_trace_id(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """A vote carries what the answer has in the end."""
     tab = open_tab(STREAMING)
     tab.click("text=Good")
@@ -136,7 +136,9 @@ def test_metadata_may_come_with_the_trace_id(open_tab: OpenTab, site: "Site") ->
 
 
 @pytest.mark.parametrize("empty", ["", 'data-session-id="s-1"'])
-def test_an_empty_trace_id_promises_one(open_tab: OpenTab, site: "Site", empty: str) -> None:
+def test_an_empty_trace_id_promises_one(
+    open_tab: OpenTab, site: "BrowserHarness", empty: str
+) -> None:
     """So an answer without a session can wait, too."""
     answer = STREAMING.replace('data-session-id="s-1"', f'{empty} data-trace-id=""')
     tab = open_tab(answer)
@@ -151,7 +153,7 @@ def test_an_empty_trace_id_promises_one(open_tab: OpenTab, site: "Site", empty: 
 
 
 def test_an_answer_with_a_span_waits_where_a_trace_is_promised(
-    open_tab: OpenTab, site: "Site"
+    open_tab: OpenTab, site: "BrowserHarness"
 ) -> None:
     """A span alone says what the answer is, so it is voted on at once, unless the page says otherwise."""
     span = STREAMING.replace("data-session-id", 'data-span-id="sp-1" data-session-id')
@@ -170,7 +172,9 @@ def test_an_answer_with_a_span_waits_where_a_trace_is_promised(
 
 
 @pytest.mark.parametrize("trace", ["", 'data-trace-id=""'])
-def test_an_answer_may_be_a_whole_session(open_tab: OpenTab, site: "Site", trace: str) -> None:
+def test_an_answer_may_be_a_whole_session(
+    open_tab: OpenTab, site: "BrowserHarness", trace: str
+) -> None:
     """Where the page says so, a thumb is a vote on the conversation at once."""
     answer = STREAMING.replace("data-afterword ", f'data-afterword="session" {trace} ')
     tab = open_tab(answer + answer)
@@ -183,7 +187,9 @@ def test_an_answer_may_be_a_whole_session(open_tab: OpenTab, site: "Site", trace
 
 
 @pytest.mark.parametrize("way", ["reload", "crash", "replace", "other tab"])
-def test_an_element_with_an_id_is_found_again(open_tab: OpenTab, site: "Site", way: str) -> None:
+def test_an_element_with_an_id_is_found_again(
+    open_tab: OpenTab, site: "BrowserHarness", way: str
+) -> None:
     """By another page or in another tab, or when a framework has replaced it."""
     tab = open_tab(FIRST + WITH_ID)
     tab.locator(".new").get_by_text("Bad").click()
@@ -207,7 +213,9 @@ def test_an_element_with_an_id_is_found_again(open_tab: OpenTab, site: "Site", w
 
 
 @pytest.mark.parametrize("answer", [STREAMING, WITH_ID])
-def test_a_session_may_come_at_the_end_too(open_tab: OpenTab, site: "Site", answer: str) -> None:
+def test_a_session_may_come_at_the_end_too(
+    open_tab: OpenTab, site: "BrowserHarness", answer: str
+) -> None:
     """A new conversation has none yet."""
     tab = open_tab(answer.replace('data-session-id="s-1"', 'data-trace-id=""'))
     tab.click("text=Good")
@@ -219,7 +227,7 @@ def test_a_session_may_come_at_the_end_too(open_tab: OpenTab, site: "Site", answ
     assert said(site) == [thumb(1, trace_id="tr-2")]
 
 
-def test_another_id_is_another_answer(open_tab: OpenTab, site: "Site") -> None:
+def test_another_id_is_another_answer(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """A list that shows another message in the same element does not take the vote along."""
     tab = open_tab(WITH_ID)
     tab.click("text=Good")
@@ -230,7 +238,7 @@ def test_another_id_is_another_answer(open_tab: OpenTab, site: "Site") -> None:
     assert site.posts == []
 
 
-def test_a_page_may_come_back_with_the_trace_id(open_tab: OpenTab, site: "Site") -> None:
+def test_a_page_may_come_back_with_the_trace_id(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """The next page shows the answer whole, and sends the vote."""
     tab = open_tab(WITH_ID)
     tab.click("text=Good")
@@ -242,7 +250,7 @@ def test_a_page_may_come_back_with_the_trace_id(open_tab: OpenTab, site: "Site")
     assert said(site) == [thumb(1, trace_id="tr-2")]
 
 
-def test_a_later_vote_on_the_trace_stays(open_tab: OpenTab, site: "Site") -> None:
+def test_a_later_vote_on_the_trace_stays(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """What waited is older than what was said of the trace meanwhile."""
     tab = open_tab(STREAMING)
     tab.click("text=Good")
@@ -255,7 +263,9 @@ def test_a_later_vote_on_the_trace_stays(open_tab: OpenTab, site: "Site") -> Non
     assert pressed(tab.locator(".new")) == ("false", "true")
 
 
-def test_a_vote_without_an_answer_is_sent_as_what_it_is(open_tab: OpenTab, site: "Site") -> None:
+def test_a_vote_without_an_answer_is_sent_as_what_it_is(
+    open_tab: OpenTab, site: "BrowserHarness"
+) -> None:
     """The page went away before the trace id came: the session has it, marked, under an id of its own."""
     tab = open_tab(STREAMING)
     tab.click("text=Bad")
@@ -273,7 +283,7 @@ def test_a_vote_without_an_answer_is_sent_as_what_it_is(open_tab: OpenTab, site:
     assert again == event["feedback_id"] != session
 
 
-def test_a_vote_waits_for_an_hour(open_tab: OpenTab, site: "Site") -> None:
+def test_a_vote_waits_for_an_hour(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Then it is sent as what it is: a stream that long is none."""
     tab = open_tab(WITH_ID)
     tab.click("text=Bad")
@@ -292,7 +302,9 @@ def test_a_vote_waits_for_an_hour(open_tab: OpenTab, site: "Site") -> None:
         assert event == thumb(-1) | {"feedback": {"rating": False, "streaming": True}}
 
 
-def test_a_vote_on_nothing_is_told(open_tab: OpenTab, site: "Site", warnings: list[str]) -> None:
+def test_a_vote_on_nothing_is_told(
+    open_tab: OpenTab, site: "BrowserHarness", warnings: list[str]
+) -> None:
     """Neither trace nor session came: the next page says so."""
     tab = open_tab(STREAMING.replace('data-session-id="s-1"', 'data-trace-id=""'))
     tab.click("text=Good")
@@ -304,7 +316,9 @@ def test_a_vote_on_nothing_is_told(open_tab: OpenTab, site: "Site", warnings: li
     assert warning.startswith("afterword: name what the feedback is about")
 
 
-def test_votes_that_wait_are_bounded(open_tab: OpenTab, site: "Site", warnings: list[str]) -> None:
+def test_votes_that_wait_are_bounded(
+    open_tab: OpenTab, site: "BrowserHarness", warnings: list[str]
+) -> None:
     """They share the room of what is unsent, and what had to go is counted."""
     answers = "".join(
         STREAMING.replace("s-1", "s" * 2_000).replace("<div ", f'<div id="message-{number}" ')

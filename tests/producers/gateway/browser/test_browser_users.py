@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 if TYPE_CHECKING:
-    from tests.producers.gateway.conftest import Site
+    from tests.producers.gateway.conftest import BrowserHarness
 
 pytestmark = pytest.mark.browser
 
@@ -26,13 +26,13 @@ def answer(user: str | int | None) -> str:
     return f"<div data-afterword data-trace-id=tr-1 data-metadata='{metadata}'>{CONTROLS}</div>"
 
 
-def sign_in(tab: Page, site: "Site", user: str | int | None) -> None:
+def sign_in(tab: Page, site: "BrowserHarness", user: str | int | None) -> None:
     """Load the page anew, as another user's or nobody's."""
     site.page(answer(user))
     tab.reload()
 
 
-def click(tab: Page, site: "Site", name: str) -> None:
+def click(tab: Page, site: "BrowserHarness", name: str) -> None:
     """Click, and wait until that is sent."""
     tab.click(f"text={name}")
     site.advance(tab, 1)
@@ -44,7 +44,7 @@ def pressed(tab: Page) -> list[bool]:
     return [thumb.get_attribute("aria-pressed") == "true" for thumb in thumbs]
 
 
-def rows(site: "Site") -> list[tuple[Any, Any]]:
+def rows(site: "BrowserHarness") -> list[tuple[Any, Any]]:
     """Return user and value of each row that is stored in the end, taken back ones left out."""
     stored: dict[str, dict[str, Any]] = {event["feedback_id"]: event for event in site.events}
     return [
@@ -54,7 +54,7 @@ def rows(site: "Site") -> list[tuple[Any, Any]]:
     ]
 
 
-def test_a_user_changes_and_takes_back_a_vote(open_tab: OpenTab, site: "Site") -> None:
+def test_a_user_changes_and_takes_back_a_vote(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Under one id, also after a reload."""
     tab = open_tab(answer("u-1"))
     click(tab, site, "Good")
@@ -71,7 +71,7 @@ def test_a_user_changes_and_takes_back_a_vote(open_tab: OpenTab, site: "Site") -
 
 @pytest.mark.parametrize("user", [1234567890123456789, 2**64 - 1, -7])
 def test_a_user_whose_number_javascript_would_round_is_told_whole(
-    open_tab: OpenTab, site: "Site", user: int
+    open_tab: OpenTab, site: "BrowserHarness", user: int
 ) -> None:
     """The attribute is sent as it is, so what takes the vote back names the same digits."""
     tab = open_tab(answer(user))
@@ -82,7 +82,7 @@ def test_a_user_whose_number_javascript_would_round_is_told_whole(
     assert rows(site) == []
 
 
-def test_another_user_has_a_vote_of_their_own(open_tab: OpenTab, site: "Site") -> None:
+def test_another_user_has_a_vote_of_their_own(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """In the same browser, neither sees or changes the other's vote."""
     tab = open_tab(answer("u-1"))
     click(tab, site, "Good")
@@ -104,7 +104,7 @@ def test_another_user_has_a_vote_of_their_own(open_tab: OpenTab, site: "Site") -
 
 @pytest.mark.parametrize(("name", "left"), [("Bad", [("u-1", -1)]), ("Good", [])])
 def test_who_signs_in_takes_the_vote_along(
-    open_tab: OpenTab, site: "Site", name: str, left: list[tuple[str, int]]
+    open_tab: OpenTab, site: "BrowserHarness", name: str, left: list[tuple[str, int]]
 ) -> None:
     """A vote that was given before is shown, and is replaced or taken back."""
     tab = open_tab(answer(None))
@@ -119,7 +119,7 @@ def test_who_signs_in_takes_the_vote_along(
     assert pressed(tab) == [False, name == "Bad"]
 
 
-def test_deeds_are_a_users_too(open_tab: OpenTab, site: "Site") -> None:
+def test_deeds_are_a_users_too(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Each has copied; who signs in and copies again has copied once."""
     tab = open_tab(answer(None))
     for user in (None, "u-1", "u-1", "u-2"):
@@ -130,7 +130,7 @@ def test_deeds_are_a_users_too(open_tab: OpenTab, site: "Site") -> None:
 
 
 def test_a_call_that_names_no_user_changes_the_vote_that_is_known(
-    open_tab: OpenTab, site: "Site"
+    open_tab: OpenTab, site: "BrowserHarness"
 ) -> None:
     """It is the vote of the thumbs, whoever's that is."""
     tab = open_tab(answer("u-1"))
@@ -148,7 +148,9 @@ def test_a_call_that_names_no_user_changes_the_vote_that_is_known(
 
 
 @pytest.mark.parametrize("metadata", ["{", "[]", "null", "7", '{"_user": null}', '{"_user": ""}'])
-def test_metadata_that_names_nobody(open_tab: OpenTab, site: "Site", metadata: str) -> None:
+def test_metadata_that_names_nobody(
+    open_tab: OpenTab, site: "BrowserHarness", metadata: str
+) -> None:
     """A vote can be given and taken back; what is wrong with the metadata, the gateway says."""
     tab = open_tab(
         f"<div data-afterword data-trace-id=t data-metadata='{metadata}'>{CONTROLS}</div>"

@@ -13,7 +13,7 @@ from afterword.gateway.browser.ids import browser_id
 from afterword_schemas.event import uuid7_ms
 
 if TYPE_CHECKING:
-    from tests.producers.gateway.conftest import Served
+    from tests.producers.gateway.conftest import GatewayHarness
 
 ORIGIN = "http://localhost:3000"
 OWN_ID = "019c12e9-8b3d-7000-8000-000000000000"
@@ -26,13 +26,13 @@ def user(name: object) -> dict[str, Any]:
     return {"metadata": {"_user": name}}
 
 
-def send(gateway: "Served", *events: object, secret: str = "") -> Any:
+def send(gateway: "GatewayHarness", *events: object, secret: str = "") -> Any:
     """Send events as a page does."""
     body = json.dumps({"key": secret, "events": events})
     return gateway.http.post("/v1/beacon", content=body, headers={"origin": ORIGIN})
 
 
-def stored_id(gateway: "Served", event: dict[str, Any]) -> str:
+def stored_id(gateway: "GatewayHarness", event: dict[str, Any]) -> str:
     """Send an event, and return the id under which it was published."""
     before = len(gateway.transport.events)
     answer = send(gateway, event)
@@ -64,7 +64,7 @@ def test_a_stored_id_is_of_the_same_kind(own: UUID | int, user: str, other: str)
 @pytest.mark.parametrize("claim", [{}, user("u-19"), user(7), user('"ž"')])
 @pytest.mark.parametrize("own_id", [OWN_ID, RANDOM_ID])
 def test_a_browser_reaches_what_it_wrote(
-    gateway: "Served", claim: dict[str, Any], own_id: str
+    gateway: "GatewayHarness", claim: dict[str, Any], own_id: str
 ) -> None:
     """A vote that is sent again, changed and taken back is one row, as is one in Portkey's spelling."""
     vote = THUMB | claim | {"feedback_id": own_id}
@@ -82,13 +82,13 @@ def test_a_browser_reaches_what_it_wrote(
     assert "metadata" not in gateway.transport.events[2]
 
 
-def test_a_user_is_text_or_a_number_or_none(gateway: "Served") -> None:
+def test_a_user_is_text_or_a_number_or_none(gateway: "GatewayHarness") -> None:
     """As in the column of the table: 7 is "7", and null or an empty text is no user."""
     ids = [stored_id(gateway, THUMB | user(name)) for name in (7, "7", None, "")]
     assert ids == [browser_id("default", OWN_ID, name) for name in ("7", "7", "", "")]
 
 
-def test_no_browser_reaches_what_others_wrote(gateway: "Served") -> None:
+def test_no_browser_reaches_what_others_wrote(gateway: "GatewayHarness") -> None:
     """The id of a backend's event, of another user's, of another project's or a stored one leads elsewhere."""
     by_backend = THUMB | {"project": "default"}
     assert gateway.http.post("/v1/feedback", json=by_backend).json()["feedback_ids"] == [OWN_ID]
@@ -106,14 +106,14 @@ def test_no_browser_reaches_what_others_wrote(gateway: "Served") -> None:
     assert stored_id(gateway, {"feedback_id": stored, "op": "clear"} | user("u-19")) != stored
 
 
-def test_an_id_is_of_the_keys_project(gateway: "Served") -> None:
+def test_an_id_is_of_the_keys_project(gateway: "GatewayHarness") -> None:
     """With keys, the project is the key's, and an event need not name it."""
     secret = gateway.key("acme", Scope.PUBLISH, origin=ORIGIN)["authorization"][len("Bearer ") :]
     answer = send(gateway, THUMB, THUMB | {"project": "acme"}, secret=secret)
     assert answer.json()["feedback_ids"] == [browser_id("acme", OWN_ID)] * 2
 
 
-def test_a_stored_event_is_what_was_sent(gateway: "Served") -> None:
+def test_a_stored_event_is_what_was_sent(gateway: "GatewayHarness") -> None:
     """Only its id is another; every value is kept."""
     said = {
         "value": 3,
@@ -141,7 +141,7 @@ def test_a_stored_event_is_what_was_sent(gateway: "Served") -> None:
     ],
 )
 def test_a_clear_says_whose_it_is_and_no_more(
-    gateway: "Served", metadata: object, path: str
+    gateway: "GatewayHarness", metadata: object, path: str
 ) -> None:
     """Other metadata would be lost with it, so it is refused as for everybody."""
     answer = send(gateway, {"feedback_id": OWN_ID, "op": "clear", "metadata": metadata})
@@ -158,7 +158,7 @@ def test_a_clear_says_whose_it_is_and_no_more(
     ],
 )
 def test_a_clear_with_a_text_that_utf8_cannot_hold_is_refused_alone(
-    gateway: "Served", metadata: bytes, code: str
+    gateway: "GatewayHarness", metadata: bytes, code: str
 ) -> None:
     """A user's emoji that was cut in two takes no other event with it, and is not sent for ever."""
     vote = json.dumps(THUMB).encode()
@@ -172,7 +172,7 @@ def test_a_clear_with_a_text_that_utf8_cannot_hold_is_refused_alone(
     assert len(gateway.transport.events) == 1
 
 
-def test_what_was_not_delivered_is_named_as_the_page_knows_it(gateway: "Served") -> None:
+def test_what_was_not_delivered_is_named_as_the_page_knows_it(gateway: "GatewayHarness") -> None:
     """Sent again under that id it is the same row, also where the gateway made the id up."""
     gateway.transport.fail()
     answer = send(gateway, THUMB, {"trace_id": "tr-2", "value": 1})

@@ -16,7 +16,7 @@ from afterword.gateway.intake import Item
 from afterword.gateway.publisher import Publisher
 
 if TYPE_CHECKING:
-    from tests.producers.gateway.conftest import Served
+    from tests.producers.gateway.conftest import GatewayHarness
 
     from afterword import DeliveryCallback, Headers
 
@@ -51,7 +51,9 @@ def test_one_more_than_may_wait_is_told_to_come_again() -> None:
         (b"," * 301, True),
     ],
 )
-def test_what_takes_its_time_is_done_aside(gateway: "Served", raw: bytes, *, aside: bool) -> None:
+def test_what_takes_its_time_is_done_aside(
+    gateway: "GatewayHarness", raw: bytes, *, aside: bool
+) -> None:
     """A small body of many events takes as long as a large one; what needs no key has a thread of its own."""
     service = gateway.app.state.gateway
 
@@ -111,7 +113,7 @@ def _raise() -> None:
     raise RetryableError("away")
 
 
-class Polled(MemoryTransport):
+class PolledTransport(MemoryTransport):
     """Reports when it is asked to, and fails the first time."""
 
     def __init__(self) -> None:
@@ -130,7 +132,7 @@ class Polled(MemoryTransport):
 
 def test_a_collection_that_fails_is_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
     """The requests that wait get their reports by the next, and it ends when none waits."""
-    transport = Polled()
+    transport = PolledTransport()
 
     async def publish() -> None:
         publisher = Publisher(transport, 30.0, transport.collect)
@@ -144,7 +146,7 @@ def test_a_collection_that_fails_is_not_the_last(caplog: pytest.LogCaptureFixtur
     assert "OSError: once" in caplog.text
 
 
-class Slow:
+class UnansweredTransport:
     """Carries nothing, and keeps the callbacks."""
 
     def __init__(self) -> None:
@@ -174,7 +176,7 @@ class Slow:
 
 def test_a_report_after_the_loop_has_ended_harms_nobody() -> None:
     """Kafka may answer when nobody is there any more."""
-    slow = Slow()
+    slow = UnansweredTransport()
 
     async def give_up() -> None:
         (late,) = await Publisher(slow, 0.0).publish([ITEM])

@@ -12,13 +12,13 @@ from afterword_schemas.errors import RetryableError
 from afterword_schemas.receipt import Receipt, ReceiptStatus
 
 if TYPE_CHECKING:
-    from tests.producers.gateway.conftest import Served
+    from tests.producers.gateway.conftest import GatewayHarness
 
 FEEDBACK_ID = "019c12e9-8b3d-7000-8000-000000000000"
 THUMB: dict[str, Any] = {"trace_id": "tr-1", "value": 1}
 
 
-def test_ready_is_kafkas_word(gateway: "Served", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ready_is_kafkas_word(gateway: "GatewayHarness", monkeypatch: pytest.MonkeyPatch) -> None:
     """The process lives on while Kafka is away, and says that it cannot publish."""
     monkeypatch.setattr(readiness, "_KEPT_S", 0.0)
     assert gateway.http.get("/readyz").status_code == 200
@@ -47,7 +47,7 @@ def test_readiness_is_looked_up_once_for_all() -> None:
     "path",
     ["/v1/feedback/", "//v1/feedback", "/v1//feedback", "///v1/feedback//", "/%761/feedback/"],
 )
-def test_spare_slashes_are_passed_over(gateway: "Served", path: str) -> None:
+def test_spare_slashes_are_passed_over(gateway: "GatewayHarness", path: str) -> None:
     """A base URL that ends in a slash makes them, and an exporter drops its batch upon a 404."""
     answer = gateway.http.post(f"http://127.0.0.1:8080{path}?project=acme", json=THUMB)
     assert answer.status_code == 200
@@ -57,7 +57,7 @@ def test_spare_slashes_are_passed_over(gateway: "Served", path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/traces/", "//opentelemetry/v1/logs", "/v1/beacon/"])
-def test_every_route_takes_spare_slashes(gateway: "Served", path: str) -> None:
+def test_every_route_takes_spare_slashes(gateway: "GatewayHarness", path: str) -> None:
     """The address is known: what is wrong is the method."""
     answer = gateway.http.get(f"http://127.0.0.1:8080{path}")
     assert answer.status_code == 405
@@ -65,14 +65,14 @@ def test_every_route_takes_spare_slashes(gateway: "Served", path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/events/turn-7%2F", "/v1/events/turn%2F%2F7", "//", "/v1/"])
-def test_a_slash_of_an_id_is_no_spare_one(gateway: "Served", path: str) -> None:
+def test_a_slash_of_an_id_is_no_spare_one(gateway: "GatewayHarness", path: str) -> None:
     """What is escaped is not taken away, and an address that is none stays none."""
     answer = gateway.http.put(f"http://127.0.0.1:8080{path}", json={"feedback": {"rating": 1}})
     assert answer.status_code == 404
     assert gateway.transport.events == []
 
 
-def test_counters_tell_what_happened(gateway: "Served") -> None:
+def test_counters_tell_what_happened(gateway: "GatewayHarness") -> None:
     """Requests by route and status, events by outcome, and nothing of the user's."""
     gateway.http.post("/v1/feedback", json=[THUMB, THUMB, {"value": 1}])
     gateway.http.get("/no-such-place?user=secret-user")
@@ -88,7 +88,7 @@ def test_counters_tell_what_happened(gateway: "Served") -> None:
     assert "secret-user" not in text
 
 
-def test_a_receipt_is_told(gateway: "Served") -> None:
+def test_a_receipt_is_told(gateway: "GatewayHarness") -> None:
     """What is known of an event is answered, and what is not is left out."""
     gateway.receipts.known["default", FEEDBACK_ID] = Receipt(
         FEEDBACK_ID,
@@ -105,7 +105,7 @@ def test_a_receipt_is_told(gateway: "Served") -> None:
     assert "updated_at" not in answer
 
 
-def test_receipts_that_cannot_be_looked_up_are_503(gateway: "Served") -> None:
+def test_receipts_that_cannot_be_looked_up_are_503(gateway: "GatewayHarness") -> None:
     """ClickHouse away is not the same as an event that is unknown."""
     gateway.receipts.away = "ClickHouse does not answer"
     answer = gateway.http.get(f"/v1/feedback/{FEEDBACK_ID}")
@@ -114,7 +114,7 @@ def test_receipts_that_cannot_be_looked_up_are_503(gateway: "Served") -> None:
     assert answer.json()["message"] == "ClickHouse does not answer"
 
 
-def test_receipts_do_not_hold_up_readiness(gateway: "Served") -> None:
+def test_receipts_do_not_hold_up_readiness(gateway: "GatewayHarness") -> None:
     """Look-ups that hang leave a balancer its answer, and are bounded in number."""
     may_end = threading.Event()
 
@@ -139,7 +139,7 @@ def test_receipts_do_not_hold_up_readiness(gateway: "Served") -> None:
         assert asyncio.run(ask()) == [200] * 33 + [503]
 
 
-def test_unknown_addresses_are_answered_in_json(gateway: "Served") -> None:
+def test_unknown_addresses_are_answered_in_json(gateway: "GatewayHarness") -> None:
     """404 has the shape of every answer."""
     answer = gateway.http.get("/v2/feedback")
 
@@ -155,14 +155,16 @@ def test_unknown_addresses_are_answered_in_json(gateway: "Served") -> None:
         ("PUT", "/v1/beacon", "OPTIONS, POST"),
     ],
 )
-def test_405_names_every_method(gateway: "Served", method: str, path: str, allowed: str) -> None:
+def test_405_names_every_method(
+    gateway: "GatewayHarness", method: str, path: str, allowed: str
+) -> None:
     """The methods of an address are told, whichever route has them."""
     answer = gateway.http.request(method, path)
 
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
-def test_a_fault_of_the_gateways_own_is_500(gateway: "Served") -> None:
+def test_a_fault_of_the_gateways_own_is_500(gateway: "GatewayHarness") -> None:
     """It is answered without its insides, and the next request is served."""
     gateway.app.state.gateway.keys = None
 
