@@ -163,7 +163,7 @@ def test_an_answer_that_streams_may_be_voted_on(render: Render, site: "BrowserHa
 
 
 def test_the_quick_start_sends_a_vote_about_the_trace_of_the_answer(
-    open_tab: Callable[..., Page], scripts: list[str], site: "Site"
+    open_tab: Callable[..., Page], scripts: list[str], site: "BrowserHarness"
 ) -> None:
     """The app of the quick start for backend developers asks its service, and shows the thumbs."""
     (jsx,) = re.findall(r"```jsx\n(.*?)```", QUICKSTART.read_text("utf-8"), flags=re.DOTALL)
