@@ -55,8 +55,8 @@ def test_a_certificate_is_verified(server: Any, certificate: Path, collect: Any)
     transport = HttpTransport(server.url, SECRET)
     reports = collect(transport)
     reports.send()
-    assert transport._line is not None
-    schedule = transport._line._schedule
+    assert transport._queue is not None
+    schedule = transport._queue._schedule
     wait_until(lambda: "is not trusted" in schedule.reason)
     transport.close(0)
     assert "is not trusted: self-signed certificate" in str(reports[0])
