@@ -11,7 +11,7 @@ help:
 	@echo "make test    run every test, on a real Kafka and a real ClickHouse; ARGS='tests/schemas -k times' for some"
 	@echo "make test-fast   run what needs no services, no browser and no other program, in less than a minute"
 	@echo "make test-pythons  run the tests that need no services on each supported Python (VERSIONS=3.14 for one)"
-	@echo "make check   lint, formatting and types"
+	@echo "make check   lint, formatting, types, and sentences of the documentation"
 	@echo "make format  rewrite the sources in the project's format"
 	@echo "make bench   measure throughput of worker, patches and gateway, latency of SDK, receipts and questions"
 	@echo "make clean   remove .venv and caches of this folder"
@@ -32,6 +32,7 @@ check: .venv/.installed-dev
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/python .ci/prose.py
 
 format: .venv/.installed-dev
 	$(BIN)/ruff check --fix-only $(SOURCES)
