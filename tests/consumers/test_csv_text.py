@@ -26,7 +26,7 @@ def test_a_line_ends_in_a_newline_alone() -> None:
 
 
 @given(rows=st.lists(st.lists(_CELLS, min_size=1), min_size=1))
-def test_what_is_written_is_read_back(rows: list[list[str]]) -> None:
+def test_written_rows_are_read_back(rows: list[list[str]]) -> None:
     """By a reader that is given the text as it is, or with any end of a line."""
     text = "".join(map(csv_line, rows))
     assert list(csv.reader(io.StringIO(text, newline=""))) == rows

@@ -212,7 +212,7 @@ def test_the_keys_of_a_stack_go_with_the_whole_stack(monkeypatch: pytest.MonkeyP
     assert load_settings().gateway_keys_file == Path("afterword.keys.json")
 
 
-def test_it_is_said_which_stack_is_talked_to_where_that_is_not_obvious(
+def test_a_command_names_its_stack_where_that_is_not_obvious(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """In a data folder that was chosen, or beside a server of yours; otherwise nothing is said."""

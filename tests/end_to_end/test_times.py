@@ -116,7 +116,9 @@ def test_what_is_too_old_to_be_kept_is_shown(pipeline: "Pipeline", book: Receipt
     assert values(pipeline) == [(1,), (1,)]
 
 
-def test_what_is_read_again_is_never_too_old(pipeline: "Pipeline", book: ReceiptFinder) -> None:
+def test_a_change_that_is_read_again_is_never_too_old(
+    pipeline: "Pipeline", book: ReceiptFinder
+) -> None:
     """Changes that newer ones followed were in time when they came first."""
     for second in range(3):
         time = {"updated_at": f"2026-01-01T00:00:0{second}Z"}

@@ -118,7 +118,7 @@ def test_a_time_ahead_of_the_clock_becomes_now(client: Client, memory: MemoryTra
     assert before <= datetime.fromisoformat(event["updated_at"]) <= datetime.now(UTC)
 
 
-def test_what_is_none_is_left_out(client: Client, memory: MemoryTransport) -> None:
+def test_a_field_that_is_none_is_left_out(client: Client, memory: MemoryTransport) -> None:
     """A field that is None is not in the event."""
     client.feedback(trace_id="tr-1", session_id=None, value=1, feedback=None, updated_at=TIME)
     assert sorted(only_event(memory)) == [

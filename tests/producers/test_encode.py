@@ -83,7 +83,7 @@ def circle() -> list[Any]:
         (circle(), RejectCode.TOO_DEEP, "$.feedback.a[0][0]"),
     ],
 )
-def test_what_is_no_json_is_refused(leaf: object, code: RejectCode, path: str) -> None:
+def test_a_value_without_a_json_form_is_refused(leaf: object, code: RejectCode, path: str) -> None:
     """Code and path say what it is and where; beside a good leaf, and as the only one."""
     memory = MemoryTransport()
     client = Client(project="acme", transport=memory)

@@ -86,7 +86,7 @@ def test_greenlets_deliver(
 
 @libraries
 @ways
-def test_others_go_on_while_one_waits(run: Run, library: str, way: str) -> None:
+def test_other_greenlets_go_on_while_one_waits(run: Run, library: str, way: str) -> None:
     """With nothing at the other end, flush, close and the work in between stop no greenlet."""
     script = """
         beats, over = [], False

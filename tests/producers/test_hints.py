@@ -54,7 +54,7 @@ def test_whatever_way_it_is_sent(client: Client, caplog: pytest.LogCaptureFixtur
         {"metrics": {"rating": "good"}},
     ],
 )
-def test_what_means_what_it_says_is_left_alone(
+def test_a_clear_rating_gets_no_hint(
     client: Client, caplog: pytest.LogCaptureFixture, call: dict[str, Any]
 ) -> None:
     """Votes, stars, text beside a value, and what people only did."""

@@ -99,7 +99,9 @@ def test_sigterm_delivers_where_a_handler_ends_the_program(
     assert arrived(read_topic(*target)) == ({"parent": 10} if handler else {})
 
 
-def test_what_is_sent_at_exit_is_delivered(run: Run, target: Target, read_topic: ReadTopic) -> None:
+def test_an_event_sent_at_exit_is_delivered(
+    run: Run, target: Target, read_topic: ReadTopic
+) -> None:
     """A handler that runs before ours at exit may still emit."""
     run(
         """

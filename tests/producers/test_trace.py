@@ -102,7 +102,7 @@ def test_a_trace_id_has_the_events_form(trace_id: object) -> None:
     assert current_trace_id() is None
 
 
-def test_what_follows_the_code() -> None:
+def test_a_trace_follows_tasks_and_to_thread() -> None:
     """Tasks and `to_thread` take the trace along; a bare thread needs a copy of the context."""
 
     async def work() -> tuple[str | None, str | None]:

@@ -207,7 +207,7 @@ def test_key_that_is_no_text_is_refused(key: Any) -> None:
 
 
 @pytest.mark.parametrize("leaf", [b"a", (1,), {1}, object(), 1j])
-def test_what_is_no_json_is_refused(leaf: object) -> None:
+def test_a_value_without_a_json_form_is_refused(leaf: object) -> None:
     """Python values without a JSON form are named by their type."""
     with pytest.raises(InvalidEventError, match="is not a JSON type") as refusal:
         flatten({"feedback": {"a": [leaf]}})

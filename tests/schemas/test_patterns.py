@@ -63,7 +63,7 @@ def test_an_invalid_trace_context_counts_as_absent(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a" * 65, "a b", "ä", "a\n", "a/b"])
-def test_what_names_no_project(text: str) -> None:
+def test_a_text_that_is_not_safe_names_no_project(text: str) -> None:
     """A project is short and safe in a path, a header and a statement."""
     assert not is_project(text)
 
@@ -78,7 +78,7 @@ def test_what_names_no_project(text: str) -> None:
         "019c12e9-8b3d-7000-8000-0000000000٠٠",
     ],
 )
-def test_what_is_not_a_uuid(text: str) -> None:
+def test_a_text_of_another_form_is_no_uuid(text: str) -> None:
     """Python's `uuid` reads some of these; ClickHouse and other languages do not."""
     assert not is_uuid(text)
 

@@ -115,7 +115,7 @@ def test_rejection_redelivered_after_its_replay_stays_replayed(client: Client) -
     assert rows == [(5, "FF")]
 
 
-def test_what_is_acknowledged_survives_a_power_cut(client: Client) -> None:
+def test_acknowledged_rows_survive_a_power_cut(client: Client) -> None:
     """In every table that workers write: rows without their catalogue would be left out of answers."""
     for migration in migrations()[1:]:
         for statement in migration.sql:

@@ -57,7 +57,7 @@ def test_one_value_cannot_be_given_twice() -> None:
 
 
 @pytest.mark.parametrize("query_string", [b"since=%FF", b"since=\xff", b"%FF=1"])
-def test_what_is_no_utf8_is_refused(query_string: bytes) -> None:
+def test_a_query_string_that_is_not_utf8_is_refused(query_string: bytes) -> None:
     """Instead of being looked for with other letters."""
     assert refusal(query_string).code == "invalid_utf8"
 

@@ -196,7 +196,7 @@ def test_a_query_that_lingers_keeps_its_thread_and_so_its_place() -> None:
     assert connection.lingers == -1
 
 
-def test_what_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_statement_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a minute, by the clock that it is given."""
     connection, now_s = SilentConnection(lingers=10**9), count(step=30)
     monkeypatch.setattr(budgets, "_LOOK_EVERY_S", 0)

@@ -73,7 +73,7 @@ def test_no_more_run_than_may() -> None:
     assert (most, done) == (2, 6)
 
 
-def test_one_too_many_is_refused() -> None:
+def test_a_query_beyond_the_queue_is_refused() -> None:
     """With 503; who waits already keeps on waiting."""
     go = threading.Event()
 
@@ -91,7 +91,7 @@ def test_one_too_many_is_refused() -> None:
     run(test, running=1, waiting=1)
 
 
-def test_who_leaves_while_waiting_makes_room_at_once() -> None:
+def test_a_client_that_leaves_the_queue_makes_room_at_once() -> None:
     """Its job never begins."""
     go, begun = threading.Event(), []
 
@@ -110,7 +110,7 @@ def test_who_leaves_while_waiting_makes_room_at_once() -> None:
     assert begun == []
 
 
-def test_who_leaves_while_running_is_stopped_until_it_ends() -> None:
+def test_a_client_that_leaves_a_running_query_stops_it() -> None:
     """The place stays taken until then: ClickHouse is busy with it."""
     go, stops = threading.Event(), []
 

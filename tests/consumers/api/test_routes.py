@@ -216,7 +216,7 @@ def test_an_address_that_is_none_is_404(api: "ApiHarness", row: Row, path: str) 
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_it_only_reads(api: "ApiHarness", method: str) -> None:
+def test_the_api_only_reads(api: "ApiHarness", method: str) -> None:
     """No other method is taken."""
     answer = api.http.request(method, "/api/query")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")

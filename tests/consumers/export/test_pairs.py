@@ -155,7 +155,7 @@ ASKED = {"input": "Capital?"}
         ),
     ],
 )
-def test_what_makes_no_pair_is_counted(
+def test_feedback_that_makes_no_pair_is_counted(
     say: Say, pair: Pair, events: list[dict[str, Any]], reason: Skipped
 ) -> None:
     """Missing, blank, the same, or one of several; without a trace there is no other to look at."""

@@ -53,7 +53,7 @@ def test_a_batch_goes_in_with_one_insert(store: MemoryStore, inserter: Inserter)
     assert store.inserts == [1000]
 
 
-def test_it_says_how_long_a_batch_has_been_in_flight(
+def test_the_inserter_says_how_long_a_batch_has_been_in_flight(
     store: MemoryStore, inserter: Inserter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through all requests for it and tries that fail; nothing, while there is nothing in flight."""
@@ -106,7 +106,7 @@ def test_paths_are_known_before_their_rows(store: MemoryStore, inserter: Inserte
     assert known == ["feedback.score"]
 
 
-def test_it_tries_until_the_store_is_back(store: MemoryStore, inserter: Inserter) -> None:
+def test_the_inserter_tries_until_the_store_is_back(store: MemoryStore, inserter: Inserter) -> None:
     """Twenty failures are not too many; every try sends the same lines."""
     tries: list[bytes] = []
 

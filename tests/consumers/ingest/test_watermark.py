@@ -40,7 +40,7 @@ def test_an_offset_is_complete_until_the_latest_ends_that_it_reaches() -> None:
     assert known.proven({0: 99}) == {0: at(3)}
 
 
-def test_what_was_proven_once_stays() -> None:
+def test_a_watermark_never_goes_back() -> None:
     """Rows stay in the tables: what stands there holds without ends, and after going back."""
     known = owner(p0=Committed(10, at(-5)))
     assert known.proven({0: 3}) == {0: at(-5)}

@@ -73,7 +73,7 @@ def test_questions_that_end_without_an_answer_tell_nothing() -> None:
         tick.wait(0.005)
 
 
-def test_who_owns_nothing_asks_nothing() -> None:
+def test_a_poller_without_partitions_asks_nothing() -> None:
     """Before the first assignment."""
     watch = EndOffsetPoller({"bootstrap.servers": NOBODY}, "t", 0.05)
     assert watch.news({}) is None

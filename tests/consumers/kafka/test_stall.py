@@ -25,7 +25,7 @@ def test_messages_that_wait_are_told_of_within_ten_seconds(watch: StallWatch) ->
     )
 
 
-def test_who_gets_further_anywhere_is_not_stalled(watch: StallWatch) -> None:
+def test_a_worker_that_advances_on_any_partition_is_not_stalled(watch: StallWatch) -> None:
     """A client hands out one partition after another, and of a slow worker it takes its time."""
     for second in range(100):
         watch.reach({0: 6 + second}, 100.0 + second)

@@ -297,7 +297,7 @@ def test_a_topic_that_does_not_exist_is_no_error(kafka: KafkaNode) -> None:
 
 
 @pytest.mark.services
-def test_it_notices_that_kafka_comes_and_goes() -> None:
+def test_a_freshness_reader_notices_that_kafka_comes_and_goes() -> None:
     """One book, through an outage."""
     mock = MockKafka()
     with mock:

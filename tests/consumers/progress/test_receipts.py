@@ -145,12 +145,12 @@ def harness(
     connection.close()
 
 
-def test_what_is_nowhere_is_unknown(harness: ReceiptsHarness) -> None:
+def test_an_event_that_is_nowhere_is_unknown(harness: ReceiptsHarness) -> None:
     """And certainly so: nothing waits unread."""
     assert harness.find() == UNKNOWN
 
 
-def test_what_is_stored_is_told_with_its_time(harness: ReceiptsHarness) -> None:
+def test_a_stored_event_is_told_with_its_time(harness: ReceiptsHarness) -> None:
     """To the millisecond; of several rows that are not merged yet, the newest."""
     harness.store(9)
     for offset in range(9):
@@ -329,7 +329,9 @@ def test_another_project_learns_nothing(harness: ReceiptsHarness) -> None:
         b'{"a":' * 100_000,
     ],
 )
-def test_what_names_no_project_is_nobodys(harness: ReceiptsHarness, payload: bytes) -> None:
+def test_a_message_that_names_no_project_has_no_receipt(
+    harness: ReceiptsHarness, payload: bytes
+) -> None:
     """A message that cannot be read could be anybody's: it is told to no one, waiting or refused."""
     harness.publish(payload)
     assert harness.find() == UNKNOWN
@@ -372,7 +374,7 @@ def test_doubt_is_told(harness: ReceiptsHarness, monkeypatch: pytest.MonkeyPatch
     assert harness.find().unread == 0
 
 
-def test_what_waits_is_told_without_clickhouse(
+def test_a_waiting_event_is_pending_without_clickhouse(
     harness: ReceiptsHarness, clickhouse: ClickHouseNode
 ) -> None:
     """That is when it matters; all else has to wait until ClickHouse is there again."""

@@ -138,7 +138,7 @@ def test_an_export_of_nothing_writes_nothing_and_says_why(
         (["out.csv", "--pairs", "-f", "jsonl", "--prompt-path", "input"], "Write feedback.input"),
     ],
 )
-def test_what_cannot_be_written_is_refused(
+def test_a_file_that_cannot_be_written_is_refused(
     export: "Afterword", own_folders: Path, arguments: list[str], said: str
 ) -> None:
     """With status 2 and what to do; no file is left."""

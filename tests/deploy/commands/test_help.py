@@ -99,7 +99,7 @@ def test_version_and_help_import_nothing_of_what_the_commands_do(option: str) ->
 
 
 @pytest.mark.parametrize("name", Root.lazy)
-def test_what_is_listed_is_what_the_command_says_of_itself(name: str) -> None:
+def test_the_list_of_commands_has_the_sentence_of_each(name: str) -> None:
     """The list is written down apart, so that it needs no import."""
     command = Root.lazy[name]
     assert command.load().help.partition("\n")[0] == command.summary

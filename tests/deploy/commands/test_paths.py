@@ -111,7 +111,7 @@ def test_a_cut_list_says_so(list_paths: "Afterword") -> None:
     assert ran.err == "only the first 2 are shown; see --limit, or give a prefix\n"
 
 
-def test_what_matches_nothing_is_said_with_near_ones(list_paths: "Afterword") -> None:
+def test_a_mistyped_path_is_told_near_ones(list_paths: "Afterword") -> None:
     """On stderr, and in JSON as suggestions; status 0, for an empty list is an answer."""
     ran = list_paths("feedback.ratign")
     assert (ran.status, ran.out) == (0, "")

@@ -361,7 +361,7 @@ def test_a_mended_message_takes_the_place_of_the_refused_one(
     )
 
 
-def test_what_is_still_wrong_is_not_published(
+def test_an_edited_message_that_is_still_wrong_is_not_published(
     afterword: "Afterword",
     pipeline: "InProcessPipeline",
     editor: Callable[[bytes, bytes], None],

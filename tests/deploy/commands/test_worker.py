@@ -221,7 +221,7 @@ def test_a_second_signal_ends_it_at_once_and_loses_nothing(
         ('KAFKA={"no.such": 1}', "The Kafka settings are refused: No such configuration"),
     ],
 )
-def test_what_a_person_must_change_ends_it(
+def test_a_configuration_error_ends_the_worker(
     afterword: "Afterword",
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,

@@ -69,7 +69,7 @@ def ask(node: ClickHouseNode, sql: str, **headers: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def test_it_listens_on_the_loopback_only(node: ClickHouseNode) -> None:
+def test_the_local_clickhouse_listens_on_the_loopback_only(node: ClickHouseNode) -> None:
     """On the two ports that its folder keeps."""
     listening = [
         connection.laddr

@@ -75,7 +75,7 @@ def dashboard(settings: Settings) -> Iterator[Dashboard]:
         yield served
 
 
-def test_it_answers_about_what_workers_stored(
+def test_the_dashboard_answers_about_what_workers_stored(
     dashboard: Dashboard, pipeline: "InProcessPipeline"
 ) -> None:
     """From the topic to the JSON, with a freshness that Kafka confirms."""
@@ -183,7 +183,7 @@ def test_operations_are_as_the_gateways(dashboard: Dashboard) -> None:
     assert 'afterword_dashboard_requests_total{route="query",status="401"} 1.0' in text
 
 
-def test_it_is_ready_once_there_are_tables(settings: Settings) -> None:
+def test_the_dashboard_is_ready_once_there_are_tables(settings: Settings) -> None:
     """Until then it lives, and says what to run."""
     with serving(settings.model_copy(update={"clickhouse_database": "nowhere"})) as dashboard:
         status, told = dashboard.get("/readyz")
@@ -193,7 +193,7 @@ def test_it_is_ready_once_there_are_tables(settings: Settings) -> None:
         assert dashboard.get("/healthz")[0] == 200
 
 
-def test_it_outlives_the_parts_behind_it(settings: Settings) -> None:
+def test_the_dashboard_outlives_the_parts_behind_it(settings: Settings) -> None:
     """ClickHouse away is 503 with a sentence that names no host."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -301,7 +301,9 @@ def start(settings: Settings) -> Iterator[Callable[..., Process]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_until_a_signal(start: Callable[..., Process], number: signal.Signals) -> None:
+def test_the_dashboard_serves_until_a_signal(
+    start: Callable[..., Process], number: signal.Signals
+) -> None:
     """At the address that it prints, and a signal ends it with status 0."""
     dashboard = start()
     assert dashboard.heard().startswith("answering from http://127.0.0.1:")
@@ -314,13 +316,13 @@ def test_it_serves_until_a_signal(start: Callable[..., Process], number: signal.
     assert (dashboard.process.returncode, err.splitlines()[-1]) == (0, "stopped")
 
 
-def test_it_starts_before_there_are_tables(start: Callable[..., Process]) -> None:
+def test_the_dashboard_starts_before_there_are_tables(start: Callable[..., Process]) -> None:
     """It says what to run."""
     dashboard = start(clickhouse_database="nowhere")
     assert dashboard.heard().startswith("The tables are missing or old. Run `afterword migrate`.")
 
 
-def test_it_serves_nobody_else_without_keys(
+def test_the_dashboard_without_keys_serves_only_the_loopback(
     afterword: "Afterword", settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another address than the loopback wants keys first, and the hint says how."""

@@ -58,7 +58,7 @@ def test_a_command_may_read_any_number_of_rows(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("look", [missing_migrations, prepare_database])
-def test_what_is_waited_for_is_said_once(
+def test_a_wait_for_the_database_is_said_once(
     settings: Settings,
     look: Callable[[ClickHouseAddress], object],
     monkeypatch: pytest.MonkeyPatch,

@@ -80,7 +80,7 @@ def serving(pipeline: str) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_until_a_signal(started: list[Process], number: signal.Signals) -> None:
+def test_the_gateway_serves_until_a_signal(started: list[Process], number: signal.Signals) -> None:
     """Events are taken at the address that it prints, and a signal ends it with status 0."""
     started.append(gateway := Process())
     assert gateway.heard().startswith("publishing to test-")
@@ -112,7 +112,7 @@ def test_keys_are_followed_while_it_runs(started: list[Process], afterword: "Aft
     assert gateway.end() == (0, "stopped")
 
 
-def test_it_serves_nobody_else_without_keys(
+def test_the_gateway_without_keys_serves_only_the_loopback(
     afterword: "Afterword", settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another address than the loopback wants keys first, and the hint says how."""
@@ -146,7 +146,7 @@ def test_a_broken_keys_file_is_named(afterword: "Afterword", settings: Settings)
     assert "afterword.keys.json is not a file of keys" in ran.err
 
 
-def test_it_warns_of_a_topic_that_takes_less_than_it_does(
+def test_the_gateway_warns_of_a_topic_whose_limit_is_below_its_own(
     started: list[Process], settings: Settings, kafka: KafkaNode
 ) -> None:
     """Beside its other notices; it serves all the same."""
@@ -159,7 +159,7 @@ def test_it_warns_of_a_topic_that_takes_less_than_it_does(
         assert heard, "the gateway has ended"
 
 
-def test_it_starts_while_kafka_is_away(started: list[Process]) -> None:
+def test_the_gateway_starts_while_kafka_is_away(started: list[Process]) -> None:
     """It says so, lives, and tells clients to come again."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         nowhere = f"127.0.0.1:{closed.getsockname()[1]}"

@@ -23,7 +23,9 @@ def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, RetryableError, SystemExit])
-def test_what_ends_early_leaves_nothing(tmp_path: Path, end: type[BaseException]) -> None:
+def test_a_command_that_ends_early_leaves_the_old_file(
+    tmp_path: Path, end: type[BaseException]
+) -> None:
     """Ctrl-C, an error of the store, an exit: what was there stays, and no part lies about."""
     path = tmp_path / "out.csv"
     path.write_bytes(b"old")

@@ -153,7 +153,9 @@ def test_empty_array_is_answered(gateway: "GatewayHarness") -> None:
         (b"[" * 5_000 + b'"' * 5_001, "too_deep"),
     ],
 )
-def test_what_is_no_json_is_400(gateway: "GatewayHarness", body: bytes, code: str) -> None:
+def test_a_body_that_is_not_valid_json_is_400(
+    gateway: "GatewayHarness", body: bytes, code: str
+) -> None:
     """A body that cannot be read is refused as a whole."""
     headers = {"content-type": "application/json"}
     answer = gateway.http.post("/v1/feedback", content=body, headers=headers)

@@ -105,6 +105,6 @@ def test_an_object_of_positions_is_an_array(positions: list[int]) -> None:
         *('{"0": 0, "0": 1}', '{"0": 0, "1": 1, "1": 2}'),
     ],
 )
-def test_what_is_no_array_is_none(text: str) -> None:
+def test_an_object_without_consecutive_keys_is_no_array(text: str) -> None:
     """A key of another form, a gap, or a key that stands twice makes an object."""
     assert bulk(text, 12) is None

@@ -76,7 +76,9 @@ def test_an_address_may_have_a_path(server: Any, collect: Any) -> None:
 @pytest.mark.parametrize(
     "value", [b"", b"no JSON", b"[]", b"{}", b"1", b'{"feedback_id":"another"}', b'{"a":"\xff"}']
 )
-def test_what_is_no_event_is_not_taken(transport: HttpTransport, value: bytes, reply: Any) -> None:
+def test_a_message_that_is_no_event_is_not_taken(
+    transport: HttpTransport, value: bytes, reply: Any
+) -> None:
     """One item that the gateway could not read would take the reply.whole request with it."""
     with pytest.raises(RefusedError, match="only an event can be sent, under its own id"):
         transport.send(V7.encode(), value, (), lambda _: None)

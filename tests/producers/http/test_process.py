@@ -62,7 +62,7 @@ def test_the_end_of_a_program_delivers(run: Run, memory: MemoryTransport, ending
     assert arrived(memory) == {"parent": 1000}
 
 
-def test_what_is_sent_at_exit_is_delivered(run: Run, memory: MemoryTransport) -> None:
+def test_an_event_sent_at_exit_is_delivered(run: Run, memory: MemoryTransport) -> None:
     """A handler that runs before ours at exit may still emit."""
     run("atexit.register(lambda: emit(10))")
     assert arrived(memory) == {"parent": 10}

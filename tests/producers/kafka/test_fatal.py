@@ -48,7 +48,7 @@ def end_producer(transport: KafkaTransport) -> None:
 
 
 @pytest.mark.parametrize("collector", [True, False])
-def test_what_is_under_way_arrives_by_another_producer(
+def test_events_in_flight_arrive_by_another_producer(
     mock_broker: str, read_topic: ReadTopic, *, collector: bool
 ) -> None:
     """Each event arrives, those that wait behind one of their key in their order; new ones, too."""

@@ -142,7 +142,7 @@ def test_a_message_is_on_disk_when_the_call_returns(root: Path, memory: MemoryTr
         assert root.stat().st_mode & 0o777 == 0o700
 
 
-def test_it_is_forgotten_once_it_is_delivered(root: Path, memory: MemoryTransport) -> None:
+def test_a_delivered_event_leaves_the_spool(root: Path, memory: MemoryTransport) -> None:
     """Until the report comes it stays; after it the row goes, and the folder at the end."""
     memory.hold()
     client = Client(project="acme", transport=memory, spool=root)
@@ -158,7 +158,9 @@ def test_it_is_forgotten_once_it_is_delivered(root: Path, memory: MemoryTranspor
     assert list(root.iterdir()) == []
 
 
-def test_what_was_left_is_delivered_by_the_next(root: Path, memory: MemoryTransport) -> None:
+def test_the_next_process_delivers_what_one_left_in_the_spool(
+    root: Path, memory: MemoryTransport
+) -> None:
     """It arrives as it was given, with the time of the call, before what the next one sends."""
     leave_behind(root, (b"k", b"1"), (b"k", b"2"))
     spool = SpoolTransport(memory, root)

@@ -92,7 +92,7 @@ class _Overflowed:
         return Table(names, ((2, math.inf, math.nan, *[None] * 6, math.inf),))
 
 
-def test_what_is_no_number_is_none() -> None:
+def test_an_infinite_sum_and_its_average_are_none() -> None:
     """An infinite sum, and the average made of it, are None: JSON has no word for them."""
     (series,) = answer_question(Question("value"), _Overflowed(), _NOW).series
     assert series.rows == ((2, *[None] * 10, True),)
@@ -164,7 +164,7 @@ def test_approximate_answers_say_so(store: Store, row: Row, analytics: Database)
         ),
     ],
 )
-def test_nothing_found_says_why(
+def test_an_empty_answer_says_why(
     *,
     run: Callable[[str], None],
     analytics: Database,

@@ -266,7 +266,7 @@ def test_sides_by_any_type(store: Store, row: Row, ask: Ask, kind: str) -> None:
         ("value = up, down", "is a number"),
     ],
 )
-def test_what_compares_nothing(analytics: Database, compare: str, says: str) -> None:
+def test_a_comparison_of_nothing_is_refused(analytics: Database, compare: str, says: str) -> None:
     """A comparison that cannot be made is refused with what to write."""
     with pytest.raises(QuestionError, match=says):
         answer_question(Question("feedback.liked", compare=compare), analytics, _NOW)

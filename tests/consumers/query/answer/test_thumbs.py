@@ -48,7 +48,7 @@ _NOW = datetime(2026, 2, 10, tzinfo=UTC)
         ({"source": "implicit", "feedback": {"rating": True}}, None),
     ],
 )
-def test_what_is_a_vote(
+def test_a_vote_is_decided_by_the_value_and_then_by_the_rating(
     *, store: Store, row: Row, ask: Ask, said: dict[str, Any], thumb: str | None
 ) -> None:
     """The value decides; without one `feedback.rating` does, if it is true or false."""
@@ -188,7 +188,7 @@ def test_another_promoted_path_leaves_the_votes_alone(analytics: Engine, ask: As
         ({"group_by": ("thumb",)}, "Did you mean thumbs?"),
     ],
 )
-def test_what_cannot_be_asked_of_votes(
+def test_a_question_that_votes_cannot_answer_is_refused(
     analytics: Database, question: dict[str, Any], says: str
 ) -> None:
     """Each mistake says what to write."""

@@ -48,7 +48,9 @@ _MOMENT = Moment(datetime(2026, 1, 31, 9, 30, tzinfo=UTC), None, "UTC")
         ("created_at >= 2026-01-31T09:30:00Z", "created_at", Operator.GE, [_MOMENT]),
     ],
 )
-def test_what_a_filter_says(text: str, name: str, operator: Operator, values: list[object]) -> None:
+def test_each_form_of_a_filter_is_parsed_as_documented(
+    text: str, name: str, operator: Operator, values: list[object]
+) -> None:
     """Each form of the grammar reads as its documentation says."""
     found = parse_filter(text, _CLOCK)
     assert (found.field.name, found.operator) == (name, operator)
@@ -176,7 +178,9 @@ def five(store: Store, row: Row) -> None:
         ("project contains CM", [1, 2, 3, 4, 5]),
     ],
 )
-def test_what_passes(ask: Ask, text: str, expected: list[int]) -> None:
+def test_a_filter_passes_the_rows_that_it_describes(
+    ask: Ask, text: str, expected: list[int]
+) -> None:
     """Values are compared by their type, and what lacks the path equals nothing."""
     found = ask("value", group_by=("value",), where=(text,))
     assert sorted(int(each["sum"] or 0) for each in found) == expected

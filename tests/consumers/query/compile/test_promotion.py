@@ -148,7 +148,7 @@ def test_a_path_is_never_sql(analytics: Engine, store: Store, row: Row, path: st
         ("nonsense", "neither a path nor a column"),
     ],
 )
-def test_what_cannot_be_promoted(analytics: Engine, path: str, says: str) -> None:
+def test_a_path_that_cannot_be_promoted_is_refused(analytics: Engine, path: str, says: str) -> None:
     """An error says what is meant or what to write, and nothing is changed."""
     analytics.command(
         "INSERT INTO feedback_paths (project, path, type, first_seen, last_seen, example) "

@@ -62,7 +62,7 @@ def test_the_interval_of_a_mean_is_students(values: list[float]) -> None:
         Mean(2, 1e200, math.inf),
     ],
 )
-def test_what_tells_nothing_has_no_interval(mean: Mean) -> None:
+def test_a_mean_without_a_finite_deviation_has_no_interval(mean: Mean) -> None:
     """No value, one value, and what is beyond a float."""
     assert mean_interval(mean) is None
 

@@ -176,7 +176,7 @@ def test_secrets_do_not_repeat(path: Path) -> None:
         "aw_secret_\x00_" + "ä" * 100_000,
     ],
 )
-def test_nothing_else_is_let_in(path: Path, wrong: str) -> None:
+def test_only_the_secret_of_a_key_is_let_in(path: Path, wrong: str) -> None:
     """Neither what is nearly a secret, nor the hash of one, nor what is no text."""
     write(path, entry())
     file = KeyFile(path)
@@ -273,7 +273,7 @@ def test_an_empty_list_is_configured(path: Path) -> None:
         ("acme", ["write"], {"note": "\udcff"}, "Input should be a valid string"),
     ],
 )
-def test_what_does_not_fit_is_refused(
+def test_a_key_with_an_invalid_setting_is_refused(
     path: Path, project: str, scopes: list[str], more: dict[str, Any], said: str
 ) -> None:
     """In a sentence, and without a file that would lock everybody out."""

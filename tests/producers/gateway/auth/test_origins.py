@@ -65,14 +65,14 @@ def test_an_origin_is_written_as_browsers_send_it(given: str, origin: str) -> No
         "**",
     ],
 )
-def test_what_is_none_is_refused(given: str) -> None:
+def test_a_text_that_is_no_origin_is_refused(given: str) -> None:
     """An origin that never matches would look like a gateway that is broken."""
     with pytest.raises(ValueError, match=r".+"):
         read_origin(given)
 
 
 @given(st.from_regex(r"(https?://)?[a-z0-9.:/@\[\]*A-Z-]{0,30}", fullmatch=True))
-def test_what_is_read_is_read_the_same_again(given: str) -> None:
+def test_an_origin_that_was_read_is_read_the_same_again(given: str) -> None:
     """One spelling of each origin, which a comparison of texts finds."""
     try:
         origin = read_origin(given)

@@ -139,7 +139,7 @@ def test_no_stretch_of_time_lets_more_through_than_burst_and_rate(
 
 
 @given(requests=REQUESTS, events_per_minute=st.integers(1, 20), asked=st.integers(1, 20))
-def test_whoever_waits_as_told_gets_through(
+def test_a_client_that_waits_as_told_gets_through(
     requests: list[Request], events_per_minute: int, asked: int
 ) -> None:
     """And not a nanosecond earlier."""
@@ -179,7 +179,7 @@ def test_memory_is_bounded_whoever_comes(
         assert len(limiter._full_in) <= 62
 
 
-def test_what_is_full_again_is_forgotten(clock: Clock) -> None:
+def test_a_bucket_that_is_full_again_is_forgotten(clock: Clock) -> None:
     """So memory follows who is active now, not who ever was."""
     limiter = RateLimiter(clock=clock)
     for number in range(1_000):

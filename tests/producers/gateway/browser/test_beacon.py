@@ -56,7 +56,7 @@ def test_events_are_of_the_keys_project(gateway: "GatewayHarness", secret: str) 
         ({"project": "other"}, "$.project"),
     ],
 )
-def test_what_everybody_may_not_do(
+def test_a_publish_key_chooses_no_operation_time_id_or_project(
     gateway: "GatewayHarness", secret: str, said: dict[str, Any], path: str
 ) -> None:
     """Merge into others' events, choose a time, write under an id that can be guessed."""
@@ -193,7 +193,7 @@ def test_a_page_may_send_with_credentials(
 
 
 @pytest.mark.parametrize("headers", [{}, {"origin": "https://evil.example.com"}])
-def test_others_may_not_send_with_credentials(
+def test_other_origins_may_not_send_with_credentials(
     gateway: "GatewayHarness", secret: str, headers: dict[str, str]
 ) -> None:
     """Neither pages of other origins, nor requests that are from no page."""

@@ -202,7 +202,7 @@ def test_a_limit_delays_and_loses_nothing(open_tab: OpenTab, site: "BrowserHarne
     assert traces(site) == numbered(61)
 
 
-def test_what_is_too_much_is_split(open_tab: OpenTab, site: "BrowserHarness") -> None:
+def test_a_batch_above_the_rate_limit_is_split(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Of 8 events with a key for 5 a minute 4 are sent, and 4 when the gateway says: in 36 seconds."""
     tab = open_tab(key=site.public_key)
     say(tab, *numbered(8))
@@ -408,7 +408,7 @@ def test_one_event_may_be_large(open_tab: OpenTab, site: "BrowserHarness") -> No
     assert tab.evaluate("() => afterword.dropped") == 1
 
 
-def test_what_is_refused_is_told_and_forgotten(
+def test_a_refused_event_is_told_and_forgotten(
     open_tab: OpenTab, site: "BrowserHarness", warnings: list[str]
 ) -> None:
     """The console says which event, where and why; the others go through, and nothing is repeated."""
@@ -426,7 +426,7 @@ def test_what_is_refused_is_told_and_forgotten(
 
 
 @pytest.mark.parametrize("wrong", ["key", "origin"])
-def test_who_may_not_send_stops(
+def test_a_script_that_may_not_send_stops(
     site: "BrowserHarness",
     visitor: BrowserContext,
     warnings: list[str],

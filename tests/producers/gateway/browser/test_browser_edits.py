@@ -132,7 +132,7 @@ def edits(site: "BrowserHarness") -> list[Any]:
         ),
     ],
 )
-def test_what_is_cancelled_is_no_edit(
+def test_a_cancelled_text_is_no_edit(
     open_tab: OpenTab, site: "BrowserHarness", warnings: list[str], content: str, act: Act
 ) -> None:
     """With marks and in a form only saving counts; elsewhere Escape cancels, and so does what unmounts."""
@@ -194,7 +194,7 @@ def save_by_call(tab: Page) -> None:
         ("<p data-afterword-edit contenteditable>On Monday.</p>", leave),
     ],
 )
-def test_what_is_saved_is_an_edit(
+def test_a_saved_text_is_an_edit(
     open_tab: OpenTab, site: "BrowserHarness", content: str, act: Act
 ) -> None:
     """With a marked button, a form that is sent, a call, and elsewhere by leaving the editor."""
@@ -325,7 +325,7 @@ def test_each_editor_of_an_answer_has_its_original(
     assert edits(site) == [[title[0], body[0]], [title[1], body[0]], [title[1], body[1]], [body[1]]]
 
 
-def test_what_may_not_be_sent_is_not_kept(open_tab: OpenTab, site: "BrowserHarness") -> None:
+def test_a_text_that_may_not_be_sent_is_not_kept(open_tab: OpenTab, site: "BrowserHarness") -> None:
     """Without `data-afterword-text` no text is in storage, and an edit is still known as restored."""
     tab = open_tab(answer(EDITOR).replace("data-afterword-text", ""))
     leave(tab)

@@ -105,7 +105,7 @@ def edits(site: "BrowserHarness") -> list[Any]:
     ],
     ids=["button", "key", "form", "enter"],
 )
-def test_what_is_saved_is_an_edit(
+def test_a_saved_text_is_an_edit(
     render: Render, site: "BrowserHarness", component: str, end: Act
 ) -> None:
     """Also a second time, when another editor is mounted on the text of the first edit."""
@@ -134,7 +134,7 @@ def test_what_is_saved_is_an_edit(
     ],
     ids=["button", "escape", "unmarked button", "unmarked escape", "form"],
 )
-def test_what_is_cancelled_is_no_edit(
+def test_a_cancelled_text_is_no_edit(
     render: Render, site: "BrowserHarness", component: str, end: Act
 ) -> None:
     """However often, and whether or not the page marks the button."""

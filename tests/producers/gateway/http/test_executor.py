@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ITEM = Item(0, "019c12e9-8b3d-7000-8000-000000000000", b"{}", None)
 
 
-def test_one_more_than_may_wait_is_told_to_come_again() -> None:
+def test_a_job_beyond_the_queue_is_told_to_come_again() -> None:
     """And there is room again once a job is done."""
     may_end = threading.Event()
 
@@ -51,7 +51,7 @@ def test_one_more_than_may_wait_is_told_to_come_again() -> None:
         (b"," * 301, True),
     ],
 )
-def test_what_takes_its_time_is_done_aside(
+def test_slow_work_is_done_beside_the_event_loop(
     gateway: "GatewayHarness", raw: bytes, *, aside: bool
 ) -> None:
     """A small body of many events takes as long as a large one; what needs no key has a thread of its own."""
@@ -72,7 +72,7 @@ def test_what_takes_its_time_is_done_aside(
     ("packed", "size"),
     [(gzip.compress(b" " * 8_000_000, mtime=0), 8_000_000), (gzip.compress(b"", mtime=0) * 200, 0)],
 )
-def test_others_are_served_while_a_body_is_expanded(packed: bytes, size: int) -> None:
+def test_other_requests_are_served_while_a_body_is_expanded(packed: bytes, size: int) -> None:
     """A few kilobytes expand to megabytes, or to nothing many times, piece by piece."""
 
     async def receive() -> dict[str, object]:

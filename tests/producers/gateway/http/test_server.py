@@ -255,7 +255,7 @@ def test_broken_chunks_are_400(running: Running, body: bytes, *, together: bool)
     [b"no request at all\r\n\r\n", head(*CHUNKED) + b"zz\r\n", head("transfer-encoding: gzip")],
 )
 @pytest.mark.parametrize("half_closed", [False, True])
-def test_what_came_before_is_answered_first(
+def test_requests_before_a_broken_one_are_answered_first(
     running: Running, broken: bytes, *, half_closed: bool
 ) -> None:
     """Of three requests in one packet the third is broken: its answer is the third one."""
@@ -570,7 +570,7 @@ def test_without_keys_it_refuses_to_serve_others(host: str, *, keys: bool, allow
             check_reach(host, keys_configured=keys)
 
 
-def test_it_closes_the_transport_when_it_stops() -> None:
+def test_the_gateway_closes_the_transport_when_it_stops() -> None:
     """What was taken is flushed, and nothing is taken afterwards."""
     gateway = Running(GatewayOptions())
     gateway.stop()

@@ -93,7 +93,9 @@ def test_an_event_id_says_what_it_is_of(event_id: str, kind: Any, target: str) -
 
 
 @given(documents(), documents())
-def test_what_is_said_passes_as_it_is(feedback: dict[str, Any], metrics: dict[str, Any]) -> None:
+def test_feedback_and_metrics_pass_as_they_are(
+    feedback: dict[str, Any], metrics: dict[str, Any]
+) -> None:
     """Feedback and metrics are the caller's own, and what `read_event` accepts."""
     event = update_event(SESSION, {"feedback": feedback, "metrics": metrics}, "acme")
     assert (event is not None) == (len(flatten({"feedback": feedback, "metrics": metrics})) > 0)
