@@ -20,6 +20,7 @@ from afterword_schemas.errors import AfterwordError, RetryableError
 _INSERT: Final = "INSERT INTO queue (id, key, value, headers, timestamp_ms) VALUES "
 _VALUES: Final = "(?, ?, ?, ?, ?)"
 _MAX_CALLS: Final = 64
+_MAX_LOCKED_MS: Final = 500  # while another program has the file locked, all who emit wait
 _RESERVE_BYTES: Final = 64 << 20  # or there would be no room to delete what is delivered
 
 
@@ -68,6 +69,7 @@ class Intake:
             self._file, self._db = None, None
             if file is not None:
                 self._db = file.connect(fsync=self._fsync)
+                self._db.execute(f"PRAGMA busy_timeout = {_MAX_LOCKED_MS}")
                 self._file = file
             self._applied_bytes = 0
 
@@ -156,6 +158,9 @@ class Intake:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             detail = f"the spool is full at {self.limit_bytes} bytes, this event was not taken"
             return lambda: QueueFullError(detail)
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            locked = f"another program has locked {self._file}/queue.db, this event was not taken"
+            return lambda: RetryableError(locked)
         if self._file is not None and self._file.is_damaged_by(error):
             self._on_damage(self._file, error)
         detail = f"the spool did not take this event: {error}"

@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -302,6 +303,23 @@ def test_a_full_spool_says_so_and_takes_again(root: Path, memory: MemoryTranspor
     client.feedback(trace_id="t", value=1, feedback={"text": "x" * 1000})
     client.close()
     assert len(memory.messages) == taken + 1
+
+
+def test_a_file_that_another_program_locks_is_not_waited_for(
+    root: Path, memory: MemoryTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call fails and says why, and nothing was written; once the lock is gone, it works again."""
+    monkeypatch.setattr(_spool_intake, "_MAX_LOCKED_MS", 10)
+    spool = SpoolTransport(memory, root)
+    (folder,) = queues(root)
+    with closing(sqlite3.connect(folder / "queue.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(RetryableError, match=r"another program has locked .*queue\.db"):
+            spool.send(b"key", b"first", [], None)
+        other.execute("ROLLBACK")
+    spool.send(b"key", b"second", [], None)
+    spool.close(10.0)
+    assert values(memory) == [b"second"]
 
 
 def test_a_disk_that_is_nearly_full_is_left_alone(
