@@ -15,11 +15,12 @@ import orjson
 import psutil
 import pytest
 
-from afterword import MemoryTransport, Message, RetryableError
+from afterword import MemoryTransport, Message
 from afterword_schemas import InvalidEventError, read_event
 from afterword_stack.demo import run as demo_run
 from afterword_stack.demo.run import Feeder
 from afterword_stack.demo.traffic import traffic
+from afterword_stack.errors import CommandError
 
 NOW = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 SECTIONS = [
@@ -147,7 +148,7 @@ def test_what_kafka_did_not_take_is_counted(monkeypatch: pytest.MonkeyPatch) -> 
     transport = MemoryTransport()
     transport.fail()
     with (
-        pytest.raises(RetryableError, match="Kafka did not take all events: 200 are missing"),
+        pytest.raises(CommandError, match="Kafka did not take all events: 200 are missing"),
         Feeder(transport) as feeder,
     ):
         feeder.publish(traffic(200, NOW), lambda _: None)

@@ -22,7 +22,7 @@ from afterword_consumers.query import (
     to_sql,
 )
 from afterword_consumers.query.language.question import DEFAULT_TOP
-from afterword_schemas import ConfigurationError, RetryableError
+from afterword_schemas import ConfigurationError
 from afterword_stack.commands.options import (
     Project,
     Since,
@@ -32,6 +32,7 @@ from afterword_stack.commands.options import (
     Until,
     Where,
 )
+from afterword_stack.errors import CommandError
 from afterword_stack.run.database import open_database, patience
 from afterword_stack.run.freshness import freshness_line, read_freshness
 from afterword_stack.settings import load_settings
@@ -155,7 +156,7 @@ def _print_remarks(found: Answer, slow: str, *, sql: bool) -> None:
     if sql:
         _print_sql(found)
     if not found.series:
-        raise RetryableError(remark)
+        raise CommandError(remark)
 
 
 def _print_sql(found: Answer) -> None:

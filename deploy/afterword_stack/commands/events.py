@@ -10,9 +10,10 @@ import typer
 
 from afterword import Client, DeliveryFailure, QueueFullError
 from afterword_consumers.kafka.lag import find_partitions
-from afterword_schemas import ConfigurationError, InvalidEventError, RetryableError, read_event
+from afterword_schemas import ConfigurationError, InvalidEventError, read_event
 from afterword_schemas.counted import counted
 from afterword_schemas.limits import MAX_EVENT_BYTES
+from afterword_stack.errors import CommandError
 from afterword_stack.settings import load_settings
 from afterword_stack.terminal.console import notice, out, printable, progress
 
@@ -102,7 +103,7 @@ def _send(client: Client, line: bytes) -> None:
     except QueueFullError:  # a file is faster than Kafka
         waiting = client.stats.waiting
         if client.flush(_TAKES_NOTHING_S) >= waiting:
-            raise RetryableError(
+            raise CommandError(
                 f"Kafka took nothing for {_TAKES_NOTHING_S:.0f} s; see `afterword doctor`."
             ) from None
         client.publish(line)

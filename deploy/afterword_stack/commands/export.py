@@ -26,7 +26,7 @@ from afterword_consumers.export import (
     parse_selection,
 )
 from afterword_consumers.query import Plan, did_you_mean
-from afterword_schemas import ConfigurationError, RetryableError
+from afterword_schemas import ConfigurationError
 from afterword_stack.commands.options import (
     Project,
     Since,
@@ -36,6 +36,7 @@ from afterword_stack.commands.options import (
     Until,
     Where,
 )
+from afterword_stack.errors import CommandError
 from afterword_stack.run.database import open_database
 from afterword_stack.run.freshness import freshness_line, read_freshness
 from afterword_stack.settings import load_settings
@@ -133,14 +134,12 @@ def _export(
     """Write feedback.
 
     Raises:
-        RetryableError: No feedback is selected; nothing is written, not even an empty file.
+        CommandError: No feedback is selected; nothing is written, not even an empty file.
     """
     total = count(selection, clickhouse)
     if not total:
         sentence, suggestions = explain_empty(selection, clickhouse)
-        raise RetryableError(
-            f"nothing was written. {sentence} {did_you_mean(suggestions)}".rstrip()
-        )
+        raise CommandError(f"nothing was written. {sentence} {did_you_mean(suggestions)}".rstrip())
     writer = partial(export_csv, for_spreadsheets=True) if for_spreadsheets else _WRITERS[form]
     _write(file, writer(selection, clickhouse), form, total)
 
@@ -149,14 +148,12 @@ def _export_pairs(file: str, selection: Plan, paths: PairPaths, clickhouse: Clic
     """Write pairs, and return how many of what was read there are.
 
     Raises:
-        RetryableError: Nothing selected could make a pair; nothing is written, not even an empty file.
+        CommandError: Nothing selected could make a pair; nothing is written, not even an empty file.
     """
     counts = PairCounts()
     total = count_candidates(selection, clickhouse)
     if not total:
-        raise RetryableError(
-            "nothing was written. No feedback here holds an edit or a ground truth."
-        )
+        raise CommandError("nothing was written. No feedback here holds an edit or a ground truth.")
     pieces = export_pairs(selection, paths, clickhouse, counts)
     with open_whole(file) as target, progress("feedback read", total) as advance:
         for piece in pieces:
@@ -164,7 +161,7 @@ def _export_pairs(file: str, selection: Plan, paths: PairPaths, clickhouse: Clic
             advance(piece.rows)
         said = " ".join([f"{counts}.", *_missing(counts, paths, selection, clickhouse)])
         if not counts.pairs:  # in here, so that what was there before stays
-            raise RetryableError(f"nothing was written. {said}")
+            raise CommandError(f"nothing was written. {said}")
     return said
 
 

@@ -10,8 +10,8 @@ from afterword_consumers.explore.promotion import demote as demote_path
 from afterword_consumers.explore.promotion import promote as promote_path
 from afterword_consumers.explore.promotion import read_backfill
 from afterword_consumers.query import read_promoted
-from afterword_schemas import RetryableError
 from afterword_stack.commands.options import Timeout
+from afterword_stack.errors import CommandError
 from afterword_stack.run.database import open_database
 from afterword_stack.settings import load_settings
 from afterword_stack.terminal.console import notice, out, print_table, progress
@@ -89,5 +89,5 @@ def _wait(clickhouse: ClickHouse) -> None:
 def _parts_to_do(clickhouse: ClickHouse) -> int:
     found = read_backfill(clickhouse)
     if found.failure:
-        raise RetryableError(f"ClickHouse cannot fill the column: {found.failure}")
+        raise CommandError(f"ClickHouse cannot fill the column: {found.failure}")
     return found.parts_to_do

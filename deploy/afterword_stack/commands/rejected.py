@@ -30,13 +30,13 @@ from afterword_schemas import (
     ConfigurationError,
     InvalidEventError,
     RejectCode,
-    RetryableError,
     read_event,
 )
 from afterword_schemas.counted import counted
 from afterword_stack.commands.events import open_events
 from afterword_stack.commands.lazy import PLAIN
 from afterword_stack.commands.options import Timeout
+from afterword_stack.errors import CommandError
 from afterword_stack.run.database import open_database
 from afterword_stack.settings import Settings, load_settings
 from afterword_stack.terminal import editor
@@ -182,7 +182,7 @@ def edit(
         with _open_transport(settings) as transport:  # first: without Kafka nobody need edit
             payload = _mended(message, source)
             if payload == message.payload.strip():
-                raise RetryableError("Nothing was changed, so nothing was published.")
+                raise CommandError("Nothing was changed, so nothing was published.")
             with _keeping(payload, place) if source in {None, "-"} else _naming(source):
                 feedback_id = mend(clickhouse, partial(_publish, transport), message, payload)
     out(f"{feedback_id} published in place of {place}")
@@ -317,10 +317,10 @@ def _publish(transport: Transport, messages: Sequence[RejectedMessage]) -> None:
     failures = [error for error in reports if error is not None]
     if refused := next((error for error in failures if isinstance(error, RefusedError)), None):
         detail = "Kafka refuses one of these messages for good; replay the others by --at"
-        raise RetryableError(f"{detail}: {refused}")
+        raise CommandError(f"{detail}: {refused}")
     if failures or len(reports) < len(messages):
         reason = failures[0] if failures else f"no answer within {_FLUSH_S:.0f} s"
-        raise RetryableError(f"Kafka did not take all of them, replay again later: {reason}")
+        raise CommandError(f"Kafka did not take all of them, replay again later: {reason}")
 
 
 def _check_one(found: Sequence[RejectedMessage], place: str) -> RejectedMessage:

@@ -11,10 +11,10 @@ from typing import Final, Self
 
 from afterword import Client, DeliveryFailure, KafkaTransport, QueueFullError, Transport
 from afterword_consumers.clickhouse.client import ClickHouse
-from afterword_schemas import RetryableError
 from afterword_schemas.counted import counted
 from afterword_stack.demo.report import print_report
 from afterword_stack.demo.traffic import PROJECT, Send, traffic
+from afterword_stack.errors import CommandError
 from afterword_stack.run.database import open_database
 from afterword_stack.run.pipeline import Pipeline
 from afterword_stack.terminal.console import out, progress
@@ -28,7 +28,7 @@ def run_demo(pipeline: Pipeline, *, events: int, now: datetime) -> None:
     """Publish events, wait for them, and print what was asked.
 
     Raises:
-        RetryableError: What was published is not what arrived, or nothing arrives any more.
+        CommandError: What was published is not what arrived, or nothing arrives any more.
     """
     began_s = time.monotonic()
     with open_database(pipeline.settings.clickhouse) as clickhouse:
@@ -37,7 +37,7 @@ def run_demo(pipeline: Pipeline, *, events: int, now: datetime) -> None:
         out(f"\npublished {events:,} = stored {stored:,} + rejected {rejected:,}")
         out(f"in {took_s:.1f} s, from the first event to the last row")
         if stored + rejected != events:
-            raise RetryableError("These numbers should be equal: please report this.")
+            raise CommandError("These numbers should be equal: please report this.")
         print_report(clickhouse, now)
 
 
@@ -72,7 +72,7 @@ class Feeder:
         """Publish events and wait until Kafka has them.
 
         Raises:
-            RetryableError: It did not take them all.
+            CommandError: It did not take them all.
         """
         for send in sends:
             try:
@@ -85,7 +85,7 @@ class Feeder:
         self._transport.flush(_FLUSH_S)
         missing = self._sent - self._reports.count(None)
         if missing:
-            raise RetryableError(
+            raise CommandError(
                 f"Kafka did not take all events: {counted(missing, 'is', 'are')} missing."
             )
 
@@ -115,7 +115,7 @@ def _await(
             before, moved_s = arrived, time.monotonic()
         pipeline.check()
         if time.monotonic() - moved_s > _STALLED_S:
-            raise RetryableError(
+            raise CommandError(
                 f"Nothing arrived for {_STALLED_S:.0f} s; {arrived:,} of {events:,} did. "
                 f"The end of the worker's log:\n{pipeline.worker_says}"
             )

@@ -38,7 +38,7 @@ def out(text: str = "") -> None:
     """Print a result.
 
     Raises:
-        RetryableError: Stdout does not take it.
+        CommandError: Stdout does not take it.
     """
     with writing_to_stdout():
         sys.stdout.write(f"{text}\n")
@@ -49,7 +49,7 @@ def writing_to_stdout() -> Iterator[None]:
     """Let what stdout does not take be an error of ours; that its reader has left stays as it is.
 
     Raises:
-        RetryableError: It was not written to its end, as on a full disk.
+        CommandError: It was not written to its end, as on a full disk.
     """
     try:
         yield
@@ -57,10 +57,10 @@ def writing_to_stdout() -> Iterator[None]:
         _give_up_stdout()
         raise
     except OSError as error:
-        from afterword_schemas import RetryableError  # noqa: PLC0415  # as in `commands`
+        from afterword_stack.errors import CommandError  # noqa: PLC0415  # as in `commands`
 
         _give_up_stdout()
-        raise RetryableError(f"stdout could not be written: {error.strerror}") from error
+        raise CommandError(f"stdout could not be written: {error.strerror}") from error
 
 
 def _give_up_stdout() -> None:

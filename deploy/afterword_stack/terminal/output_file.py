@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from afterword_schemas import ConfigurationError, RetryableError
+from afterword_schemas import ConfigurationError
 from afterword_schemas.atomic_file import replacing
+from afterword_stack.errors import CommandError
 from afterword_stack.terminal.console import writing_to_stdout
 
 
@@ -20,7 +21,7 @@ def open_whole(file: str) -> Iterator[BinaryIO]:
 
     Raises:
         ConfigurationError: It cannot be written there.
-        RetryableError: It could not be written to its end.
+        CommandError: It could not be written to its end.
     """
     if file == "-":
         with writing_to_stdout():
@@ -39,7 +40,7 @@ def _written(file: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RetryableError(f"{file} could not be written: {error.strerror}") from error
+        raise CommandError(f"{file} could not be written: {error.strerror}") from error
 
 
 @contextmanager

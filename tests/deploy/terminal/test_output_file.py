@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from afterword_schemas import ConfigurationError, RetryableError
+from afterword_schemas import ConfigurationError
+from afterword_stack.errors import CommandError
 from afterword_stack.terminal.output_file import open_whole
 
 
@@ -22,7 +23,7 @@ def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("end", [KeyboardInterrupt, RetryableError, SystemExit])
+@pytest.mark.parametrize("end", [KeyboardInterrupt, CommandError, SystemExit])
 def test_a_command_that_ends_early_leaves_the_old_file(
     tmp_path: Path, end: type[BaseException]
 ) -> None:
@@ -44,7 +45,7 @@ def test_a_command_that_ends_early_leaves_the_old_file(
 def test_a_full_disk_is_an_error_of_ours(tmp_path: Path) -> None:
     """With the system's reason."""
     with (
-        pytest.raises(RetryableError, match=r"out\.csv could not be written: No space"),
+        pytest.raises(CommandError, match=r"out\.csv could not be written: No space"),
         open_whole(str(tmp_path / "out.csv")),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -84,7 +85,7 @@ def test_a_device_that_is_full_is_an_error_of_ours() -> None:
     """Whether it shows while it is written or when it is closed."""
     for size in (1, 100_000):
         with (
-            pytest.raises(RetryableError, match="/dev/full could not be written: No space"),
+            pytest.raises(CommandError, match="/dev/full could not be written: No space"),
             open_whole("/dev/full") as file,
         ):
             file.write(b"x" * size)
@@ -102,7 +103,7 @@ def test_a_pipe_whose_reader_leaves_is_an_error_of_ours(tmp_path: Path) -> None:
             reader.join()
             file.write(b"x" * 1_000_000)
 
-    with pytest.raises(RetryableError, match="could not be written: Broken pipe"):
+    with pytest.raises(CommandError, match="could not be written: Broken pipe"):
         write()
 
 
