@@ -2,7 +2,7 @@
 
     app = create_api(Api(ClickHouse(address), admit=…, freshness=FreshnessReader(…)))
 
-`afterword dashboard` serves it; see consumers/API.md for the routes. Who asks is the caller's to find
+`afterword dashboard` serves it; see consumers/docs/json-api.md for the routes. Who asks is the caller's to find
 out, so that this package knows nothing of keys.
 """
 

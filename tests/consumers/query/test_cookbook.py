@@ -1,4 +1,4 @@
-"""COOKBOOK.md: every recipe runs as it stands, and finds row for row what plain Python finds."""
+"""cookbook.md: every recipe runs as it stands, and finds row for row what plain Python finds."""
 
 import json
 import re
@@ -24,7 +24,9 @@ from tests.consumers.query.reference_records import Event, current
 from afterword_consumers.query import Database
 from afterword_schemas.flatten import flatten
 
-_PAGE: Final = (Path(__file__).parents[3] / "consumers" / "COOKBOOK.md").read_text(encoding="utf-8")
+_PAGE: Final = (Path(__file__).parents[3] / "consumers" / "docs" / "cookbook.md").read_text(
+    encoding="utf-8"
+)
 _RECIPES: Final = re.findall(r"^### (.+?)$(.*?)(?=^##|\Z)", _PAGE, re.DOTALL | re.MULTILINE)
 _TITLES: Final = [title for title, _ in _RECIPES]
 
@@ -62,7 +64,7 @@ def cookbook_database(engine: Any) -> Database:
 
 
 def test_every_recipe_is_checked(answers: Mapping[str, Rows]) -> None:
-    """There are the 31 that README and QUERIES.md speak of; each has one statement, a title of its own, and rows to be held against."""
+    """There are the 31 that README and query-language.md speak of; each has one statement, a title of its own, and rows to be held against."""
     assert len(_TITLES) == 31
     assert sorted(_TITLES) == sorted(answers)
     assert all(text.count("```sql\n") == 1 for _, text in _RECIPES)

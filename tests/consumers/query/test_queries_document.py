@@ -1,4 +1,4 @@
-"""QUERIES.md: every example in it runs and finds something."""
+"""query-language.md: every example in it runs and finds something."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -14,7 +14,9 @@ Row = Callable[..., dict[str, Any]]
 Store = Callable[..., None]
 
 _NOW = datetime(2026, 2, 10, tzinfo=UTC)
-_TEXT: Final = (Path(__file__).parents[3] / "consumers" / "QUERIES.md").read_text(encoding="utf-8")
+_TEXT: Final = (Path(__file__).parents[3] / "consumers" / "docs" / "query-language.md").read_text(
+    encoding="utf-8"
+)
 _QUESTIONS: Final = re.findall(r"```python\n(.*?)\n```", _TEXT, re.DOTALL)
 _STATEMENTS: Final = re.findall(r"```sql\n(.*?)\n```", _TEXT, re.DOTALL)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.services
 
 Store = Callable[..., None]
-DOCUMENT = Path(__file__).parents[3] / "consumers" / "EXPORT.md"
+DOCUMENT = Path(__file__).parents[3] / "consumers" / "docs" / "export.md"
 
 
 def event(number: int, **fields: Any) -> bytes:
@@ -232,7 +232,7 @@ def test_the_reader_of_a_pipe_may_leave(
 
 
 def test_the_documents_example_is_what_happens(afterword: "Afterword", store_events: Store) -> None:
-    """EXPORT.md's events in, its lines out, and its counts on stderr."""
+    """export.md's events in, its lines out, and its counts on stderr."""
     text = DOCUMENT.read_text(encoding="utf-8")
     (events,) = re.findall(r"```jsonl\n(.*?)```", text, re.DOTALL)
     (session,) = re.findall(r"```console\n(.*?)```", text, re.DOTALL)

@@ -1,4 +1,4 @@
-"""consumers/API.md says what happens: its commands run, and it names every route and parameter."""
+"""consumers/docs/json-api.md says what happens: its commands run, and it names every route and parameter."""
 
 import os
 import re
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.deploy.conftest import Afterword, InProcessPipeline
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "consumers" / "API.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "consumers" / "docs" / "json-api.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
