@@ -71,7 +71,7 @@ class TimedWorkload:
 
     def __init__(self, pipeline: "Pipeline") -> None:
         self.pipeline = pipeline
-        self.book = FreshnessReader(
+        self.reader = FreshnessReader(
             pipeline.kafka.bootstrap_servers, topic=pipeline.topic, group=pipeline.group
         )
         self.published: list[tuple[datetime, list[str]]] = []
@@ -88,7 +88,7 @@ class TimedWorkload:
 
     def until(self) -> datetime | None:
         """Return the time up to which all is said to be there, after looking whether it is."""
-        until = self.book.read().complete_until
+        until = self.reader.read().complete_until
         stored = {
             row[0] for row in self.pipeline.select("SELECT toString(feedback_id) FROM feedback")
         }
@@ -108,7 +108,7 @@ def flow(pipeline: "Pipeline") -> Iterator[TimedWorkload]:
     """A fresh one."""
     one = TimedWorkload(pipeline)
     yield one
-    one.book.close()
+    one.reader.close()
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_killed_worker_leaves_the_time_until_which_it_had_everything(
     wait_until(flow.is_complete)
     workers.kill()
     after = flow.publish()
-    fresh = flow.book.read()
+    fresh = flow.reader.read()
     assert fresh.complete_until is not None
     assert flow.published[0][0] - timedelta(seconds=15) < fresh.complete_until <= after
     assert fresh.waiting == CHUNK
@@ -138,7 +138,7 @@ def test_a_killed_worker_leaves_the_time_until_which_it_had_everything(
     assert flow.until() == fresh.complete_until
     workers.start()
     wait_until(flow.is_complete)
-    assert flow.book.read().waiting == 0
+    assert flow.reader.read().waiting == 0
 
 
 def test_a_worker_that_was_idle_and_is_stopped_leaves_a_time_close_to_its_end(

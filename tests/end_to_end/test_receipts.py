@@ -41,7 +41,7 @@ def time(number: int) -> str:
 
 
 @pytest.fixture
-def book(pipeline: "Pipeline") -> Iterator[ReceiptFinder]:
+def finder(pipeline: "Pipeline") -> Iterator[ReceiptFinder]:
     """The receipts of what the pipeline's workers do."""
     one = ReceiptFinder(
         pipeline.clickhouse.address,
@@ -53,22 +53,24 @@ def book(pipeline: "Pipeline") -> Iterator[ReceiptFinder]:
     one.close()
 
 
-def work_until_settled(pipeline: "Pipeline", book: ReceiptFinder, feedback_id: str = ID) -> Receipt:
+def work_until_settled(
+    pipeline: "Pipeline", finder: ReceiptFinder, feedback_id: str = ID
+) -> Receipt:
     """Run a worker until an event is pending no more, and return its receipt then."""
 
     def settled() -> bool:
-        return book.find("acme", feedback_id).status != ReceiptStatus.PENDING
+        return finder.find("acme", feedback_id).status != ReceiptStatus.PENDING
 
     pipeline.work(pipeline.worker(age_s=0.05), until=settled)
-    return book.find("acme", feedback_id)
+    return finder.find("acme", feedback_id)
 
 
 def test_an_event_is_followed_from_the_topic_into_the_table(
-    pipeline: "Pipeline", book: ReceiptFinder
+    pipeline: "Pipeline", finder: ReceiptFinder
 ) -> None:
     """Unknown, pending as long as no worker runs, stored; each change of it once more."""
     stored = Receipt(ID, ReceiptStatus.STORED, updated_at=time(1), cleared=False)
-    assert book.find("acme", ID).status == ReceiptStatus.UNKNOWN
+    assert finder.find("acme", ID).status == ReceiptStatus.UNKNOWN
     for change, receipt in (
         (event(1), stored),
         (event(2, op="patch", value=-1), Receipt(ID, stored.status, time(2), cleared=False)),
@@ -76,20 +78,20 @@ def test_an_event_is_followed_from_the_topic_into_the_table(
         (event(4), Receipt(ID, stored.status, time(4), cleared=False)),
     ):
         pipeline.publish([change])
-        assert book.find("acme", ID) == Receipt(ID, ReceiptStatus.PENDING)
-        assert work_until_settled(pipeline, book) == receipt
+        assert finder.find("acme", ID) == Receipt(ID, ReceiptStatus.PENDING)
+        assert work_until_settled(pipeline, finder) == receipt
 
 
-def test_what_the_sdk_publishes_has_receipts(pipeline: "Pipeline", book: ReceiptFinder) -> None:
+def test_what_the_sdk_publishes_has_receipts(pipeline: "Pipeline", finder: ReceiptFinder) -> None:
     """No gateway has seen it, and it is known all the same."""
     with Client(pipeline.kafka.bootstrap_servers, topic=pipeline.topic, project="acme") as client:
         ids = [client.feedback(trace_id="t", value=1) for _ in range(20)]
-    assert {book.find("acme", each).status for each in ids} == {ReceiptStatus.PENDING}
+    assert {finder.find("acme", each).status for each in ids} == {ReceiptStatus.PENDING}
     pipeline.work_off(20)
-    assert {book.find("acme", each).status for each in ids} == {ReceiptStatus.STORED}
+    assert {finder.find("acme", each).status for each in ids} == {ReceiptStatus.STORED}
 
 
-def test_a_receipt_never_tells_an_older_state(pipeline: "Pipeline", book: ReceiptFinder) -> None:
+def test_a_receipt_never_tells_an_older_state(pipeline: "Pipeline", finder: ReceiptFinder) -> None:
     """Asked without pause while a worker goes by: pending, and then what was published last."""
     told: list[list[ReceiptStatus]] = []
 
@@ -99,7 +101,7 @@ def test_a_receipt_never_tells_an_older_state(pipeline: "Pipeline", book: Receip
         pipeline.publish([event(number, **fields)])
         told.append([])
         while ReceiptStatus.STORED not in told[-1]:
-            receipt = book.find("acme", ID)
+            receipt = finder.find("acme", ID)
             told[-1].append(receipt.status)
             if receipt.status != ReceiptStatus.PENDING:
                 assert receipt == Receipt(ID, ReceiptStatus.STORED, time(number), cleared=False)
@@ -110,24 +112,26 @@ def test_a_receipt_never_tells_an_older_state(pipeline: "Pipeline", book: Receip
 
 
 def test_a_refused_change_is_rejected_over_what_is_stored(
-    pipeline: "Pipeline", book: ReceiptFinder
+    pipeline: "Pipeline", finder: ReceiptFinder
 ) -> None:
     """The receipt says why, and which state stands; a change that is mended ends it."""
     many = {f"k{number}": number for number in range(900)}
     pipeline.publish([event(1, trace_id="t", feedback=many)])
-    assert work_until_settled(pipeline, book).status == ReceiptStatus.STORED
+    assert work_until_settled(pipeline, finder).status == ReceiptStatus.STORED
     pipeline.publish([event(2, op="patch", metadata=many)])
-    rejected = work_until_settled(pipeline, book)
+    rejected = work_until_settled(pipeline, finder)
     assert (rejected.status, rejected.code, rejected.path) == ("rejected", "too_many_leaves", "$")
     assert (rejected.updated_at, rejected.cleared) == (time(1), False)
     pipeline.publish([event(3, op="patch", metadata={"k": 1})])
-    assert work_until_settled(pipeline, book).updated_at == time(3)
+    assert work_until_settled(pipeline, finder).updated_at == time(3)
 
 
-def test_what_other_producers_get_wrong_is_told(pipeline: "Pipeline", book: ReceiptFinder) -> None:
+def test_what_other_producers_get_wrong_is_told(
+    pipeline: "Pipeline", finder: ReceiptFinder
+) -> None:
     """With the code, the path and the sentence that the worker refused it with."""
     pipeline.publish([event(1, trace_id="t", valeu=1)])
-    found = work_until_settled(pipeline, book)
+    found = work_until_settled(pipeline, finder)
     assert (found.status, found.code, found.path) == ("rejected", "unknown_field", "$.valeu")
     assert found.detail == "no such field; did you mean value?"
     places = pipeline.select(
@@ -136,23 +140,23 @@ def test_what_other_producers_get_wrong_is_told(pipeline: "Pipeline", book: Rece
     assert [(found.place,)] == places
 
 
-def test_a_replay_is_pending_and_then_stored(pipeline: "Pipeline", book: ReceiptFinder) -> None:
+def test_a_replay_is_pending_and_then_stored(pipeline: "Pipeline", finder: ReceiptFinder) -> None:
     """Refused, refused again, and stored once the fault is mended: each replay tells its own."""
     pipeline.clickhouse.command("ALTER TABLE feedback ADD CONSTRAINT c CHECK trace_id != 't'")
     pipeline.publish([event(1)])
-    first = work_until_settled(pipeline, book)
+    first = work_until_settled(pipeline, finder)
     assert (first.status, first.code) == ("rejected", "store_refused")
 
     replay_all(pipeline)
-    assert book.find("acme", ID).status == ReceiptStatus.PENDING
-    second = work_until_settled(pipeline, book)
+    assert finder.find("acme", ID).status == ReceiptStatus.PENDING
+    second = work_until_settled(pipeline, finder)
     assert (second.status, second.code) == ("rejected", "store_refused")
     assert second.place != first.place
 
     pipeline.clickhouse.command("ALTER TABLE feedback DROP CONSTRAINT c")
     replay_all(pipeline)
-    assert book.find("acme", ID).status == ReceiptStatus.PENDING
-    assert work_until_settled(pipeline, book).status == ReceiptStatus.STORED
+    assert finder.find("acme", ID).status == ReceiptStatus.PENDING
+    assert work_until_settled(pipeline, finder).status == ReceiptStatus.STORED
 
 
 def replay_all(pipeline: "Pipeline") -> None:
@@ -166,32 +170,32 @@ def replay_all(pipeline: "Pipeline") -> None:
     assert sum(replay(pipeline.clickhouse, publish, Selection(again=True))) == 1
 
 
-def test_projects_with_the_same_id_do_not_meet(pipeline: "Pipeline", book: ReceiptFinder) -> None:
+def test_projects_with_the_same_id_do_not_meet(pipeline: "Pipeline", finder: ReceiptFinder) -> None:
     """Each has its own event under it, and is told of that alone."""
     pipeline.publish([event(1), event(2, project="other", trace_id="t", value=2)])
     pipeline.work_off(2)
     pipeline.publish([event(3, project="other", trace_id="t", valeu=2)])
-    assert book.find("acme", ID).updated_at == time(1)
-    assert book.find("other", ID).status == ReceiptStatus.PENDING
+    assert finder.find("acme", ID).updated_at == time(1)
+    assert finder.find("other", ID).status == ReceiptStatus.PENDING
     pipeline.work_off(1)
-    assert book.find("acme", ID) == Receipt(ID, ReceiptStatus.STORED, time(1), cleared=False)
-    assert book.find("other", ID).code == "unknown_field"
-    assert book.find("third", ID) == Receipt(ID, ReceiptStatus.UNKNOWN)
+    assert finder.find("acme", ID) == Receipt(ID, ReceiptStatus.STORED, time(1), cleared=False)
+    assert finder.find("other", ID).code == "unknown_field"
+    assert finder.find("third", ID) == Receipt(ID, ReceiptStatus.UNKNOWN)
 
 
 def test_a_backlog_beyond_what_is_read_is_admitted(
-    pipeline: "Pipeline", book: ReceiptFinder
+    pipeline: "Pipeline", finder: ReceiptFinder
 ) -> None:
     """The newest are found at once, the oldest doubted, and in the end all are certain."""
     other = event(1, project="other", trace_id="t", value=1)
     pipeline.publish(
         [event(1), *[other] * TAIL_MESSAGES, event(2, project="new", trace_id="t", value=1)]
     )
-    assert book.find("new", ID).status == ReceiptStatus.PENDING
-    doubtful = book.find("acme", ID)
+    assert finder.find("new", ID).status == ReceiptStatus.PENDING
+    doubtful = finder.find("acme", ID)
     assert (doubtful.status, doubtful.unread) == (ReceiptStatus.UNKNOWN, 2)
     pipeline.work_off(TAIL_MESSAGES + 2)
-    assert book.find("acme", ID) == Receipt(ID, ReceiptStatus.STORED, time(1), cleared=False)
+    assert finder.find("acme", ID) == Receipt(ID, ReceiptStatus.STORED, time(1), cleared=False)
 
 
 @pytest.fixture
@@ -240,17 +244,17 @@ def test_the_gateway_follows_what_it_has_accepted(
         assert receipt(other) == unknown
 
 
-def test_receipts_outlive_clickhouse_and_kafka(pipeline: "Pipeline", book: ReceiptFinder) -> None:
+def test_receipts_outlive_clickhouse_and_kafka(pipeline: "Pipeline", finder: ReceiptFinder) -> None:
     """An error while one of them is away, and the truth when it is back."""
     pipeline.publish([event(1)])
-    assert work_until_settled(pipeline, book).status == ReceiptStatus.STORED
+    assert work_until_settled(pipeline, finder).status == ReceiptStatus.STORED
     pipeline.node.kill()
     with pytest.raises(RetryableError, match="ClickHouse does not answer"):
-        book.find("acme", ID)
+        finder.find("acme", ID)
     pipeline.node.start()
-    assert book.find("acme", ID).status == ReceiptStatus.STORED
+    assert finder.find("acme", ID).status == ReceiptStatus.STORED
     pipeline.kafka.kill()
     with pytest.raises(RetryableError, match="Kafka does not answer"):
-        book.find("acme", ID)
+        finder.find("acme", ID)
     pipeline.kafka.start()
-    assert book.find("acme", ID).status == ReceiptStatus.STORED
+    assert finder.find("acme", ID).status == ReceiptStatus.STORED

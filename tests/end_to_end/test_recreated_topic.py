@@ -41,7 +41,7 @@ def waiting(pipeline: "Pipeline") -> int:
 
 
 @pytest.fixture
-def book(pipeline: "Pipeline") -> Iterator[FreshnessReader]:
+def reader(pipeline: "Pipeline") -> Iterator[FreshnessReader]:
     """A reader of the freshness."""
     servers = pipeline.kafka.bootstrap_servers
     one = FreshnessReader(servers, topic=pipeline.topic, group=pipeline.group)
@@ -50,7 +50,7 @@ def book(pipeline: "Pipeline") -> Iterator[FreshnessReader]:
 
 
 def test_all_of_a_topic_that_is_recreated_under_a_worker_is_stored(
-    pipeline: "Pipeline", book: FreshnessReader
+    pipeline: "Pipeline", reader: FreshnessReader
 ) -> None:
     """More messages than the worker's old offsets skip, refused ones among them; none is missing.
 
@@ -70,7 +70,7 @@ def test_all_of_a_topic_that_is_recreated_under_a_worker_is_stored(
             pipeline.publish_raw(b"refused too", b"key")
             pipeline.flush()
             recreated = True
-        fresh = book.read()
+        fresh = reader.read()
         if recreated and fresh.complete_until is not None and not fresh.waiting:
             assert stored(pipeline) == 1400
         return recreated and stored(pipeline) == 1400 and not waiting(pipeline)

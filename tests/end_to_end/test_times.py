@@ -28,7 +28,7 @@ def client(pipeline: "Pipeline") -> Iterator[Client]:
 
 
 @pytest.fixture
-def book(pipeline: "Pipeline") -> Iterator[ReceiptFinder]:
+def finder(pipeline: "Pipeline") -> Iterator[ReceiptFinder]:
     """The receipts of what the pipeline's workers do."""
     one = ReceiptFinder(
         pipeline.clickhouse.address,
@@ -66,7 +66,7 @@ def test_what_a_wrong_clock_said_can_be_changed_and_taken_back(
 
 
 def test_a_row_from_before_such_times_were_capped_gives_way(
-    pipeline: "Pipeline", client: Client, book: ReceiptFinder
+    pipeline: "Pipeline", client: Client, finder: ReceiptFinder
 ) -> None:
     """An update and a clear win over it, also once ClickHouse has merged the rows."""
     pipeline.clickhouse.command(
@@ -82,14 +82,14 @@ def test_a_row_from_before_such_times_were_capped_gives_way(
     assert values(pipeline) == [(-1,)]
     pipeline.clickhouse.command("OPTIMIZE TABLE feedback FINAL")
     assert values(pipeline) == [(-1,)]
-    assert book.find("acme", OTHER).cleared
+    assert finder.find("acme", OTHER).cleared
     client.update(OTHER, value=2)
     assert client.flush() == 0
     pipeline.work_off(1)
     assert values(pipeline) == [(-1,), (2,)]
 
 
-def test_what_is_too_old_to_be_kept_is_shown(pipeline: "Pipeline", book: ReceiptFinder) -> None:
+def test_what_is_too_old_to_be_kept_is_shown(pipeline: "Pipeline", finder: ReceiptFinder) -> None:
     """A clear and an update that came late say so in the receipt and the table, once each."""
     old = {"updated_at": "2026-01-01T00:00:00Z"}
     pipeline.publish([event(updated_at="2026-01-01T00:00:01Z"), event(OTHER)])
@@ -99,7 +99,7 @@ def test_what_is_too_old_to_be_kept_is_shown(pipeline: "Pipeline", book: Receipt
     assert pipeline.work_off(2).stats.rejected == 2
 
     for each in (ID, OTHER):
-        receipt = book.find("acme", each)
+        receipt = finder.find("acme", each)
         assert (receipt.status, receipt.code, receipt.path, receipt.cleared) == (
             ReceiptStatus.REJECTED,
             "older_than_stored",
@@ -117,7 +117,7 @@ def test_what_is_too_old_to_be_kept_is_shown(pipeline: "Pipeline", book: Receipt
 
 
 def test_a_change_that_is_read_again_is_never_too_old(
-    pipeline: "Pipeline", book: ReceiptFinder
+    pipeline: "Pipeline", finder: ReceiptFinder
 ) -> None:
     """Changes that newer ones followed were in time when they came first."""
     for second in range(3):
@@ -130,7 +130,7 @@ def test_a_change_that_is_read_again_is_never_too_old(
     again = pipeline.work_off(9)
     assert (first.stats.rejected, again.stats.rejected) == (0, 0)
     assert values(pipeline) == [(2,)]
-    assert book.find("acme", OTHER) == Receipt(
+    assert finder.find("acme", OTHER) == Receipt(
         OTHER, ReceiptStatus.STORED, updated_at="2026-01-01T00:00:02.000Z", cleared=True
     )
 

@@ -1,7 +1,7 @@
 """The time up to which the tables are complete, told beside every answer; it never says too much.
 
-    book = FreshnessReader("127.0.0.1:9092", topic="feedback.events", group="afterword", settings={})
-    fresh = book.read()          # before the tables are read
+    reader = FreshnessReader("127.0.0.1:9092", topic="feedback.events", group="afterword", settings={})
+    fresh = reader.read()          # before the tables are read
     fresh.complete_until         # everything published by then is stored, or was refused
 
 The workers record it beside the offsets that they commit (`completeness`), and Kafka tells what has come

@@ -1,7 +1,7 @@
 """Receipts: what became of an event, asked of the topic first and then of the tables.
 
-    book = ReceiptFinder(clickhouse, "127.0.0.1:9092", topic="feedback.events", group="afterword")
-    book.find("acme", "019c12e9-8b3d-7000-8000-000000000000").status      # "stored"
+    finder = ReceiptFinder(clickhouse, "127.0.0.1:9092", topic="feedback.events", group="afterword")
+    finder.find("acme", "019c12e9-8b3d-7000-8000-000000000000").status      # "stored"
 
 Nothing is remembered, so it does not matter who published the event, and any number of gateways give
 the same answer, also after a restart.

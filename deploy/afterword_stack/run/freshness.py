@@ -22,12 +22,12 @@ _KAFKA_WAIT_S: Final = 5.0
 
 def read_freshness(settings: Settings) -> Freshness:
     """Return how complete the tables are now; without Kafka, that it is not known."""
-    with closing(open_freshness_reader(settings)) as book, _waiting_for_kafka(settings):
-        return book.read()
+    with closing(open_freshness_reader(settings)) as reader, _waiting_for_kafka(settings):
+        return reader.read()
 
 
 def open_freshness_reader(settings: Settings) -> FreshnessReader:
-    """Return a book about the topic and the group of the settings, for who asks often."""
+    """Return a reader about the topic and the group of the settings, for who asks often."""
     return FreshnessReader(
         settings.kafka_bootstrap_servers,
         topic=settings.kafka_topic,

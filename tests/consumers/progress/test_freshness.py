@@ -110,12 +110,12 @@ class NullListener:
 
 
 class Topic:
-    """A topic of four partitions, a group that reads it, and a book about it."""
+    """A topic of four partitions, a group that reads it, and a reader about it."""
 
     def __init__(self, bootstrap_servers: str, name: str) -> None:
         self.servers, self.name, self.group = bootstrap_servers, name, f"{name}-group"
         self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 0})
-        self.book = FreshnessReader(bootstrap_servers, topic=name, group=self.group)
+        self.reader = FreshnessReader(bootstrap_servers, topic=name, group=self.group)
 
     def publish(self, partition: int, *, timestamp_ms: int = 0) -> None:
         """Append a message, and wait for the broker to have it."""
@@ -147,7 +147,7 @@ def followed(kafka: KafkaNode, topic: str) -> Iterator[Topic]:
     """A fresh one."""
     one = Topic(kafka.bootstrap_servers, topic)
     yield one
-    one.book.close()
+    one.reader.close()
 
 
 @pytest.mark.services
@@ -155,14 +155,14 @@ def test_without_a_worker_nothing_is_known(followed: Topic) -> None:
     """Messages wait and nobody has ever read any."""
     followed.publish(0)
     followed.publish(2)
-    assert followed.book.read() == Freshness(None, 2, "No worker has read this topic yet.")
+    assert followed.reader.read() == Freshness(None, 2, "No worker has read this topic yet.")
 
 
 @pytest.mark.services
 def test_an_empty_topic_is_complete(followed: Topic) -> None:
     """Nothing was published, so nothing is missing, worker or none."""
     before = datetime.now(UTC)
-    fresh = followed.book.read()
+    fresh = followed.reader.read()
     assert fresh.complete_until is not None
     assert before <= fresh.complete_until <= datetime.now(UTC)
     assert (fresh.waiting, fresh.note) == (0, "")
@@ -175,7 +175,7 @@ def test_a_group_that_has_everything_is_complete_until_the_question(followed: To
     followed.publish(0, timestamp_ms=hour_ahead_ms)
     followed.commit({0: 1}, ago(3600))
     before = datetime.now(UTC)
-    fresh = followed.book.read()
+    fresh = followed.reader.read()
     assert fresh.complete_until is not None
     assert before <= fresh.complete_until <= datetime.now(UTC)
     assert (fresh.waiting, fresh.note) == (0, "")
@@ -191,10 +191,10 @@ def test_a_group_that_is_behind_says_what_its_worker_could_prove(followed: Topic
     followed.commit({0: 0}, now - timedelta(seconds=3))
     followed.commit({1: 1}, now - timedelta(seconds=5))
     followed.commit({2: 1, 3: 1}, now - timedelta(hours=5))  # at their ends
-    assert followed.book.read() == Freshness(now - timedelta(seconds=5), 2)
+    assert followed.reader.read() == Freshness(now - timedelta(seconds=5), 2)
     followed.commit_raw({1: 1}, None)  # as kafka-consumer-groups.sh would
     note = "The worker is behind, or stopped: 2 messages wait."
-    assert followed.book.read() == Freshness(None, 2, note)
+    assert followed.reader.read() == Freshness(None, 2, note)
 
 
 @pytest.mark.services
@@ -204,7 +204,7 @@ def test_offsets_that_a_person_sets_to_the_end_prove_nothing(followed: Topic) ->
         followed.publish(0)
     followed.commit_raw({0: 5}, None)
     note = "No worker has confirmed yet that it read up to the end."
-    assert followed.book.read() == Freshness(None, 0, note)
+    assert followed.reader.read() == Freshness(None, 0, note)
 
 
 @pytest.mark.services
@@ -215,7 +215,7 @@ def test_a_log_that_kafka_has_emptied_proves_nothing(followed: Topic) -> None:
     admin = AdminClient({"bootstrap.servers": followed.servers})
     place = TopicPartition(followed.name, 0, 5)
     admin.delete_records([place])[place].result()
-    assert followed.book.read() == Freshness(None, 0, "No worker has read this topic yet.")
+    assert followed.reader.read() == Freshness(None, 0, "No worker has read this topic yet.")
 
 
 @pytest.mark.services
@@ -239,8 +239,8 @@ def test_an_open_transaction_hides_nothing(followed: Topic) -> None:
     source.close()
     assert ends.offsets[0] == 2  # 0 is how far the worker may read
     followed.commit({0: 0}, ago(3600))
-    assert followed.book.read().complete_until == ago(3600)
-    assert followed.book.read().waiting == 2
+    assert followed.reader.read().complete_until == ago(3600)
+    assert followed.reader.read().waiting == 2
     producer.abort_transaction(20)
 
 
@@ -249,7 +249,7 @@ def test_what_is_said_of_another_topic_of_the_name_is_not_believed(followed: Top
     """An offset that happens to be the end is of the topic before, and so proves nothing."""
     followed.publish(0)
     followed.commit_raw({0: 1}, to_metadata("AAAAAAAAAAAAAAAAAAAAAQ", datetime.now(UTC)))
-    assert followed.book.read() == Freshness(None, 1, "No worker has read this topic yet.")
+    assert followed.reader.read() == Freshness(None, 1, "No worker has read this topic yet.")
     assert read_lag(followed.servers, followed.name, followed.group, {})[0].committed is None
 
 
@@ -260,30 +260,32 @@ def test_a_topic_made_anew_starts_anew(kafka: KafkaNode, followed: Topic) -> Non
     followed.commit({0: 1}, datetime.now(UTC))
     admin = AdminClient({"bootstrap.servers": followed.servers})
     admin.delete_topics([followed.name])[followed.name].result()
-    wait_until(lambda: followed.book.read().waiting is None)
-    assert followed.book.read().note == WRONG
+    wait_until(lambda: followed.reader.read().waiting is None)
+    assert followed.reader.read().note == WRONG
     kafka.create_topic(followed.name, partitions=4)
-    wait_until(lambda: followed.book.read().waiting == 0)
+    wait_until(lambda: followed.reader.read().waiting == 0)
     followed.publish(0)
-    assert followed.book.read() == Freshness(None, 1, "No worker has read this topic yet.")
+    assert followed.reader.read() == Freshness(None, 1, "No worker has read this topic yet.")
 
 
 def test_without_kafka_it_says_so_soon() -> None:
     """Nobody listens there: noticed well before the time for an answer is over, each time."""
     timeout_s = 60.0
-    book = FreshnessReader(NOBODY, topic="feedback.events", group="afterword", timeout_s=timeout_s)
+    reader = FreshnessReader(
+        NOBODY, topic="feedback.events", group="afterword", timeout_s=timeout_s
+    )
     note = "Kafka does not answer, so how complete this is, is not known."
     for _ in range(2):
         began_s = time.monotonic()
-        assert book.read() == Freshness(None, None, note)
+        assert reader.read() == Freshness(None, None, note)
         assert time.monotonic() - began_s < timeout_s / 2
-    book.close()
+    reader.close()
 
 
 def test_settings_that_the_client_refuses_are_no_error() -> None:
     """A question of an analyst does not fail for that; the note says who can tell more."""
-    book = FreshnessReader(NOBODY, topic="t", group="g", settings={"no.such.setting": 1})
-    fresh = book.read()
+    reader = FreshnessReader(NOBODY, topic="t", group="g", settings={"no.such.setting": 1})
+    fresh = reader.read()
     assert (fresh.complete_until, fresh.waiting) == (None, None)
     assert fresh.note == WRONG
 
@@ -291,26 +293,26 @@ def test_settings_that_the_client_refuses_are_no_error() -> None:
 @pytest.mark.services
 def test_a_topic_that_does_not_exist_is_no_error(kafka: KafkaNode) -> None:
     """Nor is a broker named, of which not everybody should know who reads a note."""
-    book = FreshnessReader(kafka.bootstrap_servers, topic="no-such-topic", group="g")
-    assert book.read().note == WRONG
-    book.close()
+    reader = FreshnessReader(kafka.bootstrap_servers, topic="no-such-topic", group="g")
+    assert reader.read().note == WRONG
+    reader.close()
 
 
 @pytest.mark.services
 def test_a_freshness_reader_notices_that_kafka_comes_and_goes() -> None:
-    """One book, through an outage."""
+    """One reader, through an outage."""
     mock = MockKafka()
     with mock:
         mock.create_topic("t")
         servers = mock.bootstrap_servers
-        book = FreshnessReader(servers, topic="t", group="g")
-        assert book.read().waiting == 0
-        connection = book._reader
+        reader = FreshnessReader(servers, topic="t", group="g")
+        assert reader.read().waiting == 0
+        connection = reader._reader
         assert connection is not None
         assert connection._readers
-    assert book.read().waiting is None
+    assert reader.read().waiting is None
     assert not connection._readers  # closed, not only forgotten
-    book.close()
+    reader.close()
 
 
 @pytest.mark.services
@@ -319,19 +321,19 @@ def test_many_threads_may_ask_at_once(followed: Topic, monkeypatch: pytest.Monke
     followed.publish(0)
     followed.commit({0: 1}, ago(3600))
     asked: list[float] = []
-    real = followed.book._read
+    real = followed.reader._read
 
     def slowly() -> Freshness:
         asked.append(time.monotonic())
         all_came.wait(20)
         return real()
 
-    monkeypatch.setattr(followed.book, "_read", slowly)
+    monkeypatch.setattr(followed.reader, "_read", slowly)
     all_came = threading.Event()
 
     def ask() -> bool:
         came = datetime.now(UTC)
-        until = followed.book.read().complete_until
+        until = followed.reader.read().complete_until
         return until is not None and until >= came
 
     with ThreadPoolExecutor(8) as threads:
