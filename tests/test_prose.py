@@ -76,9 +76,3 @@ def test_the_check_ends_with_status_1_where_there_is_a_fault(
     assert capsys.readouterr().out.startswith(f"{page}:1: 31 words")
     page.write_text("Short.\n")
     assert prose.main([str(page)]) == 0
-
-
-def test_pages_that_are_not_yet_rewritten_are_there() -> None:
-    """The list shrinks with its pages."""
-    root = SCRIPT.parents[1]
-    assert [name for name in prose.NOT_YET if not (root / name).exists()] == []

@@ -1,4 +1,4 @@
-"""The front page says what happens: its commands, its snippet and its SQL run, its links lead somewhere."""
+"""The front page says what happens: its commands, its snippet and its SQL run."""
 
 import os
 import re
@@ -85,36 +85,6 @@ def test_the_curl_session_runs(
         expected = re.escape(shown.strip()).replace("…", ".*")
         assert re.fullmatch(expected, answer), answer
         published += answer.count('"success"') + answer.count('"partial"')
-
-
-PAGES = sorted(
-    page.relative_to(ROOT).as_posix()
-    for folder in (".", ".github", "schemas", "producers", "consumers", "deploy")
-    for page in (*(ROOT / folder).glob("*.md"), *(ROOT / folder / "docs").glob("**/*.md"))
-)
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page: str) -> None:
-    """Every relative link of a page names a file or folder, and its anchor a heading there."""
-    text = re.sub(
-        r"^```.*?^```", "", (ROOT / page).read_text("utf-8"), flags=re.DOTALL | re.MULTILINE
-    )
-    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
-    assert [link for link in links if not leads_somewhere(ROOT / page, link)] == []
-
-
-def leads_somewhere(page: Path, link: str) -> bool:
-    """Whether a link of a page names a file or folder, and its anchor a heading there."""
-    path, _, anchor = link.partition("#")
-    target = page.parent / path if path else page
-    return target.exists() and (not anchor or anchor in anchors(target.read_text("utf-8")))
-
-
-def anchors(text: str) -> set[str]:
-    """Return the anchors that GitHub gives to the headings of a page."""
-    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_both_pictures_show_the_same() -> None:
