@@ -17,11 +17,11 @@ from typing import Final
 
 from afterword._errors import ClosedError, DeliveryFailure, QueueFullError, RefusedError
 from afterword._spool.dead_letters import REFUSED, keep_refused
-from afterword._spool.files import Shelf
+from afterword._spool.files import SpoolFiles
 from afterword._spool.in_flight import Window
 from afterword._spool.message import parse_headers
 from afterword._spool.queue_file import Row, SpoolFile
-from afterword._spool.writer import Intake
+from afterword._spool.writer import SpoolWriter
 from afterword._threads import Background
 from afterword._transport import Transport, report
 from afterword_schemas.backoff import Backoff
@@ -51,7 +51,7 @@ class Drainer:
         fsync: See `SpoolTransport`.
 
     Attributes:
-        intake: Where messages come in.
+        writer: Where messages come in.
 
     Raises:
         ConfigurationError: The folder cannot be used.
@@ -65,15 +65,15 @@ class Drainer:
         self._settled = 0
         self._mail: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._window = Window()
-        self._shelf = Shelf(root, self._replace)
-        self.intake = Intake(
+        self._files = SpoolFiles(root, self._replace)
+        self.writer = SpoolWriter(
             limit_bytes=max_bytes,
             fsync=fsync,
             on_rows=self._told,
             on_disorder=partial(self._mail.put, self._reread),
             on_damage=lambda file, error: self._mail.put(partial(self._rescue, file, error)),
         )
-        self.intake.use(self._shelf.own)
+        self.writer.use(self._files.own)
         self._direct = False  # whether all that is on disk was read, so that rows come by mail
         self._halted = self._over = self._full = self._troubled = False
         self._refused = self._unkept = False
@@ -85,12 +85,12 @@ class Drainer:
     @property
     def adopted(self) -> int:
         """How many messages of processes that are gone wait here."""
-        return self._shelf.adopted_rows
+        return self._files.adopted_rows
 
     @property
     def waiting(self) -> int:
         """How many messages of this process's own have no end yet."""
-        return self.intake.written - self._settled
+        return self.writer.written - self._settled
 
     def start(self) -> bool:
         """Have a thread do the work; False where none can, and `work` must be called."""
@@ -118,8 +118,8 @@ class Drainer:
 
     def abandon(self) -> None:
         """In a forked child: leave everything to the parent."""
-        self.intake.abandon()
-        self._shelf.abandon()
+        self.writer.abandon()
+        self._files.abandon()
 
     def _run(self) -> None:
         while not self._over:
@@ -146,8 +146,8 @@ class Drainer:
             self._hand_over()
         if now >= self._forget_at:
             self._forget_at = inf
-            self._shelf.forget()
-            if self._shelf.crowded and self._shelf.has_room:
+            self._files.forget()
+            if self._files.crowded and self._files.has_room:
                 self._scan_at = now
         due = min(self._scan_at, self._retry_at, self._forget_at)
         wait_s = _FULL_S if self._full else max(0.0, due - time.monotonic())
@@ -164,17 +164,17 @@ class Drainer:
 
     def _scan(self, now: float) -> None:
         self._scan_at = now + _SCAN_S  # first, so that trouble here does not keep all else waiting
-        self.intake.use(self._shelf.renew())
-        if self._shelf.adopt():
+        self.writer.use(self._files.renew())
+        if self._files.adopt():
             self._direct = False
-        self.intake.limit_bytes = self._max_bytes - self._shelf.adopted_bytes
+        self.writer.limit_bytes = self._max_bytes - self._files.adopted_bytes
 
     def _load(self) -> None:
         if self._direct or not self._window.has_room:
             return
         self._direct = True  # what is written from here on comes by mail, and what was before ...
         while self._window.has_room:
-            rows = self._shelf.page()
+            rows = self._files.page()
             if not rows:
                 return  # ... is read
             self._window.take(rows)
@@ -278,21 +278,21 @@ class Drainer:
         self._reread()
 
     def _reread(self) -> None:
-        self._shelf.rewind()
+        self._files.rewind()
         self._direct = False
 
     def _rescue(self, file: SpoolFile, error: Exception) -> None:
         """Write to another file; what is in one that somebody removed is read, for it is still open."""
         if file.folder.exists():
-            self._shelf.give_up(file, error)
+            self._files.give_up(file, error)
         else:
-            self.intake.use(self._shelf.renew())
+            self.writer.use(self._files.renew())
 
     def _replace(self, file: SpoolFile, reason: str) -> None:
         if not file.mine:
             return
         try:
-            self.intake.use(self._shelf.renew())  # first, so that nothing more is written to it
+            self.writer.use(self._files.renew())  # first, so that nothing more is written to it
         finally:
             self._tell_lost(file, RetryableError(reason))
 
@@ -309,4 +309,4 @@ class Drainer:
 
     def _end(self) -> None:
         self._over = True
-        self._shelf.close()
+        self._files.close()

@@ -21,7 +21,7 @@ _MAX_ADOPTED: Final = 100
 """Each holds a descriptor open, of which a process may have as few as 256."""
 
 
-class Shelf:
+class SpoolFiles:
     """For the draining thread alone. Whatever is done to a damaged file sets it aside.
 
     Args:

@@ -65,6 +65,9 @@ class Row(NamedTuple):
 class SpoolFile:
     """One process's queue, held by this process: its own, or one that it adopted.
 
+    Threads that emit write `written`, and put callbacks into `reports`, under `fork_gate.writing`:
+    see `SpoolWriter`. The thread that delivers writes all else, and takes callbacks out: see `Drainer`.
+
     Attributes:
         cursor: The last id that was read.
         held: Ids that are in memory or delivered; they are not to be loaded again.

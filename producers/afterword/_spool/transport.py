@@ -91,7 +91,7 @@ class SpoolTransport:
         message = Message(key, value, dump_headers(headers), written_ms)
         drainer = self._drainer or self._restart()
         drainer.start()
-        drainer.intake.put(message, on_delivery)
+        drainer.writer.put(message, on_delivery)
 
     def flush(self, timeout_s: float) -> None:
         """See `Transport.flush`; what was adopted is not waited for."""
@@ -111,7 +111,7 @@ class SpoolTransport:
                 return
             self._closed = True
         if self._drainer is not None:
-            self._drainer.intake.close()
+            self._drainer.writer.close()
             self.flush(timeout_s)
             self._drainer.halt()
         self._inner.close(max(0.0, deadline - time.monotonic()))

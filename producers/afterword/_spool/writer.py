@@ -24,7 +24,7 @@ _MAX_LOCKED_MS: Final = 500  # while another program has the file locked, all wh
 _RESERVE_BYTES: Final = 64 << 20  # or there would be no room to delete what is delivered
 
 
-class Intake:
+class SpoolWriter:
     """Writes what threads emit to this process's own file.
 
     Args:
@@ -34,7 +34,7 @@ class Intake:
         fsync: See `SpoolFile.connect`.
 
     Attributes:
-        limit_bytes: What the file may take.
+        limit_bytes: What the file may take; only the thread that delivers sets it.
         written: How many messages were written.
     """
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from afterword import Client, MemoryTransport, SpoolTransport
-from afterword._spool import delivery as _spool_drainer
+from afterword._spool import delivery
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +74,7 @@ def test_a_killed_process_loses_nothing(
     run: Run, root: Path, memory: MemoryTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever a call returned for before SIGKILL is delivered by a process that runs already."""
-    monkeypatch.setattr(_spool_drainer, "_SCAN_S", 0.05)
+    monkeypatch.setattr(delivery, "_SCAN_S", 0.05)
     spool = SpoolTransport(memory, root)
     ended = run(
         """

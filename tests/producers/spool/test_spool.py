@@ -36,10 +36,9 @@ from afterword import (
     Transport,
 )
 from afterword._fork_gate import fork_gate
-from afterword._spool import delivery as _spool_drainer
-from afterword._spool import files as _spool_shelf
-from afterword._spool import in_flight as _spool_window
-from afterword._spool import writer as _spool_intake
+from afterword._spool import delivery, in_flight
+from afterword._spool import files as spool_files
+from afterword._spool import writer as spool_writer
 from afterword._spool.delivery import Drainer
 from afterword._spool.queue_file import SpoolFile
 from afterword.gateway import GatewayServer
@@ -58,8 +57,8 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for orphans, and try again, often."""
-    monkeypatch.setattr(_spool_drainer, "_SCAN_S", 0.05)
-    monkeypatch.setattr(_spool_drainer, "_BACKOFF", Backoff(max_s=0.1))
+    monkeypatch.setattr(delivery, "_SCAN_S", 0.05)
+    monkeypatch.setattr(delivery, "_BACKOFF", Backoff(max_s=0.1))
 
 
 def queues(root: Path) -> list[Path]:
@@ -186,7 +185,7 @@ def test_closing_leaves_the_rest_and_says_so(
         client.feedback(trace_id="t", value=1)
     drainer = drainer_of(client)
     client.close()
-    assert drainer.intake._db is None
+    assert drainer.writer._db is None
     assert caplog.messages == [f"3 events wait in {root} for the next start"]
     assert client.stats == Stats(sent=3, delivered=0, failed=0, waiting=3)
     with pytest.raises(ClosedError):
@@ -270,7 +269,7 @@ def test_a_full_queue_below_is_waited_for(root: Path) -> None:
 
 def test_memory_is_bounded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only so many are in memory; the rest is read from disk, in order, when there is room."""
-    monkeypatch.setattr(_spool_window, "_MAX_ROWS", 10)
+    monkeypatch.setattr(in_flight, "_MAX_ROWS", 10)
     memory = MemoryTransport()
     memory.hold()
     spool = SpoolTransport(memory, root, fsync=False)
@@ -309,7 +308,7 @@ def test_a_file_that_another_program_locks_is_not_waited_for(
     root: Path, memory: MemoryTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The call fails and says why, and nothing was written; once the lock is gone, it works again."""
-    monkeypatch.setattr(_spool_intake, "_MAX_LOCKED_MS", 10)
+    monkeypatch.setattr(spool_writer, "_MAX_LOCKED_MS", 10)
     spool = SpoolTransport(memory, root)
     (folder,) = queues(root)
     with closing(sqlite3.connect(folder / "queue.db", isolation_level=None)) as other:
@@ -328,7 +327,7 @@ def test_a_disk_that_is_nearly_full_is_left_alone(
     """Room is kept for deleting what is delivered; the caller is told, and can go on when there is more."""
     spool = SpoolTransport(memory, root)
     with monkeypatch.context() as patched:
-        patched.setattr(_spool_intake, "_RESERVE_BYTES", 1 << 62)
+        patched.setattr(spool_writer, "_RESERVE_BYTES", 1 << 62)
         with pytest.raises(
             QueueFullError, match=r"has only \d+ bytes left, this event was not taken"
         ):
@@ -344,13 +343,13 @@ def test_what_was_adopted_counts_towards_the_bound(root: Path, memory: MemoryTra
     memory.hold()
     spool = SpoolTransport(memory, root, max_bytes=200_000)
     wait_until(lambda: spool.adopted == 200)
-    wait_until(lambda: drainer_of(spool).intake.limit_bytes < 0)
+    wait_until(lambda: drainer_of(spool).writer.limit_bytes < 0)
     with pytest.raises(QueueFullError):
         fill(lambda: spool.send(b"k", b"x" * 1000, (), lambda _: None))
     assert len(rows(root)) < 210
     memory.release()
     wait_until(lambda: spool.adopted == 0)
-    wait_until(lambda: drainer_of(spool).intake.limit_bytes == 200_000)
+    wait_until(lambda: drainer_of(spool).writer.limit_bytes == 200_000)
     spool.send(b"k", b"x" * 1000, (), lambda _: None)
     spool.close(20)
 
@@ -533,7 +532,7 @@ def test_a_file_that_is_damaged_while_it_is_written_is_replaced(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr(drainer.intake, "_limit", fail)  # as SQLite fails on a bad page
+        patched.setattr(drainer.writer, "_limit", fail)  # as SQLite fails on a bad page
         with pytest.raises(
             RetryableError, match="did not take this event: database disk image is mal"
         ):
@@ -591,7 +590,7 @@ def test_a_folder_that_somebody_removes_is_made_again(
     wait_until(lambda: root.exists() and removed not in queues(root) and len(queues(root)) == 1)
     line = f"Somebody removed {removed}; what waits there is lost with this process"
     wait_until(lambda: caplog.messages == [line])
-    wait_until(lambda: drainer_of(spool).intake._file is drainer_of(spool)._shelf.own)
+    wait_until(lambda: drainer_of(spool).writer._file is drainer_of(spool)._files.own)
     spool.send(b"a", b"after", (), lambda _: None)
     assert [value for _, value, _ in rows(root)] == [b"after"]
     memory.release()
@@ -608,7 +607,7 @@ def test_an_adopted_queue_that_somebody_removes_is_not_called_damaged(
     [orphan] = queues(root)
     memory.hold()
     spool = SpoolTransport(memory, root)
-    adopted = drainer_of(spool)._shelf._adopted
+    adopted = drainer_of(spool)._files._adopted
     wait_until(lambda: any(file.read and file._db is None for file in adopted))
     shutil.rmtree(orphan)
     memory.release()
@@ -640,9 +639,9 @@ def test_threads_share_one_statement(root: Path, memory: MemoryTransport) -> Non
     """Eight threads that wait for the disk at the same time wait for it once or twice, not eight times."""
     spool = SpoolTransport(memory, root)
     drainer = drainer_of(spool)
-    assert drainer.intake._db is not None
+    assert drainer.writer._db is not None
     statements: list[str] = []
-    drainer.intake._db.set_trace_callback(statements.append)
+    drainer.writer._db.set_trace_callback(statements.append)
     send = [
         threading.Thread(target=spool.send, args=(b"%d" % number, b"v", (), lambda _: None))
         for number in range(8)
@@ -650,7 +649,7 @@ def test_threads_share_one_statement(root: Path, memory: MemoryTransport) -> Non
     with fork_gate.writing:
         for thread in send:
             thread.start()
-        wait_until(lambda: len(drainer.intake._calls) == 8)
+        wait_until(lambda: len(drainer.writer._calls) == 8)
     for thread in send:
         thread.join()
     assert len([each for each in statements if each.startswith("INSERT")]) == 1
@@ -676,7 +675,7 @@ def test_a_signal_handler_may_emit_in_the_middle_of_a_call(
     """What it writes comes before what it interrupted, and neither is passed over."""
     spool = SpoolTransport(memory, root)
     drainer = drainer_of(spool)
-    limit = drainer.intake._limit
+    limit = drainer.writer._limit
     rounds: list[int] = []
 
     def interrupt(db: sqlite3.Connection) -> None:
@@ -690,7 +689,7 @@ def test_a_signal_handler_may_emit_in_the_middle_of_a_call(
         spool.flush(20)
 
     before = signal.signal(signal.SIGUSR1, emit)
-    monkeypatch.setattr(drainer.intake, "_limit", interrupt)
+    monkeypatch.setattr(drainer.writer, "_limit", interrupt)
     spool.send(b"a", b"interrupted", (), lambda _: None)
     signal.signal(signal.SIGUSR1, before)
     spool.close(20)
@@ -709,7 +708,7 @@ def test_a_signal_handler_may_close_in_the_middle_of_a_call(
         signal.raise_signal(signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, lambda *_: spool.close(20))
-    monkeypatch.setattr(drainer.intake, "_limit", interrupt)
+    monkeypatch.setattr(drainer.writer, "_limit", interrupt)
     with pytest.raises(ClosedError):
         spool.send(b"a", b"interrupted", (), lambda _: None)
     signal.signal(signal.SIGUSR1, before)
@@ -733,13 +732,13 @@ def test_many_folders_are_adopted_a_few_at_a_time(
     root: Path, memory: MemoryTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service that was killed often has descriptors left; the bound counts all, and all arrive."""
-    monkeypatch.setattr(_spool_shelf, "_MAX_ADOPTED", 5)
+    monkeypatch.setattr(spool_files, "_MAX_ADOPTED", 5)
     leave_folders(root, 12)
     memory.hold()
     spool = SpoolTransport(memory, root)
-    wait_until(lambda: drainer_of(spool).intake.limit_bytes <= (1 << 30) - 12 * 4096)
+    wait_until(lambda: drainer_of(spool).writer.limit_bytes <= (1 << 30) - 12 * 4096)
     wait_until(lambda: len(memory._waiting) == 5)
-    own = drainer_of(spool)._shelf.own
+    own = drainer_of(spool)._files.own
     assert own is not None
 
     def held_open() -> list[Path]:
@@ -786,7 +785,7 @@ def test_a_file_without_its_table_is_damaged(
     memory.hold()
     client = Client(project="acme", transport=memory, spool=root)
     wait_until(lambda: orphan.with_suffix(".damaged").exists())
-    own = drainer_of(client)._shelf.own
+    own = drainer_of(client)._files.own
     assert own is not None
     db = sqlite3.connect(own.folder / "queue.db")
     db.execute("DROP TABLE queue")
@@ -794,7 +793,7 @@ def test_a_file_without_its_table_is_damaged(
     with pytest.raises(RetryableError, match="no such table: queue"):
         client.feedback(trace_id="t", value=1)
     wait_until(lambda: own.folder.with_suffix(".damaged").exists())
-    wait_until(lambda: drainer_of(client).intake._file not in {None, own})
+    wait_until(lambda: drainer_of(client).writer._file not in {None, own})
     client.feedback(trace_id="t", value=2)
     memory.release()
     client.close()
