@@ -32,6 +32,9 @@ if sys.platform != "win32":
 PAGE_BYTES: Final = 4096
 """In which SQLite takes and limits room."""
 
+MAX_LOCKED_S: Final = 0.5
+"""How long a statement waits where another program has the file locked: all who emit may wait with it."""
+
 _QUEUE: Final = "queue.db"
 _SCHEMA: Final = """
 CREATE TABLE queue (
@@ -315,7 +318,9 @@ def never_free(connection: sqlite3.Connection) -> None:
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     watch_forks()
     uri = f"{path.as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(
+        uri, MAX_LOCKED_S, uri=True, isolation_level=None, check_same_thread=False
+    )
 
 
 def _lock(folder: Path) -> int | None:

@@ -20,7 +20,6 @@ from afterword_schemas.errors import AfterwordError, RetryableError
 _INSERT: Final = "INSERT INTO queue (id, key, value, headers, timestamp_ms) VALUES "
 _VALUES: Final = "(?, ?, ?, ?, ?)"
 _MAX_CALLS: Final = 64
-_MAX_LOCKED_MS: Final = 500  # while another program has the file locked, all who emit wait
 _RESERVE_BYTES: Final = 64 << 20  # or there would be no room to delete what is delivered
 
 
@@ -69,7 +68,6 @@ class SpoolWriter:
             self._file, self._db = None, None
             if file is not None:
                 self._db = file.connect(fsync=self._fsync)
-                self._db.execute(f"PRAGMA busy_timeout = {_MAX_LOCKED_MS}")
                 self._file = file
             self._applied_bytes = 0
 

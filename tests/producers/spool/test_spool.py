@@ -36,7 +36,7 @@ from afterword import (
     Transport,
 )
 from afterword._fork_gate import fork_gate
-from afterword._spool import delivery, in_flight
+from afterword._spool import delivery, in_flight, queue_file
 from afterword._spool import files as spool_files
 from afterword._spool import writer as spool_writer
 from afterword._spool.delivery import Drainer
@@ -308,7 +308,7 @@ def test_a_file_that_another_program_locks_is_not_waited_for(
     root: Path, memory: MemoryTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The call fails and says why, and nothing was written; once the lock is gone, it works again."""
-    monkeypatch.setattr(spool_writer, "_MAX_LOCKED_MS", 10)
+    monkeypatch.setattr(queue_file, "MAX_LOCKED_S", 0.01)
     spool = SpoolTransport(memory, root)
     (folder,) = queues(root)
     with closing(sqlite3.connect(folder / "queue.db", isolation_level=None)) as other:
@@ -319,6 +319,17 @@ def test_a_file_that_another_program_locks_is_not_waited_for(
     spool.send(b"key", b"second", [], None)
     spool.close(10.0)
     assert values(memory) == [b"second"]
+
+
+def test_no_connection_waits_long_for_a_lock(root: Path, memory: MemoryTransport) -> None:
+    """Whoever emits waits for the one that deletes, too."""
+    spool = SpoolTransport(memory, root)
+    drainer = drainer_of(spool)
+    assert drainer._files.own is not None
+    for connection in (drainer.writer._db, drainer._files.own._db):
+        assert connection is not None
+        assert connection.execute("PRAGMA busy_timeout").fetchone() == (500,)
+    spool.close(10.0)
 
 
 def test_a_disk_that_is_nearly_full_is_left_alone(
