@@ -190,8 +190,7 @@ class Drainer:
             self._direct = False
         file = rows[-1].file
         if self._direct and not file.gone:
-            self._window.take(row for row in rows if row.id > file.cursor)
-            file.cursor = max(file.cursor, rows[-1].id)
+            self._window.take(file.follow(rows))
 
     def _hand_over(self) -> None:
         while (row := self._window.next_row()) is not None:
@@ -228,7 +227,7 @@ class Drainer:
         self._window.finish(row)
         if self._window.is_quiet:
             self._retries = 0
-        row.file.done.append(row.id)
+        row.file.finish(row.id)
         self._forget_at = min(self._forget_at, time.monotonic() + _FORGET_S)
         if row.file.mine:
             self._tell(row.file, row.id, row.key, error)
@@ -236,9 +235,8 @@ class Drainer:
     def _tell(
         self, file: SpoolFile, row_id: int, key: bytes, error: DeliveryFailure | None
     ) -> None:
-        file.settled += 1
         self._settled += 1
-        if on_delivery := file.reports.pop(row_id, None):
+        if on_delivery := file.reports.settle(row_id):
             report(on_delivery, error)
         else:
             self._listener(key, error)
@@ -296,13 +294,9 @@ class Drainer:
         finally:
             self._tell_lost(file, RetryableError(reason))
 
-    def _tell_lost(self, file: SpoolFile, error: RetryableError) -> None:
-        under_way = len(file.held) - len(file.done)
-        lost, known = file.written - file.settled - under_way, file.reports.keys() - file.held
-        for row_id in known:
+    def _tell_lost(self, file: SpoolFile, error: DeliveryFailure) -> None:
+        for row_id in file.missing():  # whose those without an id were, only the file knew
             self._tell(file, row_id, b"", error)
-        for _ in range(lost - len(known)):  # whose they were, only the file knew
-            self._tell(file, 0, b"", error)
 
     def _halt(self) -> None:
         self._halted = True

@@ -123,7 +123,7 @@ class SpoolFiles:
     def forget(self) -> None:
         """Delete what is done, and the files of others that are empty."""
         for file in self._files():
-            if not file.mine and file.rows and not file.done:
+            if not file.mine and file.rows and not file.has_done:
                 continue  # it is not empty, and stays as it is
             with self._guard(file):
                 file.forget()

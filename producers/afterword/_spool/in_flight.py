@@ -43,9 +43,8 @@ class Window:
     def take(self, rows: Iterable[Row]) -> None:
         """Take rows in their order, but for those that are here already or must wait."""
         for row in rows:
-            if row.id in row.file.held or row.key in self._postponed:
+            if row.key in self._postponed or not row.file.hold(row.id):
                 continue
-            row.file.held.add(row.id)
             self._rows += 1
             self._bytes += len(row.value)
             lane = self._lanes.setdefault(row.key, [])
@@ -75,7 +74,7 @@ class Window:
         self._postponed.add(row.key)
         for behind in self._lanes.pop(row.key):
             self._leave(behind)
-            behind.file.held.discard(behind.id)
+            behind.file.release(behind.id)
 
     def rewind(self) -> None:
         """From now on the postponed may be taken again."""

@@ -17,14 +17,12 @@ import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from afterword._fork_gate import fork_gate, watch_forks
 from afterword._identity import new_id
+from afterword._spool.open_reports import OpenReports
 from afterword_schemas.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from afterword._transport import DeliveryCallback
 
 if sys.platform != "win32":
     import fcntl
@@ -68,33 +66,27 @@ class Row(NamedTuple):
 class SpoolFile:
     """One process's queue, held by this process: its own, or one that it adopted.
 
-    Threads that emit write `written`, and put callbacks into `reports`, under `fork_gate.writing`:
-    see `SpoolWriter`. The thread that delivers writes all else, and takes callbacks out: see `Drainer`.
+    All that it keeps is for the delivering side, and changed by its methods alone; of a file of this
+    process, who emits reaches only `reports`, and writes rows by a connection of its own: see `SpoolWriter`.
 
     Attributes:
-        cursor: The last id that was read.
-        held: Ids that are in memory or delivered; they are not to be loaded again.
-        done: Ids that may be deleted.
+        mine: Whether this process wrote it.
         rows: How many are in there, once `count` was called.
         read: Whether all that is in there was read, where nobody writes to it any more.
         gone: Whether it was closed, set aside or removed.
-        mine: Whether this process wrote it; if so, the rest is known too.
-        written: How many rows were written.
-        settled: Of how many the end is known.
-        reports: The callbacks of rows whose end is not known, by their ids.
+        reports: What the rows of this process are waiting for; empty in one that it adopted.
     """
 
     def __init__(self, folder: Path, lock: int, *, mine: bool = False) -> None:
         self.folder = folder
         self.mine = mine
-        self.cursor = 0
-        self.held: set[int] = set()
-        self.done: list[int] = []
         self.rows = 0
         self.read = False
         self.gone = False
-        self.written = self.settled = 0
-        self.reports: dict[int, DeliveryCallback] = {}
+        self.reports = OpenReports()
+        self._cursor = 0  # the last id that was read
+        self._held: set[int] = set()  # in memory or delivered: not to be loaded again
+        self._done: list[int] = []  # may be deleted
         self._lock = lock
         self._db: sqlite3.Connection | None = None
 
@@ -170,32 +162,62 @@ class SpoolFile:
         """Return the next rows after the cursor, and move it; none at the end."""
         rows: list[Row] = []
         size = 0
-        with fork_gate.draining, closing(self._execute(_NEXT, self.cursor)) as found:
+        with fork_gate.draining, closing(self._execute(_NEXT, self._cursor)) as found:
             for columns in found:
                 rows.append(Row(self, *columns))
                 size += len(columns[2])
                 if size >= _MAX_BYTES or len(rows) >= _MAX_ROWS:
                     break
         if rows:
-            self.cursor = rows[-1].id
+            self._cursor = rows[-1].id
         self.read = not rows and not self.mine
         return rows
 
+    def follow(self, rows: list[Row]) -> list[Row]:
+        """Return those of the rows just written that were not read, and count them as read."""
+        unread = [row for row in rows if row.id > self._cursor]
+        self._cursor = max(self._cursor, rows[-1].id)
+        return unread
+
     def rewind(self) -> None:
         """Read from the beginning again."""
-        self.cursor, self.read = 0, False
+        self._cursor, self.read = 0, False
+
+    def hold(self, row_id: int) -> bool:
+        """Note that a row is in memory; False if it is already."""
+        if row_id in self._held:
+            return False
+        self._held.add(row_id)
+        return True
+
+    def release(self, row_id: int) -> None:
+        """Note that a row is in memory no more, and is to be read again after `rewind`."""
+        self._held.discard(row_id)
+
+    def finish(self, row_id: int) -> None:
+        """Note that a row may be deleted."""
+        self._done.append(row_id)
+
+    @property
+    def has_done(self) -> bool:
+        """Whether `forget` has something to delete."""
+        return bool(self._done)
+
+    def missing(self) -> list[int]:
+        """Return the rows of this process that wait and are not in memory: see `OpenReports.missing`."""
+        return self.reports.missing(self._held, len(self._held) - len(self._done))
 
     def forget(self) -> None:
         """Delete what is done."""
-        done = self.done[:_MAX_ROWS]
+        done = self._done[:_MAX_ROWS]
         while done:
             # One statement, so that it waits once for the interpreter's lock.
             with fork_gate.a_turn():
                 self._execute(f"DELETE FROM queue WHERE id IN ({','.join(map(str, done))})")
-            del self.done[: len(done)]
-            self.held.difference_update(done)
+            del self._done[: len(done)]
+            self._held.difference_update(done)
             self.rows -= len(done)
-            done = self.done[:_MAX_ROWS]
+            done = self._done[:_MAX_ROWS]
 
     def count(self) -> None:
         """Set `rows`."""

@@ -126,20 +126,19 @@ class SpoolWriter:
         rows = [Row(file, next(self._ids), *call.message) for call in calls]
         for row, call in zip(rows, calls, strict=True):
             if call.on_delivery is not None:  # before the statement: at its end a row may be sent
-                file.reports[row.id] = call.on_delivery
+                file.reports.add(row.id, call.on_delivery)
         try:
             self._limit(db)
             values = ", ".join([_VALUES] * len(rows))
             db.execute(_INSERT + values, [column for row in rows for column in row[1:]])
         except BaseException:
-            for row in rows:
-                file.reports.pop(row.id, None)
+            file.reports.withdraw(row.id for row in rows)
             raise
         if rows[0].id < self._latest:  # a signal handler emitted while this thread was in here
             self._on_disorder()
         self._latest = max(self._latest, rows[-1].id)
         self.written += len(rows)
-        file.written += len(rows)
+        file.reports.confirm(len(rows))
         self._on_rows(rows)
         return None
 
