@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -74,14 +75,17 @@ MODULES = [
 PRODUCT = [module for module in MODULES if BENCHMARKS not in module.parts]
 
 
-def imports(source: str) -> Iterator[str]:
+@cache
+def imports(source: str) -> list[str]:
     """List the dotted names that a module imports, `from a import b` as `a.b`."""
+    names: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             prefix = "." * node.level + (node.module or "")
-            yield from (f"{prefix}.{alias.name}" for alias in node.names)
+            names += (f"{prefix}.{alias.name}" for alias in node.names)
+    return names
 
 
 def environment_reads(source: str) -> Iterator[str]:
