@@ -254,7 +254,7 @@ def test_a_clickhouse_that_hangs_holds_nobody_up(hanging: ClickHouse) -> None:
 
     began_s = time.monotonic()
     answers = asyncio.run(ask())
-    assert time.monotonic() - began_s < 2.5
+    assert time.monotonic() - began_s < 8
     assert sorted(answers) == [(503, "busy")] * 3 + [(503, "unavailable")] * 2
 
 

