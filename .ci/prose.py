@@ -57,7 +57,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Look for sentences that need a second reading.")
     parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE", help="default: all")
     pages = parser.parse_args(arguments).pages or _pages()
-    faults = [f"{page}:{fault}" for page in pages for fault in check(page.read_text("utf-8"))]
+    faults = [
+        f"{_short(page)}:{fault}" for page in pages for fault in check(page.read_text("utf-8"))
+    ]
     sys.stdout.writelines(f"{fault}\n" for fault in faults)
     return 1 if faults else 0
 
@@ -98,11 +100,13 @@ def sentences(text: str) -> Iterator[Sentence]:
 def _paragraphs(text: str) -> Iterator[list[Sentence]]:
     """Yield lines that belong together: a paragraph, an item of a list, a cell of a table."""
     together: list[Sentence] = []
-    in_fence = False
+    fence, in_item = "", False
     for number, raw in enumerate(text.splitlines(), start=1):
-        is_fence = _FENCE.match(raw) is not None
-        in_fence ^= is_fence
-        is_code = is_fence or in_fence or (raw.startswith("    ") and not together)
+        marks = _FENCE.match(raw)
+        is_code = bool(fence or marks) or (raw.startswith("    ") and not (together or in_item))
+        if marks and fence in {"", marks[1]}:
+            fence = "" if fence else marks[1]
+        in_item = bool(_ITEM.match(raw)) or (in_item and (not raw or raw[0].isspace()))
         line = "" if is_code or raw.startswith("#") else _plain(raw)
         if line.startswith("|"):
             if together:
@@ -126,6 +130,10 @@ def _plain(line: str) -> str:
     return _TAG.sub("", line).replace("**", "").replace("\\|", "/").removeprefix("> ")
 
 
+def _short(page: Path) -> Path:
+    return page.relative_to(ROOT) if page.is_relative_to(ROOT) else page
+
+
 def _beginning(text: str) -> str:
     words = text.split()
     return " ".join(words[:8]) + (" …" if len(words) > 8 else "")  # noqa: PLR2004  # enough to find it
@@ -139,7 +147,7 @@ def _pages() -> list[Path]:
         text=True,
         check=True,
     )
-    return [Path(name) for name in tracked.stdout.splitlines()]
+    return [ROOT / name for name in tracked.stdout.splitlines()]
 
 
 if __name__ == "__main__":

@@ -48,16 +48,22 @@ def test_cells_and_items_are_sentences_of_their_own() -> None:
     [
         f"```sql\n{LONG}\n```",
         f"    {LONG}",
+        f"~~~\n```\n{LONG}\n~~~",
         f"`{LONG}` is code.",
         f"[a link]({LONG.replace(' ', '/')})",
         f"# {LONG}",
         "The file is `likewise.md`.",
     ],
-    ids=["fence", "indented", "inline", "link", "title", "name"],
+    ids=["fence", "indented", "fence in a fence", "inline", "link", "title", "name"],
 )
 def test_code_links_and_titles_are_not_read(text: str) -> None:
     """They are no prose."""
     assert list(prose.check(text)) == []
+
+
+def test_a_second_paragraph_of_an_item_is_read() -> None:
+    """It is indented like code, and is none."""
+    assert sentences("- One.\n\n    Two.") == [(1, "One."), (3, "Two.")]
 
 
 def test_a_phrase_that_is_not_used_is_named_with_the_plain_one() -> None:
