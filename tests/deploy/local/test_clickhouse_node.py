@@ -114,6 +114,9 @@ def test_queries_are_logged(node: ClickHouseNode) -> None:
 def test_errors_are_in_the_log_once(node: ClickHouseNode) -> None:
     """With what was asked, and without a stack trace of a binary that has no symbols."""
     ask(node, "SELECT no_such_name")
+    wait_until(lambda: "no_such_name" in node.log_path.read_text())
+    ask(node, "SELECT another_name")
+    wait_until(lambda: "another_name" in node.log_path.read_text())  # so the first is there whole
     lines = [line for line in node.log_path.read_text().splitlines() if "no_such_name" in line]
     assert len(lines) == 1
     assert "UNKNOWN_IDENTIFIER" in lines[0]

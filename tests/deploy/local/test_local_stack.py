@@ -118,6 +118,7 @@ def test_ctrl_c_while_starting_leaves_nothing(tmp_path: Path) -> None:
         "import sys, pathlib; from afterword_stack.local.stack import LocalStack\n"
         "print('go', flush=True)\n"
         "LocalStack(pathlib.Path(sys.argv[1]), progress=print).start()\n"
+        "import signal; signal.pause()\n"  # a start that was quicker than the interrupt ends by it, too
     )
     log = tmp_path / "afterword" / "kafka" / "kafka.log"
     with subprocess.Popen(

@@ -214,7 +214,11 @@ class RunningStack:
         """Send a signal, and return status and stderr once it and its parts have ended."""
         family = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(number)
-        _, err = self.process.communicate(timeout=40)
+        try:
+            _, err = self.process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            left = [" ".join(each.cmdline()[-4:]) for each in family if each.is_running()]
+            pytest.fail(f"up does not end, with these parts: {left}")
         assert psutil.wait_procs(family, timeout=5)[1] == []
         return self.process.returncode, err
 
