@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import BrowserContext, Error, Page, Request, expect
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.producers.gateway.conftest import BrowserHarness
@@ -448,5 +449,6 @@ def test_a_script_that_may_not_send_stops(
 
     assert len(attempts) == 1
     assert site.posts == ["cors 401" if wrong == "key" else "cors 403"]
+    wait_until(lambda: tab.evaluate("true") and warnings)  # what a page writes comes as an event
     assert len(warnings) == 1
     assert tab.evaluate(UNSENT) == 3
