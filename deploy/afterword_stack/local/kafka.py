@@ -9,13 +9,16 @@ SIGKILL: the operating system has what the broker had written.
 """
 
 import base64
+import shutil
 import subprocess
 import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from afterword_schemas.atomic_file import replace_file
 from afterword_schemas.errors import ConfigurationError
 from afterword_stack.local.child import ChildProcess
 from afterword_stack.local.jars import KAFKA_VERSION, Progress, print_progress, resolve_kafka_jars
@@ -137,7 +140,7 @@ class KafkaNode(Lifecycle):
         if not self._java_options:
             cached = startup_options(java, jars, _record_start, self._progress)
         run = [str(java.path), *_JVM, *cached, "-cp", f"{jars}/*"]
-        self._format_once(run, config)
+        self._format_once(run, jars, config)
         command = [*run, *self._java_options, "kafka.Kafka", str(config)]
         self._child = ChildProcess("Kafka", command, self.log_path)
         self._child.start()
@@ -179,9 +182,29 @@ class KafkaNode(Lifecycle):
         path.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
         return path
 
-    def _format_once(self, run: list[str], config: Path) -> None:
-        if (self.data_dir / "data" / "meta.properties").exists():
+    def _format_once(self, run: list[str], jars: Path, config: Path) -> None:
+        """Give the folder a cluster id, and the feature levels of this release of Kafka.
+
+        Kafka's tool decides on the levels, in a JVM of its own, once; what it wrote serves all other folders.
+        """
+        data = self.data_dir / "data"
+        if (data / "meta.properties").exists():
             return
+        levels, known = data / "bootstrap.checkpoint", jars.with_name(f"{jars.name}.checkpoint")
+        try:
+            if known.exists():
+                data.mkdir(exist_ok=True)
+                shutil.copyfile(known, levels)
+                identity = f"version=1\ncluster.id={_new_cluster_id()}\nnode.id=1\n"
+                replace_file(data / "meta.properties", identity.encode())
+            else:
+                self._run_format_tool(run, config)
+                with suppress(OSError):  # a cache that cannot be written to is none
+                    replace_file(known, levels.read_bytes())
+        except OSError as error:
+            raise self._format_error(str(error)) from error
+
+    def _run_format_tool(self, run: list[str], config: Path) -> None:
         tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted"]
         done = subprocess.run(  # noqa: S603  # our own java and configuration
             [*run, *tool, "-t", _new_cluster_id(), "-c", str(config)],
@@ -193,11 +216,14 @@ class KafkaNode(Lifecycle):
         )
         if done.returncode != 0:
             lines = (done.stderr or done.stdout).splitlines()
-            said = "\n".join(line for line in lines if not line.startswith("\tat "))[:2000]
-            raise ConfigurationError(
-                f"Kafka could not format {self.data_dir}:\n{said}\n",
-                "If the folder holds nothing of worth, delete it.",
-            )
+            said = "\n".join(line for line in lines if not line.startswith("\tat "))
+            raise self._format_error(said[:2000])
+
+    def _format_error(self, reason: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"Kafka could not format {self.data_dir}:\n{reason}\n",
+            "If the folder holds nothing of worth, delete it.",
+        )
 
 
 def require_java() -> Java:

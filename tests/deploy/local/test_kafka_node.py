@@ -111,11 +111,25 @@ def test_records_address_and_offsets_survive_sigkill(tmp_path: Path) -> None:
 
 @pytest.mark.services
 def test_two_nodes_run_side_by_side(kafka: KafkaNode, tmp_path: Path) -> None:
-    """Two nodes have different addresses and know nothing of each other."""
+    """Two nodes have different addresses and cluster ids, and know nothing of each other."""
     with KafkaNode(tmp_path) as other:
         other.create_topic("only-here")
         assert other.bootstrap_servers != kafka.bootstrap_servers
-        assert "only-here" not in new_admin(kafka.bootstrap_servers).list_topics(timeout=10).topics
+        theirs, ours = (
+            new_admin(node.bootstrap_servers).list_topics(timeout=10) for node in (other, kafka)
+        )
+        assert "only-here" in theirs.topics
+        assert "only-here" not in ours.topics
+        assert theirs.cluster_id != ours.cluster_id
+
+
+@pytest.mark.services
+@pytest.mark.usefixtures("kafka")
+def test_a_folder_that_cannot_be_formatted_is_named(tmp_path: Path) -> None:
+    """A file stands where the data should lie."""
+    (tmp_path / "data").write_text("in the way")
+    with pytest.raises(ConfigurationError, match=r"could not format .*\n.*File exists"):
+        KafkaNode(tmp_path).start()
 
 
 @pytest.mark.services
