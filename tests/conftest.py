@@ -22,7 +22,9 @@ from afterword_stack.local.kafka import KafkaNode
 
 # How long an example takes is for benchmarks to say: on a busy machine it is anything. Each run makes other
 # examples, so forty in each find as much over time as a hundred, and leave the processor to the others.
+# `make test ARGS=--hypothesis-profile=thorough` looks longer.
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=40)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("suite")
 
 # A consumer that died is missed after seconds here, not after Kafka's 45.

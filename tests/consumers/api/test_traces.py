@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import on_services
 
 if TYPE_CHECKING:
     from tests.consumers.api.conftest import ApiHarness
@@ -268,8 +269,8 @@ GIVEN = st.lists(
 def test_numbers_are_those_of_a_plain_count(api: "ApiHarness", row: Row) -> None:
     """Count, weighted average and pairs of each trace are what a loop in Python finds."""
 
+    @on_services
     @given(GIVEN)
-    @settings(max_examples=25)
     def check(given: list[tuple[str, str, int | None, float]]) -> None:
         api.clickhouse.command("TRUNCATE TABLE feedback")
         api.store(

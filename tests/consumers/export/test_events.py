@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from tests.examples import on_services
 
 from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.export import export_events, parse_selection
@@ -102,9 +103,7 @@ def test_what_patches_alone_have_made_is_a_patch(
         read_event(line)
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@on_services
 @given(said=st.lists(events(), min_size=1, max_size=4))
 def test_publishing_an_export_makes_the_same_rows(
     stored: ClickHouse, publish: Publish, now: datetime, said: list[dict[str, Any]]

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import on_services
 
 from afterword_consumers.query import Database, Question, SeriesType, answer_question
 from afterword_schemas.migrate import SqlConnection, migrations
@@ -31,9 +32,7 @@ _events = st.tuples(
 )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@on_services
 @given(
     events=st.lists(_events, min_size=1, max_size=40),
     path=st.sampled_from(["feedback.x", "value", "weight", "prompt", "metadata._prompt"]),

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import on_services
 
 from afterword_consumers.explore.paths import KnownPath, find_paths, suggest_paths
 from afterword_consumers.ingest.path_index import PathIndex, PathSeen
@@ -155,9 +156,7 @@ def test_a_share_is_of_the_projects_current_feedback(
     assert find_paths(analytics, project="acme", measured=True) == found[:1]
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@on_services
 @given(events=st.lists(st.tuples(st.sampled_from(["acme", "bank"]), documents()), max_size=6))
 def test_counts_equal_a_loop_over_the_events(
     analytics: Any,

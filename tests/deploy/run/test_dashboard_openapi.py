@@ -101,7 +101,7 @@ def test_every_route_is_described(server: GatewayServer) -> None:
 
 
 @schema.parametrize()
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 def test_dashboard_does_what_the_document_says(server: GatewayServer, case: Any) -> None:
     """Whatever fits the document or does not, the answer is one that it describes, and never a 500."""
     # What no schema can say, such as that a measure is a path, is refused with 400.

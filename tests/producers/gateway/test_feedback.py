@@ -301,7 +301,7 @@ odd_texts = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(events() | odd_texts, max_size=6))
 def test_verdict_is_the_workers(serve: "Serve", batch: list[Any]) -> None:
     """Each item of a batch gets the verdict that it gets alone from the worker, on the same text."""

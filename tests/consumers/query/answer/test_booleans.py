@@ -5,8 +5,9 @@ from math import sqrt
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import on_services
 
 from afterword_consumers.query import Cell
 
@@ -30,9 +31,7 @@ def test_eight_of_ten(store: Store, row: Row, ask: Ask) -> None:
     ]
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@on_services
 @given(likes=st.lists(st.booleans(), min_size=1, max_size=300))
 def test_interval_solves_wilsons_equation(
     store: Store, row: Row, ask: Ask, likes: list[bool]

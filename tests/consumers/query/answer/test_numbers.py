@@ -6,9 +6,10 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.consumers.query.conftest import NOW
+from tests.examples import on_services
 
 from afterword_consumers.query import Cell, Question, QuestionError, parse
 
@@ -17,9 +18,6 @@ Row = Callable[..., dict[str, Any]]
 Store = Callable[..., None]
 
 _scores = st.floats(-1e6, 1e6) | st.integers(-5, 5)
-_on_one_database = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 def test_ten_scores(store: Store, row: Row, ask: Ask) -> None:
@@ -74,7 +72,7 @@ def test_one_score_has_no_interval(store: Store, row: Row, ask: Ask) -> None:
     assert (found["avg"], found["avg_low"], found["avg_high"]) == (3, None, None)
 
 
-@_on_one_database
+@on_services
 @given(groups=st.dictionaries(st.sampled_from("abcdef"), st.lists(_scores, min_size=1), min_size=1))
 def test_percentiles_are_numpys(
     store: Store, row: Row, ask: Ask, groups: dict[str, list[float]]
@@ -129,7 +127,7 @@ class _Anything:
         return 0
 
 
-@_on_one_database
+@on_services
 @given(scores=st.lists(_scores, min_size=2, max_size=400))
 def test_approximate_percentiles_keep_their_error(
     store: Store, row: Row, ask: Ask, scores: list[float]

@@ -6,24 +6,20 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.consumers.query.conftest import Engine
 from tests.consumers.query.reference import Event, Expected, expected
 from tests.consumers.query.reference_strategies import NOW, ZONES, filters, histories, questions
+from tests.examples import on_services
 
 from afterword_consumers.explore.promotion import demote, promote
 from afterword_consumers.query import Cell, Database, Question, Series, answer_question
 
 Store = Callable[..., None]
 
-# Other examples in each run: what one leaves out comes in the next.
-_on_one_database = settings(
-    max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
-
-@_on_one_database
+@on_services
 @given(
     events=histories,
     asked=st.lists(questions(), min_size=3, max_size=6),
@@ -45,7 +41,7 @@ def test_answers_are_pythons(
         check(found.series, expected(question, events, NOW))
 
 
-@_on_one_database
+@on_services
 @given(
     events=histories,
     asked=st.lists(questions(), min_size=3, max_size=6),
@@ -70,7 +66,7 @@ def test_answers_of_promoted_paths_are_pythons(
             demote(analytics, path)
 
 
-@_on_one_database
+@on_services
 @given(
     events=histories,
     texts=st.lists(filters(), min_size=4, max_size=8),

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import on_services
 
 from afterword_consumers.query import Cell
 
@@ -67,9 +68,7 @@ def test_empty_text_is_a_value(store: Store, row: Row, ask: Ask) -> None:
     assert [(each["value"], each["n"]) for each in ask("prompt")] == [("p", 1)]
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@on_services
 @given(events=st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("abcde")), min_size=1))
 def test_shares_are_of_the_group(
     store: Store, row: Row, ask: Ask, events: list[tuple[str, str]]

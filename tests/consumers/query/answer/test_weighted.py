@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import on_services
 
 from afterword_consumers.query import (
     Database,
@@ -82,9 +83,7 @@ def test_pairs_of_one_trace(store: Store, row: Row, analytics: Database) -> None
     ]
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@on_services
 @given(votes=st.lists(_votes, min_size=1, max_size=60))
 def test_average_is_numpys(
     store: Store, row: Row, analytics: Database, votes: list[tuple[int, float]]

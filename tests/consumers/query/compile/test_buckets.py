@@ -7,9 +7,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.consumers.query.conftest import NOW
+from tests.examples import on_services
 
 from afterword_consumers.query import Cell, Question, QuestionError, parse
 
@@ -72,9 +73,7 @@ def test_weeks_and_months_may_begin_before_1970(store: Store, row: Row, ask: Ask
     assert buckets == ["1969-12-29", "1970-01-01", "1969-12-29", "1969-12-01"]
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@on_services
 @given(
     moments=st.lists(_moments, min_size=1, max_size=20),
     zone=st.sampled_from(_ZONES),

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import on_services
 
 from afterword_consumers.query import Cell, Database, Question, compile_plan, parse, to_sql
 
@@ -53,9 +54,7 @@ _operations = st.lists(
 )
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@on_services
 @given(operations=_operations, order=st.randoms(use_true_random=False))
 def test_the_newest_wins_in_any_order(
     store: Store, row: Row, ask: Ask, operations: list[tuple[int, bool, int]], order: Any

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.consumers.query.conftest import NOW
+from tests.examples import on_services
 
 from afterword_consumers.query import Cell, Question, QuestionError, parse
 from afterword_consumers.query.language.filters import Operator, parse_filter
@@ -193,9 +194,7 @@ _positive = st.sampled_from(["= 1", "= true", "= a", "in (1, a, false)", "= '1'"
 _negative = {"=": "!=", "in": "not in"}
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@on_services
 @given(values=st.lists(_values, min_size=1), comparison=_positive)
 def test_a_negation_passes_the_rest(
     store: Store, row: Row, ask: Ask, values: list[object], comparison: str

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import on_services
 
 from afterword_consumers.query import (
     Budget,
@@ -40,16 +41,13 @@ _FIELDS: dict[str, Callable[[str], dict[str, Any]]] = {
     "bucket": lambda text: {"bucket": text},
     "project": lambda text: {"project": text},
 }
-_on_one_database = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-@_on_one_database
+@on_services
 @given(path=_path, group=_path, value=_hostile)
 def test_hostile_names_and_values_are_found(
     *, store: Store, row: Row, analytics: Database, path: str, group: str, value: str
@@ -95,7 +93,7 @@ def test_no_text_reaches_the_sql(value: str) -> None:
         ]
 
 
-@_on_one_database
+@on_services
 @given(
     field=st.sampled_from(sorted(_FIELDS)),
     text=_hostile | st.text(),
