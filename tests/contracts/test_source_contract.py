@@ -71,7 +71,9 @@ class KafkaTopic:
     def __init__(self, bootstrap_servers: str) -> None:
         self._servers, self._topic = bootstrap_servers, f"contract-{uuid.uuid4().hex}"
         create_topic(bootstrap_servers, self._topic, PARTITIONS, {})
-        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 0})
+        self._producer = Producer(
+            {"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "linger.ms": 0}
+        )
 
     def publish(
         self,

@@ -116,6 +116,7 @@ class InProcessPipeline:
         producer = Producer(
             {
                 "bootstrap.servers": self.settings.kafka_bootstrap_servers,
+                "enable.idempotence": True,
                 "partitioner": "murmur2_random",
             }
         )

@@ -36,6 +36,7 @@ class Pipeline:
         self._producer = Producer(
             {
                 "bootstrap.servers": self.kafka.bootstrap_servers,
+                "enable.idempotence": True,
                 "linger.ms": 5,
                 "acks": "all",
                 "message.max.bytes": 1_048_000,  # the broker takes more than an event may have

@@ -46,7 +46,7 @@ class Interrupted(KafkaSource):
 
 def publish(kafka: KafkaNode, topic: str, first: int, count: int) -> None:
     """Publish numbered messages to partition 0."""
-    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "enable.idempotence": True})
     for number in range(first, first + count):
         producer.produce(topic, b"%d" % number, partition=0)
     assert producer.flush(20) == 0

@@ -35,7 +35,9 @@ def ask(watch: EndOffsetPoller, positions: Mapping[int, int]) -> EndOffsets:
 @pytest.mark.services
 def test_a_log_that_ends_before_what_was_read_tells_nothing(kafka: KafkaNode, topic: str) -> None:
     """It was cut, or made anew; the other partitions are told of."""
-    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 0})
+    producer = Producer(
+        {"bootstrap.servers": kafka.bootstrap_servers, "enable.idempotence": True, "linger.ms": 0}
+    )
     for partition in (0, 1, 1):
         producer.produce(topic, b"x", partition=partition)
     assert producer.flush(20) == 0

@@ -32,7 +32,7 @@ def test_lag_is_what_can_still_be_read(
 @pytest.mark.services
 def test_every_partition_is_listed_with_its_offsets(kafka: KafkaNode, topic: str) -> None:
     """In order, also those that hold nothing and those without a commit."""
-    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "enable.idempotence": True})
     for partition, count in ((0, 3), (2, 2)):
         for _ in range(count):
             producer.produce(topic, b"x", partition=partition)

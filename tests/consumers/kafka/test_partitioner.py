@@ -47,7 +47,9 @@ def test_keys_are_where_producers_put_them(kafka: KafkaNode, settings: dict[str,
     """The SDK's partitioner and librdkafka's own both choose one of the likely partitions."""
     topic = f"test-{uuid.uuid4().hex}"
     kafka.create_topic(topic, partitions=PARTITIONS)
-    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, **settings})
+    producer = Producer(
+        {"bootstrap.servers": kafka.bootstrap_servers, "enable.idempotence": True, **settings}
+    )
     keys = [str(uuid.uuid4()).encode() for _ in range(300)]
     keys += [b"k" * length for length in range(1, 10)]
     places: dict[bytes, int | None] = {}

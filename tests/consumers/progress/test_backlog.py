@@ -40,7 +40,9 @@ class Topic:
 
     def __init__(self, bootstrap_servers: str, topic: str) -> None:
         self.servers, self.name, self.group = bootstrap_servers, topic, f"{topic}-group"
-        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 1})
+        self._producer = Producer(
+            {"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "linger.ms": 1}
+        )
 
     def publish(self, *messages: tuple[bytes, bytes | None], partition: int = PARTITION) -> None:
         """Publish keys and values, and wait for the broker to have them."""

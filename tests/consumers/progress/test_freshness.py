@@ -114,7 +114,9 @@ class Topic:
 
     def __init__(self, bootstrap_servers: str, name: str) -> None:
         self.servers, self.name, self.group = bootstrap_servers, name, f"{name}-group"
-        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 0})
+        self._producer = Producer(
+            {"bootstrap.servers": bootstrap_servers, "enable.idempotence": True, "linger.ms": 0}
+        )
         self.reader = FreshnessReader(bootstrap_servers, topic=name, group=self.group)
 
     def publish(self, partition: int, *, timestamp_ms: int = 0) -> None:

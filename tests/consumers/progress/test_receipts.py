@@ -72,7 +72,9 @@ class ReceiptsHarness:
         timestamp_ms: int = NOW_MS,
     ) -> None:
         """Publish under the id, so many times."""
-        producer = Producer({"bootstrap.servers": self.kafka.bootstrap_servers})
+        producer = Producer(
+            {"bootstrap.servers": self.kafka.bootstrap_servers, "enable.idempotence": True}
+        )
         for _ in range(count):
             producer.produce(self.topic, payload, ID.encode(), partition, timestamp=timestamp_ms)
         assert producer.flush(20) == 0

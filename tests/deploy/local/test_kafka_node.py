@@ -23,7 +23,7 @@ from afterword_stack.local.ports import persisted_ports
 
 def produce(bootstrap_servers: str, topic: str, values: list[bytes]) -> None:
     """Write the values and wait for the broker to have them."""
-    producer = Producer({"bootstrap.servers": bootstrap_servers})
+    producer = Producer({"bootstrap.servers": bootstrap_servers, "enable.idempotence": True})
     for value in values:
         producer.produce(topic, value)
     assert producer.flush(20) == 0
