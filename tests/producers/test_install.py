@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import pytest
@@ -22,25 +21,17 @@ print(*sorted(each.name.lower().replace("-", "_") for each in distributions()))
 
 
 def test_a_bare_install_can_emit_and_has_no_database(tmp_path: Path) -> None:
-    """`pip install .` into an empty environment: a client works, and ClickHouse stayed away."""
-    venv.create(
-        tmp_path, with_pip=True, symlinks=sys.platform != "win32"
-    )  # as `python -m venv` does
-    python = tmp_path / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    install: list[str | Path] = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        ROOT,
-    ]
-    installed = subprocess.run(install, capture_output=True, text=True, check=False)
-    assert installed.returncode == 0, installed.stderr
+    """The package in an empty environment: a client works, and ClickHouse stayed away."""
+    uv = ROOT / ".venv" / "bin" / "uv"  # by the Makefile, for each Python that the tests run on
+    python = tmp_path / "bin" / "python"
+    make: list[str | Path] = ["venv", "--python", sys.executable, tmp_path]
+    install: list[str | Path] = ["pip", "install", "--python", python, ROOT]
+    for command in (make, install):
+        done = subprocess.run([uv, *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
     ran = subprocess.run(
         [python, "-c", SCRIPT], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    found = set(ran.stdout.split())
-    assert {"afterword", "confluent_kafka", "orjson", "pydantic"} <= found
-    assert not {name for name in found if "clickhouse" in name or "chdb" in name}
+    installed = set(ran.stdout.split())
+    assert {"afterword", "confluent_kafka", "orjson", "pydantic"} <= installed
+    assert not {name for name in installed if "clickhouse" in name or "chdb" in name}
