@@ -87,7 +87,11 @@ def query(  # noqa: PLR0917  # one for each option
     project: Project = None,
     compare: Annotated[
         str | None,
-        typer.Option("--compare", metavar="PATH=A,B", help="How B differs from A, with a test."),
+        typer.Option(
+            "--compare",
+            metavar="PATH=A,B",
+            help="How B differs from A, with a test; `before`: the period from the one before it.",
+        ),
     ] = None,
     approximate: _Approximate = False,
     form: Annotated[

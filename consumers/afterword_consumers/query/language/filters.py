@@ -11,20 +11,20 @@ In quotes a value is always text, with `\` before a quote or a `\`. On the colum
 value is a moment: `created_at >= 7d`. `!=`, `not in` and `missing` match exactly what `=`, `in` and
 `exists` do not; so `!=` also matches feedback that lacks the path.
 
-A comparison, `name = value, value`, is two filters: one for each group.
+A comparison is two filters: one for each group of `name = value, value`, or for each of two periods.
 """
 
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
 from afterword_consumers.query.language.fields import VOTES, Field, Type, is_utf8, resolve
 from afterword_consumers.query.language.periods import Clock, Moment, parse_moment
-from afterword_consumers.query.language.question import QuestionError
+from afterword_consumers.query.language.question import BEFORE, QuestionError
 
 MAX_LIST: Final = 1000
 """Values that one `in (…)` may hold."""
@@ -78,7 +78,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two groups of feedback, told apart by what one path or column is.
+    """Two groups of feedback, told apart by what one path or column is, or by when they were given.
 
     Attributes:
         first: The filter that finds the one that the other is set against.
@@ -146,6 +146,16 @@ def parse_comparison(text: str, clock: Clock) -> Comparison:
     if (one.type, one.value) == (other.type, other.value):
         raise QuestionError(f"Both groups are {one.text!r}.", _HOW_TO_COMPARE)
     return Comparison(first, second)
+
+
+def compare_with_before(since: Moment) -> Comparison:
+    """Return the comparison of what was given since a moment with what was given before it."""
+    field = resolve("created_at")
+    before = Literal(BEFORE, Type.TIME, since)
+    return Comparison(
+        Filter(field, Operator.LT, (before,)),
+        Filter(field, Operator.GE, (replace(before, text="now"),)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,20 @@ Nothing that works with a plan reads text of the question again.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 
 from afterword_consumers.query.language.fields import Field, Type, resolve
 from afterword_consumers.query.language.filters import (
     Comparison,
     Filter,
+    compare_with_before,
     parse_comparison,
     parse_filter,
 )
-from afterword_consumers.query.language.periods import Clock, Moment, parse_moment, parse_zone
+from afterword_consumers.query.language.periods import FIRST, Clock, Moment, parse_moment, parse_zone
 from afterword_consumers.query.language.question import (
+    BEFORE,
     COUNT,
     MAX_FILTERS,
     MAX_GROUPS,
@@ -49,7 +51,7 @@ class Plan:
         project: The tenant; None for all.
         groups: By what rows are told apart.
         filters: They must all hold.
-        since: The earliest `created_at`; None where open.
+        since: The earliest `created_at`, of the period before where that is compared; None where open.
         until: The end of `created_at`, itself excluded; None where open.
         bucket: Which stretch of `created_at` makes a row of its own.
         zone: Where the buckets begin.
@@ -110,6 +112,9 @@ def parse(question: Question, now: datetime) -> Plan:
         raise QuestionError("A count has no rate or mean to compare.", "Group by the path instead.")
     clock = Clock(now, parse_zone(question.timezone))
     since, until = _period(question, clock)
+    comparison = _comparison(question, since, clock)
+    if question.compare == BEFORE and since is not None:
+        since = _start_before(since, until, clock)
     return Plan(
         question=question,
         measure=measure,
@@ -122,7 +127,7 @@ def parse(question: Question, now: datetime) -> Plan:
         zone=clock.zone,
         top=question.top,
         approximate=question.approximate,
-        comparison=None if question.compare is None else parse_comparison(question.compare, clock),
+        comparison=comparison,
     )
 
 
@@ -184,6 +189,28 @@ def _period(question: Question, clock: Clock) -> tuple[Moment | None, Moment | N
             "Exchange them, or leave one out.",
         )
     return since, until
+
+
+def _comparison(question: Question, since: Moment | None, clock: Clock) -> Comparison | None:
+    if question.compare is None:
+        return None
+    if question.compare != BEFORE:
+        return parse_comparison(question.compare, clock)
+    if since is None:
+        raise QuestionError("What was before needs a beginning.", "Write since, such as since 7d.")
+    if question.bucket is not None:
+        raise QuestionError(
+            "A bucket lies in one of the two periods.", "Leave out the bucket, or the comparison."
+        )
+    return compare_with_before(since)
+
+
+def _start_before(since: Moment, until: Moment | None, clock: Clock) -> Moment:
+    """Return where the period before begins, which is as long."""
+    length = (clock.now if until is None else until.at) - since.at
+    if length <= timedelta():
+        raise QuestionError("The period has not begun.", "Write an earlier since.")
+    return Moment(max(since.at - length, FIRST), None, since.zone)
 
 
 def _written(moment: Moment) -> str:

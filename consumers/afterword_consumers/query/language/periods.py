@@ -26,7 +26,9 @@ _DATE: Final = re.compile(
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MAX_ZONE_CHARS: Final = 64
 _ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
-_FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""The earliest moment that a question may name."""
+
 _LAST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 _HOW: Final = "Write a duration before now (30m, 24h, 7d, 2w), a date (2026-01-31) or a time (2026-01-31T09:30:00Z)."
 
@@ -70,7 +72,7 @@ def parse_moment(text: str, clock: Clock) -> Moment:
         at = _read(written, clock).astimezone(UTC)
     except (ValueError, OverflowError):
         raise QuestionError(f"{text!r} is not a moment in time.", _HOW) from None
-    if not _FIRST <= at < _LAST:
+    if not FIRST <= at < _LAST:
         raise QuestionError(f"{text!r} lies before 1970 or after 2100.", _HOW)
     return Moment(at, written if _DAY.fullmatch(written) else None, str(clock.zone))
 

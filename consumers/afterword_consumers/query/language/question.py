@@ -18,6 +18,9 @@ WEIGHTED: Final = "weighted"
 COUNT: Final = "count"
 """The measure that is the number of feedback events."""
 
+BEFORE: Final = "before"
+"""The comparison of the period with the one just before it, which is as long."""
+
 MAX_GROUPS: Final = 2
 MAX_FILTERS: Final = 50
 """ClickHouse takes seconds to plan a thousand conditions, and minds no limit of time meanwhile."""
@@ -59,7 +62,8 @@ class Question:
         bucket: Which stretch of `created_at` makes a row of its own.
         timezone: Where days, weeks and months begin, and dates without an offset are meant.
         top: How many groups, and how many values of a text, are shown; the rest is "other".
-        compare: `PATH = A, B`: how the measure of B differs from that of A, by what PATH is.
+        compare: `PATH = A, B`: how the measure of B differs from that of A, by what PATH is; or `before`: how
+            the period from `since` differs from the one just before it, which is as long.
         approximate: Take percentiles from a sketch, in half the time and little memory: within 0.8 % of
             the value at their rank, of numbers between 1e-38 and 3e38 in size.
     """

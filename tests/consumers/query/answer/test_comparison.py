@@ -26,6 +26,11 @@ Ask = Callable[..., list[dict[str, Cell]]]
 _NOW = datetime(2026, 2, 10, tzinfo=UTC)
 
 
+def day(number: int) -> datetime:
+    """Return the beginning of a day of January."""
+    return datetime(2026, 1, number, tzinfo=UTC)
+
+
 def _thumbs(row: Row, prompt: str, ups: int, downs: int, start: int) -> list[dict[str, Any]]:
     return [
         row(start + number, prompt=prompt, feedback={"liked": number < ups})
@@ -227,6 +232,46 @@ def test_sides_without_spread(store: Store, row: Row, ask: Ask) -> None:
     assert (scores["difference"], scores["p_value"]) == (0, None)
     (thumbs,) = ask("feedback.liked", compare="prompt=v1,v2")
     assert (thumbs["difference"], thumbs["p_value"]) == (0, None)
+
+
+def test_the_period_before_is_as_long(store: Store, row: Row, ask: Ask) -> None:
+    """Each day belongs to one of the two, its beginning included; what is older to neither."""
+    votes = [(at, at % 2 == 0) for at in range(1, 11)]
+    store([row(n, created_at=day(at), feedback={"liked": up}) for n, (at, up) in enumerate(votes)])
+    (found,) = ask("feedback.liked", compare="before", since="2026-01-06", until="2026-01-10")
+    assert (found["n_first"], found["n_second"]) == (4, 4)
+    (found,) = ask("feedback.liked", compare="before", since="2026-01-08", until="2026-01-10")
+    assert (found["n_first"], found["n_second"]) == (2, 2)
+    assert (found["true_percent_first"], found["true_percent_second"]) == (50, 50)
+    rows = ask(
+        "feedback.liked",
+        compare="before",
+        since="2026-01-09",
+        until="2026-01-11",
+        group_by=("prompt",),
+    )
+    assert [(found["n_first"], found["n_second"]) for found in rows] == [(2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({}, "needs a beginning"),
+        ({"since": "7d", "bucket": "day"}, "lies in one of the two"),
+        ({"since": "2026-03-01"}, "has not begun"),
+    ],
+)
+def test_a_period_without_a_before_is_refused(fields: dict[str, str], says: str) -> None:
+    """It says what to write instead."""
+    with pytest.raises(QuestionError, match=says):
+        parse(Question("thumbs", compare="before", **fields), _NOW)
+
+
+def test_the_period_before_begins_in_1970_at_the_earliest() -> None:
+    """No question names an earlier moment."""
+    plan = parse(Question("thumbs", compare="before", since="1971-01-01"), _NOW)
+    assert plan.since is not None
+    assert plan.since.at == datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("kind", ["metadata.temperature = 1, 2", "feedback.liked = true, false"])
