@@ -90,7 +90,12 @@ def _questions() -> Json:
             parameter("bucket", {"type": "string", "enum": [*Bucket]}, "A row for each."),
             _ZONE,
             count("top", "Groups shown; the rest is other.", usual=DEFAULT_TOP, most=MAX_TOP),
-            parameter("compare", _TEXT, "How B differs from A; `before`: the period from `since` from the one before it.", example="metadata.prompt=A,B"),
+            parameter(
+                "compare",
+                _TEXT,
+                "How B differs from A; `before`: the period from `since` from the one before it.",
+                example="metadata.prompt=A,B",
+            ),
             parameter(
                 "approximate",
                 _FLAG,

@@ -19,7 +19,13 @@ from afterword_consumers.query.language.filters import (
     parse_comparison,
     parse_filter,
 )
-from afterword_consumers.query.language.periods import FIRST, Clock, Moment, parse_moment, parse_zone
+from afterword_consumers.query.language.periods import (
+    FIRST,
+    Clock,
+    Moment,
+    parse_moment,
+    parse_zone,
+)
 from afterword_consumers.query.language.question import (
     BEFORE,
     COUNT,
