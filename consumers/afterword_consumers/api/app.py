@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from afterword_consumers.api import (
     index,
@@ -29,12 +29,15 @@ from afterword_consumers.api.service import Api, ClientGoneError
 _log = logging.getLogger(__name__)
 
 
-def create_api(api: Api, operations: Sequence[Route] = ()) -> Starlette:
+def create_api(
+    api: Api, operations: Sequence[Route] = (), pages: Starlette | None = None
+) -> Starlette:
     """Return the application, which closes the API as it ends.
 
     Args:
         api: What its routes ask.
         operations: Further routes, for whoever runs it.
+        pages: What answers at every other address.
     """
 
     @asynccontextmanager
@@ -51,6 +54,7 @@ def create_api(api: Api, operations: Sequence[Route] = ()) -> Starlette:
             *rejected.ROUTES,
             *index.ROUTES,
             *operations,
+            *([] if pages is None else [Route("/api/{rest:path}", _nothing), Mount("/", pages)]),
         ],
         exception_handlers={
             ApiError: _answer_error,
@@ -63,6 +67,10 @@ def create_api(api: Api, operations: Sequence[Route] = ()) -> Starlette:
     app.router.redirect_slashes = False
     app.state.api = api
     return app
+
+
+async def _nothing(_: Request) -> Response:
+    raise HTTPException(404)
 
 
 def _answer_error(_: Request, error: Exception) -> Response:

@@ -48,6 +48,10 @@ class Arguments:
     def __contains__(self, name: str) -> bool:
         return name in self._found
 
+    def items(self) -> list[tuple[str, list[str]]]:
+        """Return all that was given."""
+        return [(name, list(values)) for name, values in self._found.items()]
+
     def text(self, name: str) -> str | None:
         """Return a value, None where it was not given."""
         return self._found.get(name, [None])[0]

@@ -1,4 +1,4 @@
-"""`/` and `/api`: which routes there are, for a person who looks for them."""
+"""`/api`: which routes there are, for a person who looks for them."""
 
 from typing import Final
 
@@ -18,6 +18,5 @@ async def index(_: Request) -> Response:
 
 
 ROUTES: Final = [
-    Route("/", index, methods=["GET"]),
     Route("/api", index, methods=["GET"]),
 ]

@@ -97,6 +97,15 @@ def find_paths(
     return [_measure(each, counts) for each in known]
 
 
+def has_feedback(
+    database: Database, *, project: str | None = None, budget: Budget | None = None
+) -> bool:
+    """Return whether any feedback was ever stored, also such as was taken back."""
+    parameters = Parameters()
+    sql = f"SELECT 1 FROM feedback WHERE {of_project(project, parameters)} LIMIT 1"
+    return bool(database.query(sql, parameters.values, (budget or Budget()).settings()).rows)
+
+
 def suggest_paths(
     database: Database, prefix: str, *, project: str | None = None, budget: Budget | None = None
 ) -> list[str]:

@@ -10,6 +10,7 @@ that have the same id are two traces. `trace_feedback` reads all of one.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from afterword_consumers.query import Budget, Cell, Database, Plan
@@ -26,6 +27,16 @@ MAX_SESSIONS: Final = 10
 
 GROUND_TRUTH: Final = "feedback.ground_truth"
 """The path, and the beginning of the paths, that say what the answer should have been."""
+
+
+class Order(StrEnum):
+    """Which traces come first."""
+
+    NEWEST = "newest"
+    """Those with the newest feedback."""
+
+    WORST = "worst"
+    """Those of the lowest weighted average; without any value they are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +95,25 @@ def find_traces(
     *,
     limit: int,
     after: TracePlace | None = None,
+    order: Order = Order.NEWEST,
+    search: str = "",
     budget: Budget | None = None,
 ) -> list[Trace]:
-    """Return traces, those with the newest feedback first.
+    """Return traces in an order.
 
     Args:
         database: Where to look.
         plan: Its project, filters and period choose the feedback that is looked at, and counted.
         limit: How many traces at most.
-        after: Where the page before ended.
+        after: Where the page before ended, of the newest.
+        order: Which come first.
+        search: A trace, session or user of this id has it, or a comment with this text; empty for all.
         budget: What each of the three statements may cost.
     """
     settings = (budget or Budget()).settings()
     parameters = Parameters()
-    where = _and(_conditions(plan, parameters))
-    keys = _newest(database, where, parameters, settings, after=after, limit=limit)
+    where = _and([*_conditions(plan, parameters), *_search(search, parameters)])
+    keys = _first(database, where, parameters, settings, after=after, order=order, limit=limit)
     if not keys:
         return []
     parameters = Parameters()
@@ -141,23 +156,38 @@ def _conditions(plan: Plan, parameters: Parameters) -> list[str]:
     return ["trace_id != ''", *conditions(plan, Source(parameters))]
 
 
-def _newest(
+def _search(text: str, parameters: Parameters) -> list[str]:
+    if not text:
+        return []
+    sought = parameters.text(text)
+    ids = " OR ".join(f"{column} = {sought}" for column in ("trace_id", "session_id", "user_id"))
+    comment = f"positionCaseInsensitiveUTF8(strings['feedback.comment'], {sought}) > 0"
+    return [f"({ids} OR ifNull({comment}, false))"]
+
+
+def _first(
     database: Database,
     where: str,
     parameters: Parameters,
     settings: Mapping[str, int | float],
     *,
     after: TracePlace | None,
+    order: Order,
     limit: int,
 ) -> list[_Key]:
     """Return the traces of a page, in its order."""
-    behind = "" if after is None else f"\nHAVING {_behind(after, parameters)}"
+    having = [] if after is None else [_behind(after, parameters)]
+    first = ""
+    if order is Order.WORST:
+        having.append("sumIf(weight, value IS NOT NULL) > 0")
+        first = "sum(value * weight) / sumIf(weight, value IS NOT NULL), "
+    kept = f"\nHAVING {_and(having)}" if having else ""
     sql = f"""\
 SELECT project, trace_id, toUnixTimestamp64Milli(max(created_at)) AS last_ms
 FROM feedback_current
 WHERE {where}
-GROUP BY project, trace_id{behind}
-ORDER BY last_ms DESC, project DESC, trace_id DESC
+GROUP BY project, trace_id{kept}
+ORDER BY {first}last_ms DESC, project DESC, trace_id DESC
 LIMIT {parameters.count(limit)}"""
     rows = database.query(sql, parameters.values, settings).rows
     return [(str(project), str(trace_id)) for project, trace_id, _ in rows]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from afterword_consumers.query import Budget, Cell, Database
+from afterword_consumers.query import Bucket, Budget, Cell, Database
 from afterword_consumers.query.compile.parameters import Parameters, of_project
 from afterword_consumers.query.database import whole
 
@@ -139,6 +139,34 @@ GROUP BY code
 ORDER BY n DESC, code"""
     rows = database.query(sql, parameters.values, (budget or Budget()).settings()).rows
     return {str(code): whole(count) for code, count in rows}
+
+
+def count_refusals_by_time(
+    database: Database,
+    *,
+    project: str | None = None,
+    since: datetime,
+    bucket: Bucket,
+    budget: Budget | None = None,
+) -> dict[tuple[str, str], int]:
+    """Return how many were refused since a time, by hour or day (UTC) and code.
+
+    The beginning of an hour or day is written as an answer of `query` writes it.
+    """
+    parameters = Parameters()
+    start = (
+        "concat(formatDateTime(toStartOfHour(rejected_at, 'UTC'), '%Y-%m-%dT%H:%i:%S'), '+00:00')"
+        if bucket is Bucket.HOUR
+        else "toString(toDate32(toTimeZone(rejected_at, 'UTC')))"
+    )
+    conditions = [of_project(project, parameters), f"rejected_at >= {parameters.moment(since)}"]
+    sql = f"""\
+SELECT {start} AS bucket, code, count()
+FROM feedback_rejected FINAL
+WHERE {" AND ".join(conditions)}
+GROUP BY bucket, code"""
+    rows = database.query(sql, parameters.values, (budget or Budget()).settings()).rows
+    return {(str(at), str(code)): whole(count) for at, code, count in rows}
 
 
 def _with_payloads(

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from afterword_stack.demo.run import run_demo
+from afterword_stack.demo.run import fill_sample, run_demo
 from afterword_stack.local.stack import LocalStack
 from afterword_stack.run.pipeline import Pipeline
 from afterword_stack.run.restarts import Restarts
@@ -43,7 +43,14 @@ def demo(
     _print_next()
 
 
-def up() -> None:
+def up(
+    sample: Annotated[
+        bool,
+        typer.Option(
+            "--sample", help="Fill the project `sample` with a month of made-up feedback."
+        ),
+    ] = False,
+) -> None:
     """Run the pipeline on this machine until Ctrl-C; its data stays.
 
     Starts Kafka, ClickHouse, a worker, the HTTP gateway and the dashboard; other `afterword` commands
@@ -52,6 +59,8 @@ def up() -> None:
     _end_in_order()
     with Pipeline(LocalStack(), read_settings(), servers=True) as pipeline:
         _print_addresses(pipeline)
+        if sample:
+            fill_sample(pipeline, now=datetime.now(UTC))
         restarts = Restarts()
         with contextlib.suppress(KeyboardInterrupt):
             while True:
@@ -70,11 +79,12 @@ def _print_next() -> None:
 def _print_addresses(pipeline: Pipeline) -> None:
     settings, addresses = pipeline.settings, pipeline.stack.addresses
     kafka = f"{settings.kafka_bootstrap_servers}  topic {settings.kafka_topic}"
+    out(f"page        {pipeline.dashboard_url}")
     out(f"Kafka       {kafka}  (Kafka {addresses.kafka})")
     native = f"native {addresses.clickhouse_native}"
     out(f"ClickHouse  {settings.clickhouse}  {native}  ({addresses.clickhouse})")
     out(f"gateway     {pipeline.gateway_url}")
-    out(f"dashboard   {pipeline.dashboard_url}/api")
+    out(f"JSON API    {pipeline.dashboard_url}/api")
     out(f"data        {addresses.data_dir}")
     keys_file = settings.gateway_keys_file
     whom = (

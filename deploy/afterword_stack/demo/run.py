@@ -11,13 +11,19 @@ from typing import Final, Self
 
 from afterword import Client, DeliveryFailure, KafkaTransport, QueueFullError, Transport
 from afterword_consumers.clickhouse.client import ClickHouse
+from afterword_consumers.explore.paths import has_feedback
 from afterword_schemas.counted import counted
 from afterword_stack.demo.report import print_report
 from afterword_stack.demo.traffic import PROJECT, Send, traffic
 from afterword_stack.errors import CommandError
 from afterword_stack.run.database import open_database
 from afterword_stack.run.pipeline import Pipeline
-from afterword_stack.terminal.console import out, progress
+from afterword_stack.terminal.console import notice, out, progress
+
+SAMPLE: Final = "sample"
+"""The project of made-up feedback that stays."""
+
+SAMPLE_EVENTS: Final = 50_000
 
 _LOOK_EVERY_S: Final = 0.2
 _STALLED_S: Final = 60.0
@@ -41,6 +47,25 @@ def run_demo(pipeline: Pipeline, *, events: int, now: datetime) -> None:
         print_report(clickhouse, now)
 
 
+def fill_sample(pipeline: Pipeline, *, now: datetime, events: int = SAMPLE_EVENTS) -> None:
+    """Publish a month of made-up feedback to the project `SAMPLE`, if it is not there yet.
+
+    Raises:
+        CommandError: Kafka did not take it all.
+    """
+    settings = pipeline.settings
+    with open_database(settings.clickhouse) as clickhouse:
+        if has_feedback(clickhouse, project=SAMPLE):
+            notice(f"the project {SAMPLE} is there already")
+            return
+    transport = KafkaTransport(settings.kafka_bootstrap_servers, topic=settings.kafka_topic)
+    with Feeder(transport, SAMPLE) as feeder, progress("publishing the sample", events) as advance:
+        feeder.publish(traffic(events, now, SAMPLE), advance)
+    notice(
+        f"{events:,} made-up events are in the project {SAMPLE}; `afterword sample remove` takes them out"
+    )
+
+
 def _feed(
     pipeline: Pipeline, clickhouse: ClickHouse, events: int, now: datetime
 ) -> tuple[int, int]:
@@ -57,12 +82,12 @@ def _feed(
 class Feeder:
     """Publishes the demo's traffic: whole events by the SDK, broken ones as they are."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, project: str = PROJECT) -> None:
         self._transport = transport
         self._sent = 0
         self._reports: list[DeliveryFailure | None] = []
         self._client = Client(
-            project=PROJECT,
+            project=project,
             transport=transport,
             on_delivery=lambda delivery: self._reports.append(delivery.error),
             close_timeout_s=_FLUSH_S,

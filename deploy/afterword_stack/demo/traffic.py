@@ -8,7 +8,7 @@ service in another language that has never heard of the SDK.
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -25,6 +25,9 @@ _BROKEN_EVERY: Final = 200
 _MODELS: Final = {"aurora-1": 0.74, "aurora-2": 0.82, "borealis-1": 0.66}
 """Share of thumbs up."""
 
+_AGAIN: Final = 0.3
+"""How often the next reaction is to the same answer."""
+
 _DRIFT: Final = -0.22
 """What the drifting model's share loses in the last week."""
 
@@ -39,6 +42,23 @@ _COMMENTS: Final = (
     "good, but the tone is off",
     "made up a reference",
 )
+
+
+_CORRECTIONS: Final = (
+    (
+        "The invoice of 31 January is for USD 1,200 and is due on receipt.",
+        "The invoice of 3 February is for NOK 1,200 and is due within 14 days.",
+    ),
+    (
+        "The meeting takes place in Bergen on Tuesday at ten.",
+        "The meeting takes place in Oslo on Tuesday at nine.",
+    ),
+    (
+        "Both parties may end the contract with a notice of one month.",
+        "Only the tenant may end the contract, with a notice of three months.",
+    ),
+)
+"""What an answer said, and what somebody made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +85,36 @@ Send = Callable[[Client, Callable[[bytes, bytes], None]], None]
 """Sends one event: by the client, or if it is broken by the function for raw key and value."""
 
 
-def traffic(events: int, now: datetime) -> Iterator[Send]:
-    """Yield so many events, in order of time, ending now."""
+def traffic(events: int, now: datetime, project: str = PROJECT) -> Iterator[Send]:
+    """Yield so many events, in order of time, ending now.
+
+    Args:
+        events: How many.
+        now: The time of the last one.
+        project: Named by the broken ones, which no client sends.
+    """
     dice = random.Random(_SEED)  # noqa: S311  # a demo, not a secret
+    answer: Occasion | None = None
     for number in range(events):
         age = timedelta(days=_DAYS) * (1 - (number + 1) / events)
         occasion = _occasion(dice, number, now - age, late=age < timedelta(days=7))
+        if answer is not None and dice.random() < _AGAIN:
+            occasion = _same_answer(occasion, answer)
+        answer = occasion
         if number % _BROKEN_EVERY == _BROKEN_EVERY - 1:
-            yield _broken(dice, occasion)
+            yield _broken(dice, occasion, project)
         else:
             yield _reaction(dice, occasion)
+
+
+def _same_answer(occasion: Occasion, answer: Occasion) -> Occasion:
+    """Return another reaction to the answer that somebody reacted to before."""
+    return replace(
+        answer,
+        feedback_id=occasion.feedback_id,
+        at=occasion.at,
+        metadata={**answer.metadata, "_user": occasion.metadata["_user"]},
+    )
 
 
 def _occasion(dice: random.Random, number: int, at: datetime, *, late: bool) -> Occasion:
@@ -142,10 +182,11 @@ def _score(dice: random.Random, occasion: Occasion) -> Send:
 def _edits(dice: random.Random, occasion: Occasion) -> Send:
     edits = [
         {
-            "value": dice.choice(("Oslo", "Bergen", "31 January")),
+            "original": original,
+            "value": corrected,
             "seconds": round(dice.expovariate(0.1), 1),
         }
-        for _ in range(dice.choice((1, 1, 2, 3)))
+        for original, corrected in dice.sample(_CORRECTIONS, dice.choice((1, 1, 2, 3)))
     ]
     said = {"edited": True, "edits": edits, "step1": _step(dice, occasion)}
     return lambda client, _: _give(client, occasion, said)
@@ -153,7 +194,11 @@ def _edits(dice: random.Random, occasion: Occasion) -> Send:
 
 def _ground_truth(dice: random.Random, occasion: Occasion) -> Send:
     said = {"rating": occasion.good, "ground_truth": dice.choice(("Oslo", "42", "NOK 1,200"))}
-    return lambda client, _: _give(client, occasion, said)
+    scores = {
+        "accuracy": round(dice.betavariate(5, 2), 2),
+        "tone": round(dice.betavariate(8, 2), 2),
+    }
+    return lambda client, _: _give(client, occasion, said, metrics=scores)
 
 
 def _copy(_: random.Random, occasion: Occasion) -> Send:
@@ -184,8 +229,10 @@ def _give(
     client: Client,
     occasion: Occasion,
     said: Mapping[str, object],
+    *,
     value: int | None = None,
     weight: float | None = None,
+    metrics: Mapping[str, object] | None = None,
 ) -> None:
     client.feedback(
         feedback_id=occasion.feedback_id,
@@ -195,6 +242,7 @@ def _give(
         weight=weight,
         feedback=said,
         metadata=occasion.metadata,
+        metrics=metrics,
         updated_at=occasion.at,
     )
 
@@ -204,9 +252,9 @@ def _step(dice: random.Random, occasion: Occasion) -> dict[str, object]:
     return {"retry": dice.random() < 0.07, "latency_ms": round(latency_ms)}  # noqa: PLR2004  # 7 %
 
 
-def _broken(dice: random.Random, occasion: Occasion) -> Send:
+def _broken(dice: random.Random, occasion: Occasion, project: str) -> Send:
     """Return an event with one of the faults that services really send."""
-    head = f'{{"feedback_id": "{occasion.feedback_id}", "project": "{PROJECT}", "trace_id": "t"'
+    head = f'{{"feedback_id": "{occasion.feedback_id}", "project": "{project}", "trace_id": "t"'
     faults = (
         f'{head}, "vlaue": 4}}',
         f'{head}, "value": 11}}',
@@ -216,7 +264,7 @@ def _broken(dice: random.Random, occasion: Occasion) -> Send:
         f'{head}, "feedback": {{"rating": true, "rating": false}}}}',
         f'{head}, "value": 1',
         f'{head}, "feedback": {{"a": {{"b": {{"c": {{"d": {{"e": {{"f": {{}}}}}}}}}}}}}}}}',
-        f'{{"feedback_id": "{occasion.feedback_id}", "project": "{PROJECT}", "value": 1}}',
+        f'{{"feedback_id": "{occasion.feedback_id}", "project": "{project}", "value": 1}}',
         "",
     )
     # The first is what a typo in one service looks like: far the most frequent.

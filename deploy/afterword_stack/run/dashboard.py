@@ -26,6 +26,7 @@ from afterword.gateway import (
 )
 from afterword_consumers.api import Api, ApiError, ApiOptions, ErrorCode, create_api
 from afterword_consumers.clickhouse.client import ClickHouse
+from afterword_consumers.dashboard import PageOptions, create_dashboard
 from afterword_schemas import AfterwordError, ConfigurationError, RetryableError
 from afterword_stack.run.dashboard_openapi import dashboard_openapi
 from afterword_stack.run.database import missing_migrations
@@ -73,7 +74,8 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
     )
     metrics = RequestMetrics(_PART)
     readiness = Readiness(partial(_check_ready, settings))
-    app = create_api(api, operation_routes(readiness, metrics, dashboard_openapi))
+    pages = create_dashboard(api, _page_options(settings))
+    app = create_api(api, operation_routes(readiness, metrics, dashboard_openapi), pages)
     try:
         yield GatewayServer(
             RequestMiddleware(app, metrics),
@@ -88,6 +90,12 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
     finally:
         freshness.close()
         clickhouse.close()
+
+
+def _page_options(settings: Settings) -> PageOptions:
+    host = settings.gateway_host
+    gateway = f"http://{f'[{host}]' if ':' in host else host}:{settings.gateway_port}"
+    return PageOptions(gateway, settings.kafka_bootstrap_servers)
 
 
 def _connection(settings: Settings) -> ClickHouse:

@@ -14,7 +14,7 @@ for it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import erfc, sqrt
+from math import sqrt
 from typing import Final, TypeVar
 
 from afterword_consumers.query.statistics.comparisons import (

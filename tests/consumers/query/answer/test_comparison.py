@@ -261,7 +261,7 @@ def test_the_period_before_is_as_long(store: Store, row: Row, ask: Ask) -> None:
         ({"since": "2026-03-01"}, "has not begun"),
     ],
 )
-def test_a_period_without_a_before_is_refused(fields: dict[str, str], says: str) -> None:
+def test_a_period_without_a_before_is_refused(fields: dict[str, Any], says: str) -> None:
     """It says what to write instead."""
     with pytest.raises(QuestionError, match=says):
         parse(Question("thumbs", compare="before", **fields), _NOW)
