@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 import clickhouse_connect
 import hypothesis
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 from tests.databases import MigratedDatabases
 
 from afterword_stack.local.clickhouse import ClickHouseNode
@@ -88,6 +89,23 @@ def chromium() -> str:
     path = _find_browser()
     assert path, f"none of {', '.join(_BROWSERS)} is on PATH"
     return path
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A headless Chromium, for as long as a module needs it: asyncio shares no thread with it."""
+    quiet = ("gpu", "quic", "background-networking", "component-update", "sync")
+    arguments = ["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
+    resolve = "--host-resolver-rules=MAP intranet.test 127.0.0.1"
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(
+            executable_path=chromium,
+            args=[*arguments, resolve],
+            ignore_default_args=["--disable-back-forward-cache"],
+        ) as browser,
+    ):
+        yield browser
 
 
 @pytest.fixture(scope="session")

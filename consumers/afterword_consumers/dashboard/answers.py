@@ -218,16 +218,12 @@ def _table(
     series: Series, rows: Sequence[Mapping[str, Any]]
 ) -> tuple[Sequence[tuple[str, bool]], Sequence[tuple[bool, Sequence[str]]]]:
     """Return the head and the cells: an interval in one column, no remarks, no columns of nothing."""
-    hidden = {Kind.FLAG}
-    idle = {
-        column.name
-        for column in series.columns
-        if column.name.startswith("other_") or column.kind in hidden
-    }
     columns = [
         column
         for column in tell_apart(series.columns)
-        if column.name not in idle and not column.name.endswith("_high")
+        if column.kind is not Kind.FLAG
+        and not column.name.startswith("other_")
+        and not column.name.endswith("_high")
     ]
     heads = [
         (
@@ -236,37 +232,52 @@ def _table(
         )
         for column in columns
     ]
-    cells = [
-        (bool(row.get("is_small")), [_cell(column, row) for column in columns]) for row in rows
-    ]
+    written = [_write(column, series, rows) for column in columns]
+    cells = [(bool(row.get("is_small")), [write(row) for write in written]) for row in rows]
     return heads, cells
 
 
 _LEFT: Final = {Kind.TEXT, Kind.TIME}
-
-
-def _cell(column: Column, row: Mapping[str, Any]) -> str:
-    value = row[column.name]
-    if column.kind is Kind.INTERVAL:
-        return wording.interval(value, row[column.name.removesuffix("_low") + "_high"], 2)
-    if column.name.startswith("group_"):
-        return name_of(row, column.name)
-    if column.name == "value" and row.get("other_values"):
-        return "other"
-    if column.kind is Kind.NUMBER and column.name == "difference":
-        return wording.difference(value, digits=2)
-    if write := _WRITE.get(column.kind):
-        return write(value)
-    return wording.MISSING if value is None else str(value)
-
+_MAX_SMALL: Final = 1000
+"""A column of larger numbers has no decimals."""
 
 _WRITE: Final[Mapping[Kind, Callable[[float | None], str]]] = {
     Kind.COUNT: wording.whole,
     Kind.PERCENT: wording.percent,
     Kind.POINTS: wording.difference,
     Kind.PROBABILITY: wording.p_value,
-    Kind.NUMBER: wording.score,
 }
+
+
+def _write(
+    column: Column, series: Series, rows: Sequence[Mapping[str, Any]]
+) -> Callable[[Mapping[str, Any]], str]:
+    """Return how the cells of a column are written: all of them with the same decimals."""
+    name = column.name
+    if name.startswith("group_"):
+        return lambda row: name_of(row, name)
+    if name == "value" and series.type in {SeriesType.TEXT, SeriesType.PAIRS}:
+        return lambda row: "other" if row["other_values"] else str(row[name])
+    if write := _WRITE.get(column.kind):
+        return lambda row: write(row[name])
+    if column.kind is Kind.INTERVAL:
+        high = name.removesuffix("_low") + "_high"
+        share = series.type not in {SeriesType.NUMBER, SeriesType.WEIGHTED}
+        digits = 1 if share else _digits(high, rows)
+        return lambda row: wording.interval(row[name], row[high], digits)
+    if column.kind is Kind.NUMBER:
+        digits, signed = _digits(name, rows), name == "difference"
+        written = wording.difference if signed else wording.decimal
+        return lambda row: written(row[name], digits=digits)
+    return lambda row: wording.MISSING if row[name] is None else str(row[name])
+
+
+def _digits(name: str, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many decimals a column of numbers has: none of large or whole ones."""
+    numbers = [row[name] for row in rows if row[name] is not None]
+    if all(float(number).is_integer() for number in numbers):
+        return 0
+    return 0 if max(map(abs, numbers)) >= _MAX_SMALL else 2
 
 
 def _verdict(answer: Answer, kind: SeriesType, rows: Sequence[Mapping[str, Any]]) -> Verdict | None:
@@ -310,7 +321,7 @@ def _sentence(
             else (f"No difference beyond chance in {name}")
         )
     apart = abs(row["difference"])
-    size = f"{apart:.0f} points" if unit == "percent" else f"{apart:,.2f}"
+    size = wording.points(apart) if unit == "percent" else wording.score(apart)
     if names == ("before", "now"):
         return f"{name} {'rose' if row['difference'] > 0 else 'fell'} by {size}"
     return f"{names[1]} is {size} {'above' if row['difference'] > 0 else 'below'} {names[0]}"

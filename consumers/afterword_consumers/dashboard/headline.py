@@ -12,7 +12,7 @@ from typing import Final
 
 from afterword_consumers.dashboard.courses import NONE, OTHER, Course, shares, together
 from afterword_consumers.dashboard.period import Period
-from afterword_consumers.dashboard.wording import day, interval, p_value, percent, whole
+from afterword_consumers.dashboard.wording import day, interval, p_value, percent, points, whole
 from afterword_consumers.query import Bucket
 from afterword_consumers.query.statistics.changes import Change, find_change
 from afterword_consumers.query.statistics.intervals import Share
@@ -62,9 +62,8 @@ def _changed(group: str, change: Change, period: Period) -> Headline:
     since = f"{day(at)}, {at:%H:%M}" if period.bucket is Bucket.HOUR else day(at)
     apart = change.contrast.difference or 0.0
     verb = "fell" if apart < 0 else "rose"
-    points = max(1, round(abs(apart)))
     where = "" if group == ALL else f" in {_called(group)}"
-    title = f"Thumbs up {verb} {points} point{'' if points == 1 else 's'} since {since}{where}"
+    title = f"Thumbs up {verb} {points(abs(apart))} since {since}{where}"
     low, high = change.contrast.interval or (None, None)
     evidence = (
         f"From {_share(change.before)} to {_share(change.since)}; the change is {interval(low, high)} points "

@@ -82,7 +82,8 @@ async def overview(request: Request) -> Response:
     if not known and not await frame.api.ask(
         request, lambda database: has_feedback(database, project=frame.project)
     ):
-        return frame.render("empty.html", options=request.app.state.page_options)
+        options = request.app.state.page_options
+        return frame.render("empty.html", options=options, keyed=frame.api.is_bound(request))
     by = frame.arguments.text("by") or next((path for path in _GROUPS if path in paths), None)
     found = await frame.ask_all(_jobs(frame, by))
     return frame.render("overview.html", by=by, **_cards(frame, by, found))
@@ -100,7 +101,8 @@ def _jobs(frame: Frame, by: str | None) -> dict[str, Job]:
     return {
         "course": frame.question("thumbs", **both, group_by=groups, top=MAX_COLOURS - 1),
         "thumbs": frame.question("thumbs", compare="before"),
-        "weighted": frame.question("weighted", compare="before"),
+        "weighted": frame.question("weighted"),
+        "weighted_change": frame.question("weighted", compare="before"),
         "weights": frame.question("weighted", **both),
         "volume": frame.question("count", **both, group_by=("source",)),
         "regenerated": frame.question("count", **both, where=(_REGENERATED,)),
@@ -170,7 +172,7 @@ def _kpis(
 ) -> list[Kpi | None]:
     return [
         _or_error(found["thumbs"], lambda answer: _thumbs(frame, answer, courses)),
-        _or_error(found["weighted"], lambda answer: _weighted(frame, answer, found["weights"])),
+        _or_error(found["weighted"], lambda answer: _weighted(frame, answer, found)),
         _or_error(
             found["regenerated"], lambda answer: _regenerated(frame, answer, found["volume"])
         ),
@@ -198,25 +200,39 @@ def _thumbs(frame: Frame, answer: Answer, courses: dict[str, Course] | ApiError)
     )
 
 
-def _weighted(frame: Frame, answer: Answer, weights: Any) -> Kpi | None:
-    rows = rows_of(answer)
-    if not rows or rows[0]["weighted_avg_second"] is None:
+def _weighted(frame: Frame, answer: Answer, found: Mapping[str, Any]) -> Kpi | None:
+    rows, changes = rows_of(answer), found["weighted_change"]
+    if not rows or rows[0]["weighted_avg"] is None:
         return None
     row = rows[0]
-    value = row["weighted_avg_second"]
+    change = next(iter(rows_of(changes)), None) if isinstance(changes, Answer) else None
     course: Course = []
-    if isinstance(weights, Answer):
-        course = next(iter(_courses(frame, weights, "weighted_avg").values()), [])
+    if isinstance(found["weights"], Answer):
+        course = next(iter(_courses(frame, found["weights"], "weighted_avg").values()), [])
+    value, low, high = (row[f"weighted_avg{end}"] for end in ("", "_low", "_high"))
+    before = None if change is None else change["weighted_avg_first"]
     return Kpi(
         "Weighted, −10 to 10",
         score(value),
-        difference(row["difference"], digits=2),
-        tone(row),
-        f"n {whole(row['n_second'])}",
+        "" if change is None else difference(change["difference"], digits=2),
+        "quiet" if change is None else tone(change),
+        f"{interval(low, high, 2)} · n {whole(row['n'])}",
         frame.link("explore", measure="weighted", bucket=str(frame.period.bucket)),
         *_sparks(frame, course),
-        scale=None,
+        scale=None
+        if low is None
+        else (
+            _on_scale(low),
+            _on_scale(value),
+            _on_scale(high),
+            None if before is None else _on_scale(before),
+        ),
     )
+
+
+def _on_scale(value: float) -> float:
+    """Return where a value from −10 to 10 stands, in percent."""
+    return max(0.0, min(100.0, 5 * (value + 10)))
 
 
 def _regenerated(frame: Frame, answer: Answer, volume: Any) -> Kpi | None:
@@ -346,6 +362,6 @@ def _changes(answer: Answer, by: str | None) -> list[dict[str, Any]]:
 def _grew(answer: Answer) -> list[dict[str, Any]]:
     """Return the comments that people wrote most often, with how often before."""
     rows = [row for row in rows_of(answer) if not row["other_values"] and row["n_second"]]
-    rows.sort(key=lambda row: -row["n_second"])
+    rows.sort(key=lambda row: row["n_first"] - row["n_second"])
     most = max((max(row["n_first"], row["n_second"]) for row in rows), default=1)
     return [{**row, "most": most, "tone": tone(row, more_is=-1)} for row in rows]

@@ -18,7 +18,7 @@ from afterword_consumers.api.errors import ApiError, ErrorCode
 from afterword_consumers.api.pages import Page, read_cursor
 from afterword_consumers.dashboard.diff import Diff, diff_words
 from afterword_consumers.dashboard.frame import Frame
-from afterword_consumers.dashboard.wording import from_ms, score, whole
+from afterword_consumers.dashboard.wording import day, from_ms, score, whole
 from afterword_consumers.explore.trace import FeedbackPlace, TraceFeedback, read_trace
 from afterword_consumers.explore.traces import GROUND_TRUTH, Order, Trace, TracePlace, find_traces
 from afterword_consumers.query import Plan
@@ -198,7 +198,10 @@ def _subtitle(summary: Trace, feedback: Sequence[TraceFeedback]) -> str:
     )
     made = " with ".join(str(each) for each in (prompt, model) if each)
     first, last = from_ms(summary.first_ms), from_ms(summary.last_ms)
-    when = f"{first:%d %b, %H:%M}" + (f" to {last:%d %b, %H:%M}" if last != first else "")
+    when = f"{day(first)}, {first:%H:%M}"
+    if last != first:
+        same_day = last.date() == first.date()
+        when += f" to {last:%H:%M}" if same_day else f" to {day(last)}, {last:%H:%M}"
     count = f"{whole(summary.feedback)} feedback{'' if summary.feedback == 1 else 's'}"
     return " · ".join(part for part in (made, when, count) if part)
 

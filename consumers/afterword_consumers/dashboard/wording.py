@@ -75,6 +75,25 @@ def score(value: float | None) -> str:
     return _sign(f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}")  # noqa: PLR2004
 
 
+def decimal(value: float | None, digits: int) -> str:
+    """Return a number with so many decimals.
+
+    >>> decimal(836.068, 1)
+    '836.1'
+    """
+    return MISSING if value is None else _sign(f"{value:,.{digits}f}")
+
+
+def points(apart: float) -> str:
+    """Return how many percentage points, for a sentence: rounded, and below ten to a tenth.
+
+    >>> points(23.9), points(3.46), points(1.0)
+    ('24 points', '3.5 points', '1 point')
+    """
+    text = f"{apart:.0f}" if apart >= 9.95 else f"{apart:.1f}".removesuffix(".0")  # noqa: PLR2004
+    return f"{text} point{'' if text == '1' else 's'}"
+
+
 def difference(value: float | None, unit: str = "", digits: int = 1) -> str:
     r"""Return a difference with its sign.
 

@@ -21,7 +21,8 @@ from afterword_consumers.query.language.question import MAX_FILTERS
 from afterword_schemas import RetryableError, UnreachableError
 
 if TYPE_CHECKING:
-    from tests.consumers.api.conftest import ApiHarness, Serve
+    from tests.consumers.api.conftest import Serve
+    from tests.consumers.api_harness import ApiHarness
 
 pytestmark = pytest.mark.services
 

@@ -14,7 +14,7 @@ from afterword_consumers.query import Question, Table, answer_question, read_pro
 from afterword_schemas import RetryableError
 
 if TYPE_CHECKING:
-    from tests.consumers.api.conftest import ApiHarness
+    from tests.consumers.api_harness import ApiHarness
 
 pytestmark = pytest.mark.services
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.consumers.api.conftest import ApiHarness, Serve
+    from tests.consumers.api.conftest import Serve
+    from tests.consumers.api_harness import ApiHarness
 
 pytestmark = pytest.mark.services
 

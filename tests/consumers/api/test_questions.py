@@ -10,7 +10,8 @@ import pytest
 from afterword_consumers.query import Question, answer_question, as_csv, as_json
 
 if TYPE_CHECKING:
-    from tests.consumers.api.conftest import ApiHarness, Serve
+    from tests.consumers.api.conftest import Serve
+    from tests.consumers.api_harness import ApiHarness
 
 pytestmark = pytest.mark.services
 

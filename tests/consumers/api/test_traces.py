@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.examples import on_services
 
 if TYPE_CHECKING:
-    from tests.consumers.api.conftest import ApiHarness
+    from tests.consumers.api_harness import ApiHarness
 
 pytestmark = pytest.mark.services
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 from starlette import types
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -251,23 +251,6 @@ def _serve_site(
     pages.shutdown()
     for thread in threads:
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    """A headless Chromium, for as long as a module needs it: asyncio shares no thread with it."""
-    quiet = ("gpu", "quic", "background-networking", "component-update", "sync")
-    arguments = ["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
-    resolve = "--host-resolver-rules=MAP intranet.test 127.0.0.1"
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(
-            executable_path=chromium,
-            args=[*arguments, resolve],
-            ignore_default_args=["--disable-back-forward-cache"],
-        ) as browser,
-    ):
-        yield browser
 
 
 @pytest.fixture
