@@ -5,5 +5,6 @@ JavaScript.
 """
 
 from afterword_consumers.dashboard.app import PageOptions, create_dashboard
+from afterword_consumers.dashboard.sign_in import COOKIE
 
-__all__ = ["PageOptions", "create_dashboard"]
+__all__ = ["COOKIE", "PageOptions", "create_dashboard"]

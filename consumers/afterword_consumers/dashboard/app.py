@@ -4,6 +4,7 @@ create_api(api, pages=create_dashboard(PageOptions(gateway_url=…)))
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,7 @@ from afterword_consumers.dashboard import (
     overview,
     pipeline,
     rejected,
+    sign_in,
     traces,
 )
 from afterword_consumers.dashboard.frame import render_error
@@ -34,10 +36,12 @@ class PageOptions:
     Attributes:
         gateway_url: Where a first event may be sent to; empty where it is not known.
         bootstrap_servers: Of Kafka, likewise.
+        check_key: Called with a request and the key it signs in with; raises `ApiError` for one that may not.
     """
 
     gateway_url: str = ""
     bootstrap_servers: str = ""
+    check_key: Callable[[Request, str], object] = lambda _request, _secret: None
 
 
 def create_dashboard(api: Api, options: PageOptions) -> Starlette:
@@ -54,6 +58,7 @@ def create_dashboard(api: Api, options: PageOptions) -> Starlette:
             *traces.ROUTES,
             *rejected.ROUTES,
             *pipeline.ROUTES,
+            *sign_in.ROUTES,
             *assets.ROUTES,
         ],
         exception_handlers=_HANDLERS,

@@ -20,6 +20,7 @@ from afterword_consumers.api.errors import ApiError, of_question
 from afterword_consumers.api.service import Api, api_of
 from afterword_consumers.dashboard import assets, wording
 from afterword_consumers.dashboard.period import CHOICES, DEFAULT, Period, read_period
+from afterword_consumers.explore.sample import SAMPLE
 from afterword_consumers.query import (
     Answer,
     Freshness,
@@ -161,12 +162,41 @@ class Frame:
         until = self.freshness.complete_until
         return until is not None and (self.period.now - until).total_seconds() > _STALE_S
 
+    @property
+    def signed_in(self) -> bool:
+        """Whether a key came in a cookie, which can be forgotten."""
+        return not self.projects and bool(self.request.cookies)
+
+    @property
+    def has_sample(self) -> bool:
+        """Whether what it shows is made up, or some of it."""
+        return self.project == SAMPLE or (self.project is None and SAMPLE in self.projects)
+
 
 def render_error(request: Request, error: ApiError) -> Response:
-    """Return the page that says why there is no other."""
+    """Return the page that says why there is no other; without a key, the form that asks for it."""
+    if error.status == 401:  # noqa: PLR2004
+        query = f"?{request.url.query}" if request.url.query else ""
+        known = error if request.cookies or "authorization" in request.headers else None
+        answer = render_sign_in(request, known, f"{request.url.path}{query}")
+        answer.status_code = error.status
+        return answer
     return _respond(
         "error.html", error.status, error=error, frame=None, pages=PAGES, path=request.url.path
     )
+
+
+def render_sign_in(request: Request, error: ApiError | None, after: str) -> Response:
+    """Return the form that asks for a key.
+
+    Args:
+        request: What asks.
+        error: What is wrong with the key that was sent; None for none.
+        after: The address to go on to.
+    """
+    status = 200 if error is None else error.status
+    values: dict[str, Any] = {"error": error, "next": after, "frame": None, "pages": {}}
+    return _respond("sign_in.html", status, **values)
 
 
 def rows_of(answer: Answer) -> list[dict[str, Any]]:
@@ -180,8 +210,9 @@ def rows_of(answer: Answer) -> list[dict[str, Any]]:
 
 def _respond(template: str, status: int, **values: Any) -> Response:
     text = _templates().get_template(template).render(values)
-    headers = dict(_HEADERS)
-    return HTMLResponse(text, status, headers)
+    error = values.get("error")
+    headers = error.headers if isinstance(error, ApiError) and status == error.status else {}
+    return HTMLResponse(text, status, {**_HEADERS, **headers})
 
 
 @cache

@@ -20,6 +20,9 @@ class Root(LazyGroup):
         "up": LazyCommand(
             "local", "up", "Run the pipeline on this machine until Ctrl-C; its data stays."
         ),
+        "sample": LazyCommand(
+            "sample", "sample", "Look after the made-up feedback of `afterword up --sample`."
+        ),
         "publish": LazyCommand("events", "publish", "Publish the events of a file to the topic."),
         "check": LazyCommand(
             "events", "check", "Name the lines of a file that would be refused, and why."

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from afterword_consumers.explore.sample import SAMPLE
 from afterword_stack.demo.run import fill_sample, run_demo
 from afterword_stack.local.stack import LocalStack
 from afterword_stack.run.pipeline import Pipeline
@@ -46,9 +47,7 @@ def demo(
 def up(
     sample: Annotated[
         bool,
-        typer.Option(
-            "--sample", help="Fill the project `sample` with a month of made-up feedback."
-        ),
+        typer.Option("--sample", help=f"A month of made-up feedback, in the project {SAMPLE}."),
     ] = False,
 ) -> None:
     """Run the pipeline on this machine until Ctrl-C; its data stays.

@@ -12,6 +12,7 @@ from typing import Final, Self
 from afterword import Client, DeliveryFailure, KafkaTransport, QueueFullError, Transport
 from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.explore.paths import has_feedback
+from afterword_consumers.explore.sample import SAMPLE
 from afterword_schemas.counted import counted
 from afterword_stack.demo.report import print_report
 from afterword_stack.demo.traffic import PROJECT, Send, traffic
@@ -19,9 +20,6 @@ from afterword_stack.errors import CommandError
 from afterword_stack.run.database import open_database
 from afterword_stack.run.pipeline import Pipeline
 from afterword_stack.terminal.console import notice, out, progress
-
-SAMPLE: Final = "sample"
-"""The project of made-up feedback that stays."""
 
 SAMPLE_EVENTS: Final = 50_000
 

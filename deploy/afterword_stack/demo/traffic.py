@@ -34,14 +34,8 @@ _DRIFT: Final = -0.22
 _PROMPTS: Final = {"summarise-v1": 6.6, "summarise-v2": 6.1, "translate-v1": 7.2}
 """Mean of the logarithm of `feedback.step1.latency_ms`."""
 
-_COMMENTS: Final = (
-    "missed the date",
-    "exactly what I needed",
-    "too long",
-    "wrong currency",
-    "good, but the tone is off",
-    "made up a reference",
-)
+_PRAISE: Final = ("exactly what I needed", "good, but the tone is off", "short and clear")
+_BLAME: Final = ("missed the date", "too long", "wrong currency", "made up a reference")
 
 
 _CORRECTIONS: Final = (
@@ -167,7 +161,7 @@ def _stars(dice: random.Random, occasion: Occasion) -> Send:
 
 
 def _comment(dice: random.Random, occasion: Occasion) -> Send:
-    said = {"rating": occasion.good, "comment": dice.choice(_COMMENTS)}
+    said = {"rating": occasion.good, "comment": dice.choice(_PRAISE if occasion.good else _BLAME)}
     return lambda client, _: _give(client, occasion, said)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from math import ceil
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from starlette.responses import Response
 from afterword.gateway import (
     GatewayServer,
     KeyFile,
+    RateLimiter,
     Readiness,
     RequestError,
     RequestMetrics,
@@ -21,12 +23,15 @@ from afterword.gateway import (
     Scope,
     ServerOptions,
     admit,
+    admit_key,
     check_reach,
+    client_network,
     operation_routes,
+    presented_key,
 )
 from afterword_consumers.api import Api, ApiError, ApiOptions, ErrorCode, create_api
 from afterword_consumers.clickhouse.client import ClickHouse
-from afterword_consumers.dashboard import PageOptions, create_dashboard
+from afterword_consumers.dashboard import COOKIE, PageOptions, create_dashboard
 from afterword_schemas import AfterwordError, ConfigurationError, RetryableError
 from afterword_stack.run.dashboard_openapi import dashboard_openapi
 from afterword_stack.run.database import missing_migrations
@@ -39,6 +44,9 @@ _PART = "dashboard"
 _ANSWER_S = 2
 """What a query may take beyond its time: ClickHouse looks at the clock between two blocks. It is less
 than `ApiOptions.silent_s`, which leaves time to end the query."""
+
+_SIGN_INS_PER_MINUTE = 20
+"""Keys that one address may try."""
 
 _TABLES_MISSING = ConfigurationError("The tables are missing or old.", "Run `afterword migrate`.")
 _LOOK_S = 2
@@ -74,7 +82,7 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
     )
     metrics = RequestMetrics(_PART)
     readiness = Readiness(partial(_check_ready, settings))
-    pages = create_dashboard(api, _page_options(settings))
+    pages = create_dashboard(api, _page_options(settings, keys))
     app = create_api(api, operation_routes(readiness, metrics, dashboard_openapi), pages)
     try:
         yield GatewayServer(
@@ -92,10 +100,26 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
         clickhouse.close()
 
 
-def _page_options(settings: Settings) -> PageOptions:
+def _page_options(settings: Settings, keys: KeyFile) -> PageOptions:
     host = settings.gateway_host
     gateway = f"http://{f'[{host}]' if ':' in host else host}:{settings.gateway_port}"
-    return PageOptions(gateway, settings.kafka_bootstrap_servers)
+    limiter = RateLimiter()
+
+    def check_key(request: Request, secret: str) -> None:
+        client = request.client.host if request.client else ""
+        wait_s = limiter.take(client_network(client), 1, _SIGN_INS_PER_MINUTE)
+        if wait_s:
+            raise ApiError(
+                429,
+                ErrorCode.BUSY,
+                "Too many keys were tried from this address.",
+                f"Try again in {ceil(wait_s)} s.",
+                {"retry-after": str(ceil(wait_s))},
+            )
+        if keys.configured:
+            _admit_key(secret, keys)
+
+    return PageOptions(gateway, settings.kafka_bootstrap_servers, check_key)
 
 
 def _connection(settings: Settings) -> ClickHouse:
@@ -113,18 +137,32 @@ def _options(settings: Settings) -> ApiOptions:
 
 def _admit(keys: KeyFile, request: Request) -> str | None:
     """Return the project of the key of a request; None without keys, on this machine."""
-    if not keys.configured:
-        _refuse_other_sites(request)
+    if keys.configured:
+        return _admit_key(presented_key(request) or request.cookies.get(COOKIE, ""), keys)
+    _refuse_other_sites(request)
     try:
         return admit(request, keys, Scope.READ).project
     except RequestError as error:
-        raise ApiError(
-            error.status,
-            error.code,
-            error.detail,
-            "afterword keys create --project NAME --scope read makes one.",
-            error.headers,
-        ) from error
+        raise _translated(error) from error
+
+
+def _admit_key(secret: str, keys: KeyFile) -> str | None:
+    """Return the project of a key that may read."""
+    try:
+        return admit_key(secret, keys, Scope.READ).project
+    except RequestError as error:
+        raise _translated(error) from error
+
+
+def _translated(error: RequestError) -> ApiError:
+    """Return what the gateway's refusal is to who asks the dashboard."""
+    return ApiError(
+        error.status,
+        error.code,
+        error.detail,
+        "afterword keys create --project NAME --scope read makes one.",
+        error.headers,
+    )
 
 
 def _refuse_other_sites(request: Request) -> None:

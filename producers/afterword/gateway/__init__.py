@@ -7,8 +7,9 @@
 """
 
 from afterword.gateway.app import create_app
-from afterword.gateway.auth.access import admit, check_reach
+from afterword.gateway.auth.access import admit, admit_key, check_reach, presented_key
 from afterword.gateway.auth.key_file import Key, KeyFile, Scope
+from afterword.gateway.auth.rate_limit import RateLimiter, client_network
 from afterword.gateway.http.bodies import BodyLimits
 from afterword.gateway.http.health_routes import operation_routes
 from afterword.gateway.http.metrics import RequestMetrics
@@ -25,6 +26,7 @@ __all__ = [
     "GatewayServer",
     "Key",
     "KeyFile",
+    "RateLimiter",
     "Readiness",
     "Receipts",
     "RequestError",
@@ -33,7 +35,10 @@ __all__ = [
     "Scope",
     "ServerOptions",
     "admit",
+    "admit_key",
     "check_reach",
+    "client_network",
     "create_app",
     "operation_routes",
+    "presented_key",
 ]

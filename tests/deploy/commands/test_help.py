@@ -45,6 +45,7 @@ def test_these_are_the_commands() -> None:
     assert [" ".join(words) for words in COMMANDS] == [
         "demo",
         "up",
+        "sample remove",
         "publish",
         "check",
         "query",
@@ -117,7 +118,7 @@ def test_the_readme_lists_every_command() -> None:
     """And no other."""
     _, _, section = README.read_text().partition("\n## Commands\n")
     cells = re.findall(r"^\| (`afterword [^|]*) \|", section.partition("\n## ")[0], re.MULTILINE)
-    named = re.findall(r"`afterword ((?:rejected |keys )?[a-z]+)", " ".join(cells))
+    named = re.findall(r"`afterword ((?:rejected |keys |sample )?[a-z]+)", " ".join(cells))
     assert list(dict.fromkeys(named)) == [" ".join(words) for words in COMMANDS]
 
 
