@@ -30,7 +30,7 @@ def read_courses(
         bucket: How long it is.
         value: The column that is drawn; its ends are called the same with `_low` and `_high`.
     """
-    places = {bucket_name(at, bucket): index for index, at in enumerate(buckets)}
+    places = places_of(buckets, bucket)
     found: dict[str, Course] = {}
     for row in rows:
         index = places.get(str(row["bucket"]))
@@ -40,7 +40,12 @@ def read_courses(
         low, high = row.get(f"{value}_low"), row.get(f"{value}_high")
         course[index] = Point(float(row[value]), low, high, int(row["n"]))
     last = {OTHER: 1}
-    return dict(sorted(found.items(), key=lambda each: (last.get(each[0], 0), -count(each[1]))))
+    return dict(sorted(found.items(), key=lambda each: (last.get(each[0], 0), -_count(each[1]))))
+
+
+def places_of(buckets: Sequence[datetime], bucket: Bucket) -> dict[str, int]:
+    """Return the index of each bucket, by the name that an answer has for it."""
+    return {bucket_name(at, bucket): index for index, at in enumerate(buckets)}
 
 
 def bucket_name(at: datetime, bucket: Bucket) -> str:
@@ -58,30 +63,13 @@ def name_of(row: Mapping[str, Any], column: str = "group_1") -> str:
     return NONE if name is None else str(name)
 
 
-def shares(course: Course) -> list[Share]:
-    """Return what part of how many each point of percentages is."""
-    return [
-        Share(0, 0) if point is None else Share(round(point.value * point.n / 100), point.n)
-        for point in course
-    ]
-
-
-def together(courses: Mapping[str, Course]) -> Course:
-    """Return the course of all groups of percentages taken together."""
-    summed = [
-        Share(sum(each.part for each in at), sum(each.n for each in at))
-        for at in zip(*map(shares, courses.values()), strict=True)
-    ]
-    return [_point(share) for share in summed]
-
-
-def count(course: Course) -> int:
-    """Return how many observations a course is of."""
-    return sum(point.n for point in course if point is not None)
-
-
-def _point(share: Share) -> Point | None:
+def point_of(share: Share) -> Point | None:
+    """Return a share in percent with its interval; None of nothing."""
     interval = share_interval(share)
     if interval is None:
         return None
     return Point(100 * share.part / share.n, *interval, share.n)
+
+
+def _count(course: Course) -> int:
+    return sum(point.n for point in course if point is not None)

@@ -1,6 +1,6 @@
 """The finding at the head of the overview: what changed, where and since when, or that nothing did.
 
-headline = find_headline(courses, period, "metadata.model")
+headline = find_headline({"aurora-2": [Share(82, 100), …]}, period)
 headline.title      # Thumbs up fell 24 points since 16 Nov in aurora-2
 
 A change is told only where chance does not explain it: see `query.statistics.changes`.
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from afterword_consumers.dashboard.courses import NONE, OTHER, Course, shares, together
+from afterword_consumers.dashboard.courses import NONE, OTHER
 from afterword_consumers.dashboard.period import Period
 from afterword_consumers.dashboard.wording import day, interval, p_value, percent, points, whole
 from afterword_consumers.query import Bucket
@@ -40,19 +40,20 @@ class Headline:
     since: str = ""
 
 
-def find_headline(courses: Mapping[str, Course], period: Period) -> Headline:
+def find_headline(votes: Mapping[str, Sequence[Share]], period: Period) -> Headline:
     """Return the finding over the votes of groups, and of all together.
 
     Args:
-        courses: Up % of both periods.
+        votes: Of each group a share for each bucket of both periods.
         period: The present one; a change may begin in it.
     """
-    votes = {name: shares(course) for name, course in courses.items() if name != OTHER}
-    if len(courses) > 1:
-        votes = {ALL: shares(together(courses)), **votes}
-    found = find_change(votes, period.count)
+    together = [_sum(at) for at in zip(*votes.values(), strict=True)]
+    looked_at = {name: course for name, course in votes.items() if name != OTHER}
+    if len(votes) > 1:
+        looked_at = {ALL: together, **looked_at}
+    found = find_change(looked_at, period.count)
     if found is None:
-        return _unchanged(courses, period)
+        return _unchanged(together, period)
     group, change = found
     return _changed(group, change, period)
 
@@ -72,9 +73,8 @@ def _changed(group: str, change: Change, period: Period) -> Headline:
     return Headline(title, evidence, None if group == ALL else group, change.at, since)
 
 
-def _unchanged(courses: Mapping[str, Course], period: Period) -> Headline:
-    course = together(courses) if courses else []
-    now, before = (_sum(shares(part)) for part in (course[period.count :], course[: period.count]))
+def _unchanged(together: Sequence[Share], period: Period) -> Headline:
+    before, now = _sum(together[: period.count]), _sum(together[period.count :])
     since = day(period.since)
     if not now.n:
         return Headline(

@@ -97,11 +97,15 @@ def _measure(plan: Plan, series: SeriesType, source: Source) -> _MeasureExpressi
     return _MeasureExpression(source.value(plan.measure, kind))
 
 
-def _bucket(plan: Plan, source: Source) -> list[str]:
+def bucket_sql(plan: Plan, source: Source) -> str:
+    """Return the expression for the beginning of a row's bucket; NULL without buckets."""
     if plan.bucket is None:
-        return []
-    start = _BUCKETS[plan.bucket].format(zone=source.parameters.text(str(plan.zone)))
-    return [f"{start} AS bucket_start"]
+        return "NULL"
+    return _BUCKETS[plan.bucket].format(zone=source.parameters.text(str(plan.zone)))
+
+
+def _bucket(plan: Plan, source: Source) -> list[str]:
+    return [] if plan.bucket is None else [f"{bucket_sql(plan, source)} AS bucket_start"]
 
 
 def _groups(plan: Plan, source: Source) -> list[str]:

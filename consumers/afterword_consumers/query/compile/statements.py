@@ -92,7 +92,7 @@ def _statement(
     parameters = Parameters()
     selected = select(plan, series, Source(parameters, storage))
     layout = Layout(
-        bucket=_bucket(plan),
+        bucket=None if plan.bucket is None else bucket_name_sql(plan),
         dimensions=_dimensions(plan, series),
         totals=_totals(plan, series),
         aggregation=(
@@ -115,9 +115,8 @@ def _totals(plan: Plan, series: SeriesType) -> dict[str, str]:
     return {"of_first": "n_first", "of_second": "n_second"}
 
 
-def _bucket(plan: Plan) -> str | None:
-    if plan.bucket is None:
-        return None
+def bucket_name_sql(plan: Plan) -> str:
+    """Return the expression that writes `bucket_start` as answers do: a date, or a time with its offset."""
     if plan.bucket in {Bucket.MINUTE, Bucket.HOUR}:  # an hour comes twice when summer ends
         time = "formatDateTime(bucket_start, '%Y-%m-%dT%H:%i:%S%z')"
         return f"replaceRegexpOne({time}, '..$', ':\\\\0')"
