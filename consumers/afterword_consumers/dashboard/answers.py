@@ -18,7 +18,7 @@ from afterword_consumers.dashboard.figures import (
     percentiles,
     stack,
 )
-from afterword_consumers.dashboard.frame import Frame
+from afterword_consumers.dashboard.frame import Frame, literal
 from afterword_consumers.query import Answer, Column, Kind, Series, SeriesType, tell_apart, to_sql
 
 _VALUES: Final = {
@@ -69,6 +69,27 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownCell:
+    """A cell of a table.
+
+    Attributes:
+        text: As people read it.
+        link: The same question about this group alone; empty where there is no group.
+    """
+
+    text: str
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """A row of a table; `is_few` where it is of too few to compare."""
+
+    is_few: bool
+    cells: Sequence[ShownCell]
+
+
+@dataclass(frozen=True, slots=True)
 class ShownSeries:
     """One series.
 
@@ -76,7 +97,7 @@ class ShownSeries:
         title: What it is about.
         note: How the numbers are to be taken; may be empty.
         heads: The table's columns: name, and whether it holds numbers.
-        rows: Its cells as people read them, and whether a row is of few; at most `MAX_ROWS`.
+        rows: At most `MAX_ROWS`.
         hidden: How many rows more there are.
         figure: A picture; None where a table says more.
         write: How its numbers are written.
@@ -86,7 +107,7 @@ class ShownSeries:
     title: str
     note: str
     heads: Sequence[tuple[str, bool]]
-    rows: Sequence[tuple[bool, Sequence[str]]]
+    rows: Sequence[ShownRow]
     hidden: int
     figure: Figure | None
     write: Callable[[float | None], str]
@@ -147,13 +168,13 @@ def _series(frame: Frame, answer: Answer, series: Series) -> ShownSeries:
     columns = [column.name for column in series.columns]
     rows = [dict(zip(columns, row, strict=True)) for row in series.rows]
     _, unit = _VALUES.get(series.type, ("n", "n"))
-    heads, cells = _table(series, rows[:MAX_ROWS])
+    heads, shown = _table(frame, answer, series, rows[:MAX_ROWS])
     title = "" if series.type == answer.plan.question.measure else str(series.type)
     return ShownSeries(
         title=title,
         note=series.note,
         heads=heads,
-        rows=cells,
+        rows=shown,
         hidden=max(0, len(rows) - MAX_ROWS),
         figure=_figure(frame, answer, series.type, rows),
         write={"percent": wording.percent, "score": wording.score}.get(unit, wording.whole),
@@ -215,9 +236,9 @@ def _row_name(row: Mapping[str, Any], groups: int, kind: SeriesType) -> str:
 
 
 def _table(
-    series: Series, rows: Sequence[Mapping[str, Any]]
-) -> tuple[Sequence[tuple[str, bool]], Sequence[tuple[bool, Sequence[str]]]]:
-    """Return the head and the cells: an interval in one column, no remarks, no columns of nothing."""
+    frame: Frame, answer: Answer, series: Series, rows: Sequence[Mapping[str, Any]]
+) -> tuple[Sequence[tuple[str, bool]], Sequence[ShownRow]]:
+    """Return the head and the rows: an interval in one column, no remarks, no columns of nothing."""
     columns = [
         column
         for column in tell_apart(series.columns)
@@ -232,9 +253,27 @@ def _table(
         )
         for column in columns
     ]
-    written = [_write(column, series, rows) for column in columns]
-    cells = [(bool(row.get("is_small")), [write(row) for write in written]) for row in rows]
-    return heads, cells
+    written = [(column, _write(column, series, rows)) for column in columns]
+    shown = [
+        ShownRow(
+            bool(row.get("is_small")),
+            [ShownCell(write(row), _link(frame, answer, column, row)) for column, write in written],
+        )
+        for row in rows
+    ]
+    return heads, shown
+
+
+def _link(frame: Frame, answer: Answer, column: Column, row: Mapping[str, Any]) -> str:
+    """Return the address of the same question about one group, without grouping by it."""
+    if not column.name.startswith("group_") or row.get("other_groups"):
+        return ""
+    number = int(column.name.removeprefix("group_")) - 1
+    groups = list(answer.plan.question.group_by)
+    path, value = groups.pop(number), row[column.name]
+    condition = f"{path} missing" if value is None else f"{path} = {literal(str(value))}"
+    where = [*answer.plan.question.where, condition]
+    return frame.here(where=where, group_by=groups)
 
 
 _LEFT: Final = {Kind.TEXT, Kind.TIME}

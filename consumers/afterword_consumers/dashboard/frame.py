@@ -4,6 +4,7 @@ frame = await Frame.read(request, page="overview")
 return frame.render("overview.html", kpis=kpis)
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -262,3 +263,15 @@ def _last_step(path: str) -> str:
     ('prompt', 'model')
     """
     return path.rpartition(".")[2].lstrip("_")
+
+
+def literal(text: str) -> str:
+    """Return a value of a group as a filter writes it: numbers, true and false are no text.
+
+    >>> literal("3.5"), literal("true"), literal("gpt 5")
+    ('3.5', 'true', "'gpt 5'")
+    """
+    return text if text in {"true", "false"} or _NUMBER.fullmatch(text) else _quoted(text)
+
+
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")

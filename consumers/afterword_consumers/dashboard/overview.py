@@ -14,7 +14,7 @@ from afterword_consumers.api.errors import ApiError
 from afterword_consumers.dashboard import kpis
 from afterword_consumers.dashboard.courses import NONE, OTHER, places_of, point_of
 from afterword_consumers.dashboard.figures import MAX_COLOURS, Figure, lines, stack
-from afterword_consumers.dashboard.frame import Frame, Job, rows_of
+from afterword_consumers.dashboard.frame import Frame, Job, literal, rows_of
 from afterword_consumers.dashboard.headline import Headline, find_headline
 from afterword_consumers.dashboard.kpis import SOURCES, Trend
 from afterword_consumers.explore.comments import COMMENT, find_comments
@@ -47,15 +47,26 @@ async def overview(request: Request) -> Response:
         options = request.app.state.page_options
         return frame.render("empty.html", options=options, keyed=frame.api.is_bound(request))
     by = frame.arguments.text("by") or next((path for path in _GROUPS if path in paths), None)
-    found = await frame.ask_all(_jobs(frame, by))
-    return frame.render("overview.html", by=by, **_cards(frame, by, found))
+    found = await frame.ask_all(_numbers(frame, by))
+    cards = _cards(frame, by, found)
+    only = _only(by, cards["headline"])
+    said = await frame.ask_all(_comments(frame, only))
+    grew = said["grew"]
+    return frame.render(
+        "overview.html",
+        by=by,
+        only=only,
+        comments=said["comments"],
+        grew=grew if isinstance(grew, ApiError) else _grew(grew),
+        **cards,
+    )
 
 
 ROUTES: Final = [Route("/", overview, methods=["GET"])]
 
 
-def _jobs(frame: Frame, by: str | None) -> dict[str, Job]:
-    """Return what is asked, all of it side by side."""
+def _numbers(frame: Frame, by: str | None) -> dict[str, Job]:
+    """Return what is asked first, side by side."""
     period = frame.period
     plan = frame.plan(
         "thumbs",
@@ -63,25 +74,36 @@ def _jobs(frame: Frame, by: str | None) -> dict[str, Job]:
         bucket=period.bucket,
         group_by=() if by is None else (by,),
     )
-    comments = frame.plan("count")
     return {
         "summary": lambda database: read_summary(database, plan, period.since, database.budget),
-        "comments": lambda database: find_comments(
-            database, comments, limit=_COMMENTS, budget=database.budget
-        ),
-        "grew": frame.question(COMMENT, compare="before", top=20),
         "rejected": lambda database: count_refusals(
             database, project=frame.project, since=period.since, budget=database.budget
         ),
     }
 
 
+def _comments(frame: Frame, only: Sequence[str]) -> dict[str, Job]:
+    """Return what is asked then: what people say where something changed."""
+    plan = frame.plan("count", where=tuple(only))
+    return {
+        "comments": lambda database: find_comments(
+            database, plan, limit=_COMMENTS, budget=database.budget
+        ),
+        "grew": frame.question(COMMENT, compare="before", top=20, where=tuple(only)),
+    }
+
+
+def _only(by: str | None, headline: Headline) -> list[str]:
+    """Return the filter of the group that changed; none where no single one did."""
+    if by is None or headline.group is None:
+        return []
+    return [f"{by} missing" if headline.group == NONE else f"{by} = {literal(headline.group)}"]
+
+
 def _cards(frame: Frame, by: str | None, found: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the template shows; a card of what could not be asked holds its error."""
-    summary, grew = found["summary"], found["grew"]
+    summary = found["summary"]
     cards: dict[str, Any] = {
-        "comments": found["comments"],
-        "grew": grew if isinstance(grew, ApiError) else _grew(grew),
         "rejected": found["rejected"],
         "error_of": lambda each: each if isinstance(each, ApiError) else None,
     }

@@ -181,9 +181,13 @@ def _title(summary: Trace, feedback: Sequence[TraceFeedback]) -> str:
     )
     rated = "" if summary.weighted_avg is None else f"Rated {score(summary.weighted_avg)}"
     corrected = any(_is_correction(path) for one in feedback for path in one.leaves)
-    parts = [part for part in (rated, "corrected" if corrected else "") if part]
-    head = " and ".join(parts) or f"{whole(summary.feedback)} feedback"
-    return f"{head}: “{comment}”" if isinstance(comment, str) else head
+    found = " and ".join(part for part in (rated, "corrected" if corrected else "") if part)
+    title = found[:1].upper() + found[1:] or _feedbacks(summary.feedback)
+    return f"{title}: “{comment}”" if isinstance(comment, str) else title
+
+
+def _feedbacks(count: int) -> str:
+    return f"{whole(count)} feedback{'' if count == 1 else 's'}"
 
 
 def _is_correction(path: str) -> bool:
@@ -202,7 +206,7 @@ def _subtitle(summary: Trace, feedback: Sequence[TraceFeedback]) -> str:
     if last != first:
         same_day = last.date() == first.date()
         when += f" to {last:%H:%M}" if same_day else f" to {day(last)}, {last:%H:%M}"
-    count = f"{whole(summary.feedback)} feedback{'' if summary.feedback == 1 else 's'}"
+    count = _feedbacks(summary.feedback)
     return " · ".join(part for part in (made, when, count) if part)
 
 

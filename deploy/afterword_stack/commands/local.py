@@ -20,6 +20,7 @@ from afterword_stack.terminal.console import invocation, notice, out
 _LOOK_EVERY_S: Final = 1.0
 
 _NEXT: Final = {
+    "demo --serve": "the same, with a page to look at",
     "up": "in one terminal: the same parts, staying up",
     "publish deploy/examples/feedback.jsonl": "in another: events of a file",
     "query feedback.score --group-by metadata.model --sql": "the answer, and its SQL",
@@ -29,6 +30,9 @@ _NEXT: Final = {
 
 def demo(
     events: Annotated[int, typer.Option("--events", min=200, help="How many to publish.")] = 50_000,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Keep the page of it open until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Run the whole pipeline once on made-up feedback, then clean up.
 
@@ -37,11 +41,17 @@ def demo(
     Example: `afterword demo --events 5000`.
     """
     _end_in_order()
-    with Pipeline(LocalStack.temporary(), default_settings()) as pipeline:
+    with Pipeline(LocalStack.temporary(), default_settings(), servers=serve) as pipeline:
         addresses = pipeline.stack.addresses
         notice(f"running Kafka {addresses.kafka} and {addresses.clickhouse}, with one worker")
         run_demo(pipeline, events=events, now=datetime.now(UTC))
-    _print_next()
+        if serve:
+            out(f"\npage        {pipeline.dashboard_url}")
+            sys.stdout.flush()
+            notice("Ctrl-C stops, and removes all of it.")
+            _watch(pipeline)
+    if not serve:
+        _print_next()
 
 
 def up(
@@ -60,13 +70,18 @@ def up(
         _print_addresses(pipeline)
         if sample:
             fill_sample(pipeline, now=datetime.now(UTC))
-        restarts = Restarts()
-        with contextlib.suppress(KeyboardInterrupt):
-            while True:
-                for restarted in pipeline.restart_ended(restarts):
-                    notice(restarted)
-                time.sleep(_LOOK_EVERY_S)
+        _watch(pipeline)
         notice("stopping: the worker writes what it has")
+
+
+def _watch(pipeline: Pipeline) -> None:
+    """Start parts that ended again, until Ctrl-C."""
+    restarts = Restarts()
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            for restarted in pipeline.restart_ended(restarts):
+                notice(restarted)
+            time.sleep(_LOOK_EVERY_S)
 
 
 def _print_next() -> None:
