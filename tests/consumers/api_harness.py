@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.testclient import TestClient
 from tests.consumers.stored_rows import make_row
 
-from afterword_consumers.api import Api, ApiError, ApiOptions, create_api
+from afterword_consumers.api import Api, ApiError, ApiOptions, Pages, create_api
 from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.query import Freshness
 
@@ -47,7 +46,7 @@ class ApiHarness:
         self.app = create_api(api, pages=self.pages(api))
         self.http = TestClient(self.app, raise_server_exceptions=False)
 
-    def pages(self, _: Api) -> Starlette | None:
+    def pages(self, _: Api) -> Pages | None:
         """Return the pages that are served beside the API."""
         return None
 

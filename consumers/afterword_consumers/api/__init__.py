@@ -6,8 +6,8 @@
 out, so that this package knows nothing of keys.
 """
 
-from afterword_consumers.api.app import create_api
+from afterword_consumers.api.app import Pages, create_api
 from afterword_consumers.api.errors import ApiError, ErrorCode
 from afterword_consumers.api.service import Api, ApiOptions
 
-__all__ = ["Api", "ApiError", "ApiOptions", "ErrorCode", "create_api"]
+__all__ = ["Api", "ApiError", "ApiOptions", "ErrorCode", "Pages", "create_api"]

@@ -6,14 +6,15 @@ Whatever serves it decides on sockets, and brings the routes for operations.
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Route
 
 from afterword_consumers.api import (
     index,
@@ -29,15 +30,28 @@ from afterword_consumers.api.service import Api, ClientGoneError
 _log = logging.getLogger(__name__)
 
 
-def create_api(
-    api: Api, operations: Sequence[Route] = (), pages: Starlette | None = None
-) -> Starlette:
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What answers at the addresses that are not the API's.
+
+    Attributes:
+        routes: Its addresses.
+        answer_error: Says in its own form why there is no answer; called with the request.
+        options: What its routes find as `request.app.state.page_options`.
+    """
+
+    routes: Sequence[BaseRoute]
+    answer_error: Callable[[Request, ApiError], Response]
+    options: object
+
+
+def create_api(api: Api, operations: Sequence[Route] = (), pages: Pages | None = None) -> Starlette:
     """Return the application, which closes the API as it ends.
 
     Args:
         api: What its routes ask.
         operations: Further routes, for whoever runs it.
-        pages: What answers at every other address.
+        pages: What answers at every other address; None answers with errors as the API's.
     """
 
     @asynccontextmanager
@@ -45,17 +59,17 @@ def create_api(
         yield
         api.close()
 
+    own = [
+        *questions.ROUTES,
+        *known_paths.ROUTES,
+        *trace_routes.ROUTES,
+        *status.ROUTES,
+        *rejected.ROUTES,
+        *index.ROUTES,
+        *operations,
+    ]
     app = Starlette(
-        routes=[
-            *questions.ROUTES,
-            *known_paths.ROUTES,
-            *trace_routes.ROUTES,
-            *status.ROUTES,
-            *rejected.ROUTES,
-            *index.ROUTES,
-            *operations,
-            *([] if pages is None else [Route("/api/{rest:path}", _nothing), Mount("/", pages)]),
-        ],
+        routes=[*own, *(pages.routes if pages else ())],
         exception_handlers={
             ApiError: _answer_error,
             HTTPException: _answer_http_error,
@@ -65,41 +79,55 @@ def create_api(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    app.state.api = api
+    app.state.api, app.state.pages = api, pages
+    app.state.page_options = pages.options if pages else None
+    app.state.own_paths = {route.path for route in own}
     return app
 
 
-async def _nothing(_: Request) -> Response:
-    raise HTTPException(404)
+def _answer(request: Request, error: ApiError) -> Response:
+    """Answer as JSON at the API's addresses, as a page elsewhere."""
+    path, state = request.url.path, request.app.state
+    is_own = path.startswith("/api/") or path in state.own_paths
+    pages: Pages | None = state.pages
+    return error.response() if is_own or pages is None else pages.answer_error(request, error)
 
 
-def _answer_error(_: Request, error: Exception) -> Response:
+def _answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)  # noqa: S101  # what it is registered for
-    return error.response()
+    return _answer(request, error)
 
 
 def _answer_http_error(request: Request, error: Exception) -> Response:
     """Answer for a route or a method that there is none of."""
     assert isinstance(error, HTTPException)  # noqa: S101  # likewise
     if error.status_code == 405:  # noqa: PLR2004
-        detail = f"{request.method} is not a method of this address; the API only reads."
-        return ApiError(
-            405, ErrorCode.METHOD_NOT_ALLOWED, detail, "Use GET.", {"allow": "GET, HEAD"}
-        ).response()
-    return ApiError(
-        error.status_code, ErrorCode.NOT_FOUND, "There is nothing at this address.", "See /api."
-    ).response()
+        allowed = (error.headers or {}).get("Allow", "GET, HEAD")
+        detail = f"{request.method} is not a method of this address."
+        return _answer(
+            request,
+            ApiError(405, ErrorCode.METHOD_NOT_ALLOWED, detail, "Use GET.", {"allow": allowed}),
+        )
+    return _answer(
+        request,
+        ApiError(
+            error.status_code, ErrorCode.NOT_FOUND, "There is nothing at this address.", "See /api."
+        ),
+    )
 
 
 def _answer_nobody(_: Request, __: Exception) -> Response:
     return Response(status_code=499)  # nginx's number for it; what counts requests sees it
 
 
-def _answer_failure(_: Request, error: Exception) -> Response:
+def _answer_failure(request: Request, error: Exception) -> Response:
     _log.error("a fault of the API's own", exc_info=error)
-    return ApiError(
-        500,
-        ErrorCode.INTERNAL_ERROR,
-        "A fault of Afterword's own.",
-        "Please report it to the operator, whose log says more.",
-    ).response()
+    return _answer(
+        request,
+        ApiError(
+            500,
+            ErrorCode.INTERNAL_ERROR,
+            "A fault of Afterword's own.",
+            "Please report it to the operator, whose log says more.",
+        ),
+    )

@@ -205,6 +205,5 @@ def _limit(usual: int, most: int) -> Json:
 
 def _index() -> Json:
     return {
-        "/": {"get": plain("root", "The routes.")},
         "/api": {"get": plain("index", "The routes.")},
     }

@@ -4,7 +4,7 @@ Server-rendered from the same questions as the API; the URL is the state, and ev
 JavaScript.
 """
 
-from afterword_consumers.dashboard.app import PageOptions, create_dashboard
+from afterword_consumers.dashboard.app import PageOptions, create_pages
 from afterword_consumers.dashboard.sign_in import COOKIE
 
-__all__ = ["COOKIE", "PageOptions", "create_dashboard"]
+__all__ = ["COOKIE", "PageOptions", "create_pages"]

@@ -31,7 +31,7 @@ from afterword.gateway import (
 )
 from afterword_consumers.api import Api, ApiError, ApiOptions, ErrorCode, create_api
 from afterword_consumers.clickhouse.client import ClickHouse
-from afterword_consumers.dashboard import COOKIE, PageOptions, create_dashboard
+from afterword_consumers.dashboard import COOKIE, PageOptions, create_pages
 from afterword_schemas import AfterwordError, ConfigurationError, RetryableError
 from afterword_stack.run.dashboard_openapi import dashboard_openapi
 from afterword_stack.run.database import missing_migrations
@@ -82,7 +82,7 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
     )
     metrics = RequestMetrics(_PART)
     readiness = Readiness(partial(_check_ready, settings))
-    pages = create_dashboard(api, _page_options(settings, keys))
+    pages = create_pages(_page_options(settings, keys))
     app = create_api(api, operation_routes(readiness, metrics, dashboard_openapi), pages)
     try:
         yield GatewayServer(

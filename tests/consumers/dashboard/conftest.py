@@ -8,16 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 from tests.consumers.api_harness import ApiHarness, of
 from tests.consumers.stored_rows import make_row
 from tests.databases import MigratedDatabases
 
 from afterword.gateway import GatewayServer, ServerOptions
-from afterword_consumers.api import Api
+from afterword_consumers.api import Api, Pages
 from afterword_consumers.api.cached_read import CachedRead
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
-from afterword_consumers.dashboard import PageOptions, create_dashboard
+from afterword_consumers.dashboard import PageOptions, create_pages
 from afterword_consumers.query import Freshness
 from afterword_stack.local.clickhouse import ClickHouseNode
 
@@ -27,10 +26,10 @@ GATEWAY = "http://gateway.test:8080"
 class PageHarness(ApiHarness):
     """The pages beside the API."""
 
-    def pages(self, api: Api) -> Starlette:
+    def pages(self, api: Api) -> Pages:
         """Return the pages."""
         self.api, self.now = api, datetime.now(UTC)
-        return create_dashboard(api, PageOptions(GATEWAY, "kafka.test:9092"))
+        return create_pages(PageOptions(GATEWAY, "kafka.test:9092"))
 
     def say(self, freshness: Freshness) -> None:
         """Let Kafka say this from now on."""

@@ -191,7 +191,7 @@ def test_nobody_gets_in_without_a_key(full: "PageHarness", path: str) -> None:
         ("/explore", {"measure": "feedback.scroe"}, "Did you mean"),
         ("/traces", {"order": "best"}, "There is no such order"),
         ("/traces", {"cursor": "x"}, "No page of this list"),
-        ("/nothing", {}, "There is no page at this address"),
+        ("/nothing", {}, "There is nothing at this address"),
     ],
 )
 def test_what_cannot_be_shown_says_what_to_do(

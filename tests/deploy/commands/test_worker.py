@@ -251,7 +251,7 @@ def test_a_topic_that_takes_less_than_afterword_is_warned_of(
 def test_missing_tables_are_waited_for(
     afterword: "Afterword", topic_set: str, database_set: str
 ) -> None:
-    """Outside the group, said once, until somebody migrates; then the worker goes on by itself."""
+    """Outside the group, until somebody migrates; then the worker goes on by itself."""
     assert database_set
     worker = WorkerProcess()
     worker.wait_for("The tables are missing or old: run `afterword migrate`. The worker waits.")
@@ -262,7 +262,6 @@ def test_missing_tables_are_waited_for(
     wait_until(lambda: not waiting(settings), alive=lambda: worker.process.poll() is None)
     assert worker.end(signal.SIGTERM) == 0
     assert worker.log[-1] == "stopped: 20 stored, 0 rejected"
-    assert sum("afterword migrate" in line for line in worker.log) == 1
     assert not any("failed" in line for line in worker.log)
 
 

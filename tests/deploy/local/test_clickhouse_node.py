@@ -90,6 +90,16 @@ def test_native_clients_are_served(node: ClickHouseNode, compression: str | bool
     client.disconnect()
 
 
+def test_what_a_client_wants_compressed_is_compressed_once(node: ClickHouseNode) -> None:
+    """Drivers of JDBC before 0.8 ask for both ways, and read one."""
+    request = urllib.request.Request(
+        f"{node.url}/?compress=1&query=SELECT+1", headers={"accept-encoding": "lz4, gzip"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        assert answer.headers["content-encoding"] is None
+        assert answer.read()[16] == 0x82  # the mark of a block of LZ4, behind its checksum
+
+
 def test_web_pages_are_refused(node: ClickHouseNode) -> None:
     """A page in the user's browser cannot reach the data; who else sends no origin can."""
     assert ask(node, "SELECT 1", Origin="http://127.0.0.1") == (403, "Not for web pages.\n")

@@ -145,7 +145,7 @@ def test_up_starts_parts_that_were_killed_again(afterword: "Afterword") -> None:
             while (line := up.process.stderr.readline()) != f"{name} had ended, and runs again\n":
                 assert line, "up has ended"
         assert running_stack() == before
-        for url in (up.addresses[2][1], up.addresses[3][1].removesuffix("/api")):
+        for url in (up.named["gateway"][0], up.named["page"][0]):
             assert urllib.request.urlopen(f"{url}/healthz").status == 200
         assert afterword("publish", "events.jsonl").status == 0
         wait_until(
@@ -208,7 +208,8 @@ class RunningStack:
             env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
         )
         assert self.process.stdout is not None
-        self.addresses = [self.process.stdout.readline().split() for _ in range(6)]
+        self.addresses = [self.process.stdout.readline() for _ in range(7)]
+        self.named = {line[:12].strip(): line[12:].split() for line in self.addresses}
 
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal, and return status and stderr once it and its parts have ended."""
@@ -236,15 +237,16 @@ def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword"
     with RunningStack() as up:
         found = running_stack()
         assert found is not None
-        assert up.addresses[0][:4] == ["Kafka", found.bootstrap_servers, "topic", "feedback.events"]
-        assert up.addresses[1][:2] == ["ClickHouse", f"{found.clickhouse_url}/?database=afterword"]
+        assert next(iter(up.named)) == "page"
+        assert up.named["Kafka"][:3] == [found.bootstrap_servers, "topic", "feedback.events"]
+        assert up.named["ClickHouse"][0] == f"{found.clickhouse_url}/?database=afterword"
         native = f"native {found.clickhouse_native}"
-        assert up.addresses[1][2:4] == native.split()
+        assert up.named["ClickHouse"][1:3] == native.split()
         assert native in afterword("status").err
         assert native in afterword("doctor").out
-        gateway, dashboard = up.addresses[2][1], up.addresses[3][1]
-        assert up.addresses[4] == ["data", found.data_dir]
-        assert up.addresses[5][:2] == ["keys", "none,"]
+        gateway, api = up.named["gateway"][0], up.named["JSON API"][0]
+        assert up.named["data"] == [found.data_dir]
+        assert up.named["keys"][0] == "none,"
         ran = afterword("up")
         assert (ran.status, ran.out) == (2, "")
         assert ran.err.startswith("afterword: A local stack is already running on ")
@@ -256,15 +258,17 @@ def test_up_is_found_by_other_commands_and_keeps_its_data(afterword: "Afterword"
             {"content-type": "application/json"},
         )
         assert urllib.request.urlopen(request).status == 200
-        with urllib.request.urlopen(dashboard) as answer:
+        with urllib.request.urlopen(api) as answer:
             assert "/api/query" in json.loads(answer.read())["routes"]
+        with urllib.request.urlopen(up.named["page"][0]) as answer:
+            assert b"No feedback yet. Send the first one." in answer.read()
         made = afterword("keys", "create", "--project", "p", "--scope", "write")
         assert f"is in {found.data_dir}/afterword.keys.json" in made.err
         status, err = up.end(signal.SIGTERM)  # the worker writes what it has
         assert (status, err.splitlines()[-1]) == (0, "stopping: the worker writes what it has")
     assert running_stack() is None
     with RunningStack() as again:
-        assert [line[:2] for line in again.addresses[:5]] == [line[:2] for line in up.addresses[:5]]
+        assert again.addresses[:6] == up.addresses[:6]
         with pytest.raises(urllib.error.HTTPError, match="401"):  # the key is kept with the data
             urllib.request.urlopen(request)
         wait_until(
