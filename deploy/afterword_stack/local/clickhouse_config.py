@@ -23,7 +23,7 @@ _PROFILE: Final[Mapping[str, Value]] = {
     "default_format": "TabSeparated",
     # The default, ZSTD, is more than some native clients can read.
     "network_compression_method": "LZ4",
-    # The default, 1, compresses once more what `compress=1` has compressed; JDBC drivers of old cannot read that.
+    # The default, 1, compresses once more what `compress=1` has compressed; JDBC drivers up to 0.7 cannot read that.
     "enable_http_compression": 0,
     # Release builds have no symbols, so a stack trace is 25 lines of question marks in the log.
     "calculate_text_stack_trace": 0,

@@ -91,7 +91,7 @@ def test_native_clients_are_served(node: ClickHouseNode, compression: str | bool
 
 
 def test_what_a_client_wants_compressed_is_compressed_once(node: ClickHouseNode) -> None:
-    """Drivers of JDBC before 0.8 ask for both ways, and read one."""
+    """JDBC drivers before 0.8 ask for both ways, and read one."""
     request = urllib.request.Request(
         f"{node.url}/?compress=1&query=SELECT+1", headers={"accept-encoding": "lz4, gzip"}
     )
