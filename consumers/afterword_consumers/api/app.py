@@ -38,11 +38,13 @@ class Pages:
         routes: Its addresses.
         answer_error: Says in its own form why there is no answer; called with the request.
         options: What its routes find as `request.app.state.page_options`.
+        stop: Ends the answers that have no end by themselves; to be called as the server begins to stop.
     """
 
     routes: Sequence[BaseRoute]
     answer_error: Callable[[Request, ApiError], Response]
     options: object
+    stop: Callable[[], None]
 
 
 def create_api(api: Api, operations: Sequence[Route] = (), pages: Pages | None = None) -> Starlette:

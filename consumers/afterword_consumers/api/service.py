@@ -114,7 +114,7 @@ class Api:
             ApiError: It could not be found.
             ClientGoneError: Nobody waits any more.
         """
-        return await _while_connected(request, self._find(job))
+        return await _while_connected(request, self.find(job))
 
     async def ask_all(
         self, request: Request, jobs: Mapping[str, Callable[[BudgetedDatabase], Any]]
@@ -131,7 +131,7 @@ class Api:
         async def find(job: Callable[[BudgetedDatabase], Any]) -> Any:
             async with places:
                 try:
-                    return await self._find(job)
+                    return await self.find(job)
                 except ApiError as error:
                     return error
 
@@ -144,7 +144,12 @@ class Api:
         """Return whether who asks may see one project alone."""
         return self._admit(request) is not None
 
-    async def _find(self, job: Callable[[BudgetedDatabase], _Found]) -> _Found:
+    async def find(self, job: Callable[[BudgetedDatabase], _Found]) -> _Found:
+        """Return what a job finds in ClickHouse, within the budget, whoever waits for it.
+
+        Raises:
+            ApiError: It could not be found.
+        """
         database = BudgetedDatabase(self._connection, self.options.budget)
         try:
             return await self._places.run(

@@ -19,6 +19,7 @@ from afterword_consumers.dashboard import (
     traces,
 )
 from afterword_consumers.dashboard.frame import render_error
+from afterword_consumers.dashboard.live import LiveUpdates
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ def create_pages(options: PageOptions) -> Pages:
     Args:
         options: What they tell of the stack.
     """
+    live = LiveUpdates()
     routes = [
         *overview.ROUTES,
         *explore.ROUTES,
@@ -49,6 +51,7 @@ def create_pages(options: PageOptions) -> Pages:
         *rejected.ROUTES,
         *pipeline.ROUTES,
         *sign_in.ROUTES,
+        *live.routes,
         *assets.ROUTES,
     ]
-    return Pages(routes, render_error, options)
+    return Pages(routes, render_error, options, live.stop)

@@ -136,6 +136,11 @@ class Frame:
         path = PAGES[page][0] if page in PAGES else page or PAGES[self.page][0]
         return f"{path}?{urlencode(pairs, doseq=True)}" if pairs else path
 
+    def live_link(self, where: Sequence[str] = ()) -> str:
+        """Return the address that tells of new feedback of this project, and of these filters."""
+        pairs = {"project": [self.project] if self.project else [], "where": list(where)}
+        return f"/live?{urlencode(pairs, doseq=True)}"
+
     def here(self, **changed: str | Sequence[str] | None) -> str:
         """Return the address of this page with some parameters changed; None leaves one out."""
         pairs = dict(self.arguments.items()) | changed

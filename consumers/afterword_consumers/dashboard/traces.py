@@ -84,6 +84,7 @@ async def traces(request: Request) -> Response:
         traces=page.items,
         next=page.next,
         error=error,
+        live=frame.live_link(where) if order is Order.NEWEST and after is None else "",
     )
 
 

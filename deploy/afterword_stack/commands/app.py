@@ -28,6 +28,7 @@ class Root(LazyGroup):
             "events", "check", "Name the lines of a file that would be refused, and why."
         ),
         "query": LazyCommand("ask", "query", "Answer a question about any path."),
+        "tail": LazyCommand("tail", "tail", "Show feedback as it is stored, until Ctrl-C."),
         "paths": LazyCommand(
             "paths", "paths", "List every path ever seen, its type, when, and an example."
         ),

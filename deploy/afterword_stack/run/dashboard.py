@@ -93,6 +93,7 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
                 part=_PART,
                 refusal=_refuse,
                 answers_half_closed=False,  # a query whose reader has left ends
+                at_shutdown=pages.stop,
             ),
         )
     finally:

@@ -2,12 +2,13 @@
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page
 from tests.consumers.api_harness import ApiHarness, of
 from tests.consumers.stored_rows import make_row
 from tests.databases import MigratedDatabases
@@ -81,7 +82,10 @@ def pages(clickhouse: ClickHouseNode, databases: MigratedDatabases) -> Iterator[
 @contextmanager
 def listen(pages: PageHarness) -> Iterator[str]:
     """Serve the pages for a browser; give their address."""
-    server = GatewayServer(pages.app, ServerOptions(host="127.0.0.1", port=0))
+    stop = pages.app.state.pages.stop
+    server = GatewayServer(
+        pages.app, ServerOptions(host="127.0.0.1", port=0, at_shutdown=stop, shutdown_s=5)
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     yield server.address
@@ -147,3 +151,35 @@ def fresh(request: pytest.FixtureRequest) -> None:
     """What Kafka says is as fresh as can be, unless a test says otherwise."""
     for name in {"full", "pages"} & set(request.fixturenames):
         request.getfixturevalue(name).refresh()
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Open]:
+    """A function that opens a page; nothing may be wrong on the console, and no request may leave the host."""
+    problems: list[str] = []
+    contexts = []
+
+    def open_page(url: str, width: int = 1440, theme: str = "light", **options: Any) -> Page:
+        size = {"width": width, "height": 900}
+        context = browser.new_context(viewport=size, color_scheme=theme, **options)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: note(request.url))
+        answer = page.goto(url)
+        assert answer is not None
+        assert answer.status == 200
+        return page
+
+    def note(url: str) -> None:
+        if not url.startswith(("http://127.0.0.1:", "data:")):
+            problems.append(url)
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []

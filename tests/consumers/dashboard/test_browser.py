@@ -1,12 +1,12 @@
 """The pages in a real browser: painted, usable by keyboard, within the screen, in both themes, without a fault."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
-from tests.consumers.dashboard.conftest import listen
+from playwright.sync_api import expect
+from tests.consumers.dashboard.conftest import Open, listen
 
 if TYPE_CHECKING:
     from tests.consumers.dashboard.conftest import PageHarness
@@ -30,37 +30,6 @@ _PAINTED = """() => [...document.querySelectorAll(".canvas canvas")].map((canvas
     const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
     return pixels.some((each) => each !== 0);
 })"""
-
-Open = Callable[..., Page]
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Open]:
-    """A function that opens a page; nothing may be wrong on the console, and no request may leave the host."""
-    problems: list[str] = []
-    contexts = []
-
-    def open_page(url: str, width: int = 1440, theme: str = "light", **options: Any) -> Page:
-        size = {"width": width, "height": 900}
-        context = browser.new_context(viewport=size, color_scheme=theme, **options)  # type: ignore[arg-type]
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: problems.append(message.text))
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda request: note(request.url))
-        answer = page.goto(url)
-        assert answer is not None
-        assert answer.status == 200
-        return page
-
-    def note(url: str) -> None:
-        if not url.startswith(("http://127.0.0.1:", "data:")):
-            problems.append(url)
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert problems == []
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ _UNKNOWN_CODING: Final = (
     "Transfer-Encoding takes chunked and nothing else.",
 )
 
-RejectedRow = Callable[[int, str, str], Response]
+ErrorAnswer = Callable[[int, str, str], Response]
 """Makes the answer to what is no request of the app's: of a status, a code and a sentence."""
 
 
@@ -62,6 +62,7 @@ class ServerOptions:
         shutdown_s: How long requests may finish when it stops.
         part: The part of Afterword that is served, as in `AFTERWORD_GATEWAY_PORT`.
         refusal: Makes errors of the shape that the app's have.
+        at_shutdown: Called as it begins to stop: what answers without an end must end then.
         answers_half_closed: Whether a client that closes its side after a request gets its answer. A client that
             has left looks the same, so without it the app is told that nobody waits any more.
     """
@@ -72,8 +73,9 @@ class ServerOptions:
     keep_alive_s: int = 75
     shutdown_s: int = 45
     part: str = "gateway"
-    refusal: RejectedRow = _refuse
+    refusal: ErrorAnswer = _refuse
     answers_half_closed: bool = True
+    at_shutdown: Callable[[], None] = lambda: None
 
 
 class GatewayServer(uvicorn.Server):
@@ -105,12 +107,18 @@ class GatewayServer(uvicorn.Server):
             )
         )
         self._socket = _listen(options)
+        self._at_shutdown = options.at_shutdown
 
     @property
     def address(self) -> str:
         """The URL it serves, with the port it got."""
         host, port = self._socket.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop in order."""
+        self._at_shutdown()
+        await super().shutdown(sockets)
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal, or until `should_exit` is set."""
