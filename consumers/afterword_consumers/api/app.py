@@ -104,7 +104,7 @@ def _answer_http_error(request: Request, error: Exception) -> Response:
     """Answer for a route or a method that there is none of."""
     assert isinstance(error, HTTPException)  # noqa: S101  # likewise
     if error.status_code == 405:  # noqa: PLR2004
-        allowed = (error.headers or {}).get("Allow", "GET, HEAD")
+        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "GET, HEAD").split(", ")))
         detail = f"{request.method} is not a method of this address."
         return _answer(
             request,

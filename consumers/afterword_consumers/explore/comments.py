@@ -6,10 +6,12 @@
 A comment is the text under `feedback.comment`, of feedback in its latest state.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
+from afterword_consumers.explore.newest import newest_since
 from afterword_consumers.query import Budget, Cell, Database, Plan
 from afterword_consumers.query.compile.conditions import conditions
 from afterword_consumers.query.compile.parameters import Parameters
@@ -53,19 +55,35 @@ def find_comments(
         database: Where to look.
         plan: Its project, filters and period choose the feedback.
         limit: How many at most.
-        budget: What the statement may cost.
+        budget: What each of the statements may cost.
     """
+    settings = (budget or Budget()).settings()
+    since = newest_since(database, plan, settings)
+    found = [] if since is None else _find(database, plan, limit, settings, since)
+    return found if len(found) == limit else _find(database, plan, limit, settings)
+
+
+def _find(
+    database: Database,
+    plan: Plan,
+    limit: int,
+    settings: Mapping[str, int | float],
+    since: datetime | None = None,
+) -> list[Comment]:
+    """Return the newest comments; of feedback since a time where one is given."""
     parameters = Parameters()
     path = f"strings[{parameters.text(COMMENT)}]"
-    where = " AND ".join([f"{path} IS NOT NULL", *conditions(plan, Source(parameters))])
+    where = [f"{path} IS NOT NULL", *conditions(plan, Source(parameters))]
+    if since is not None:
+        where.append(f"created_at >= {parameters.moment(since)}")
     sql = f"""\
 SELECT project, substringUTF8({path}, 1, {_MAX_CHARS}), thumbs_up, toUnixTimestamp64Milli(created_at),
     trace_id, prompt, ifNull(strings['metadata.model'], '')
 FROM feedback_current
-WHERE {where}
+WHERE {" AND ".join(where)}
 ORDER BY created_at DESC, toUInt128(feedback_id) DESC
 LIMIT {parameters.count(limit)}"""
-    rows = database.query(sql, parameters.values, (budget or Budget()).settings()).rows
+    rows = database.query(sql, parameters.values, settings).rows
     return [_comment(row) for row in rows]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from afterword_consumers.explore.traces import GROUND_TRUTH
+from afterword_consumers.explore.traces import GROUND_TRUTH, of_traces
 from afterword_consumers.query import Budget, Cell, Database
 from afterword_consumers.query.compile.parameters import Parameters, of_project
 
@@ -107,7 +107,7 @@ _SELECTED: Final = ", ".join(
 def _conditions(
     trace_id: str, project: str | None, after: FeedbackPlace | None, parameters: Parameters
 ) -> list[str]:
-    conditions = [of_project(project, parameters), f"trace_id = {parameters.text(trace_id)}"]
+    conditions = [of_project(project, parameters), of_traces([trace_id], project, parameters)]
     if after is not None:
         conditions.append(
             "(toUnixTimestamp64Milli(created_at), toUInt128(feedback_id)) < "

@@ -10,12 +10,14 @@ that have the same id are two traces. `trace_feedback` reads all of one.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from afterword_consumers.explore.newest import newest_since
 from afterword_consumers.query import Budget, Cell, Database, Plan
 from afterword_consumers.query.compile.conditions import conditions
-from afterword_consumers.query.compile.parameters import Parameters
+from afterword_consumers.query.compile.parameters import Parameters, of_project
 from afterword_consumers.query.compile.source import Source
 from afterword_consumers.query.database import whole
 
@@ -108,20 +110,43 @@ def find_traces(
         after: Where the page before ended, of the newest.
         order: Which come first.
         search: A trace, session or user of this id has it, or a comment with this text; empty for all.
-        budget: What each of the three statements may cost.
+        budget: What each of the statements may cost.
     """
     settings = (budget or Budget()).settings()
-    parameters = Parameters()
-    where = _and([*_conditions(plan, parameters), *_search(search, parameters)])
-    keys = _first(database, where, parameters, settings, after=after, order=order, limit=limit)
+    choice = _Choice(plan, search, after, order, limit)
+    keys = _newest(database, choice, settings) if order is Order.NEWEST else []
+    if len(keys) < limit:
+        keys = _first(database, choice, settings)
     if not keys:
         return []
     parameters = Parameters()
-    among = ", ".join(parameters.text(trace_id) for _, trace_id in keys)
-    where = _and([*_conditions(plan, parameters), f"trace_id IN ({among})"])
+    ids = [trace_id for _, trace_id in keys]
+    where = _and([*_conditions(plan, parameters), of_traces(ids, plan.project, parameters)])
     summaries = _summaries(database, where, parameters, settings)
     pairs = _pairs(database, where, parameters, settings)
     return [_trace(key, summaries[key], pairs.get(key, [])) for key in keys if key in summaries]
+
+
+def of_traces(trace_ids: Sequence[str], project: str | None, parameters: Parameters) -> str:
+    """Return the condition that keeps to traces; the ids of their feedback are looked up first.
+
+    The table is in the order of those, so that little else of it is read. What was on such a trace in any state
+    is looked up, and what is on one now is kept.
+    """
+    among = f"trace_id IN ({', '.join(parameters.text(trace_id) for trace_id in trace_ids)})"
+    ids = f"SELECT toUInt128(feedback_id) FROM feedback WHERE {of_project(project, parameters)} AND {among}"
+    return f"toUInt128(feedback_id) IN ({ids}) AND {among}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Which traces are wanted."""
+
+    plan: Plan
+    search: str
+    after: TracePlace | None
+    order: Order
+    limit: int
 
 
 _Key = tuple[str, str]
@@ -165,30 +190,37 @@ def _search(text: str, parameters: Parameters) -> list[str]:
     return [f"({ids} OR ifNull({comment}, false))"]
 
 
+def _newest(database: Database, choice: _Choice, settings: Mapping[str, int | float]) -> list[_Key]:
+    """Return the traces of a page as far as they are among the newest rows, which are all that is read."""
+    before_ms = None if choice.after is None else choice.after.last_ms
+    since = newest_since(database, choice.plan, settings, before_ms=before_ms)
+    return [] if since is None else _first(database, choice, settings, since)
+
+
 def _first(
     database: Database,
-    where: str,
-    parameters: Parameters,
+    choice: _Choice,
     settings: Mapping[str, int | float],
-    *,
-    after: TracePlace | None,
-    order: Order,
-    limit: int,
+    since: datetime | None = None,
 ) -> list[_Key]:
-    """Return the traces of a page, in its order."""
-    having = [] if after is None else [_behind(after, parameters)]
+    """Return the traces of a page, in its order; of feedback since a time where one is given."""
+    parameters = Parameters()
+    where = [*_conditions(choice.plan, parameters), *_search(choice.search, parameters)]
+    if since is not None:
+        where.append(f"created_at >= {parameters.moment(since)}")
+    having = [] if choice.after is None else [_behind(choice.after, parameters)]
     first = ""
-    if order is Order.WORST:
+    if choice.order is Order.WORST:
         having.append("sumIf(weight, value IS NOT NULL) > 0")
         first = "sum(value * weight) / sumIf(weight, value IS NOT NULL), "
     kept = f"\nHAVING {_and(having)}" if having else ""
     sql = f"""\
 SELECT project, trace_id, toUnixTimestamp64Milli(max(created_at)) AS last_ms
 FROM feedback_current
-WHERE {where}
+WHERE {_and(where)}
 GROUP BY project, trace_id{kept}
 ORDER BY {first}last_ms DESC, project DESC, trace_id DESC
-LIMIT {parameters.count(limit)}"""
+LIMIT {parameters.count(choice.limit)}"""
     rows = database.query(sql, parameters.values, settings).rows
     return [(str(project), str(trace_id)) for project, trace_id, _ in rows]
 
