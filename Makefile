@@ -13,7 +13,7 @@ help:
 	@echo "make test-pythons  run the tests that need no services on each supported Python (VERSIONS=3.14 for one)"
 	@echo "make check   lint, formatting, types, and sentences of the documentation"
 	@echo "make format  rewrite the sources in the project's format"
-	@echo "make bench   measure throughput of worker, patches and gateway, latency of SDK, receipts and questions"
+	@echo "make bench   measure throughput of worker, patches and gateway, latency of SDK, receipts, questions and pages"
 	@echo "make clean   remove .venv and caches of this folder"
 
 demo: .venv/.installed
@@ -45,6 +45,7 @@ bench: .venv/.installed-dev
 	$(BIN)/python deploy/benchmarks/gateway_throughput.py
 	$(BIN)/python deploy/benchmarks/receipts.py
 	$(BIN)/python deploy/benchmarks/questions.py
+	$(BIN)/python deploy/benchmarks/pages.py
 
 clean:
 	rm -rf .venv .venv-3.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

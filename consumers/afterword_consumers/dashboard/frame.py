@@ -31,6 +31,7 @@ from afterword_consumers.query import (
     parse,
     run_plan,
 )
+from afterword_consumers.query.language.question import BEFORE
 
 PAGES: Final = {
     "overview": ("/", "Overview"),
@@ -104,6 +105,8 @@ class Frame:
             ApiError: 400 where it cannot be asked.
         """
         fields = {"since": self.period.since.isoformat(), **fields}
+        if fields.get("compare") == BEFORE:  # whole buckets on both sides
+            fields = {"until": self.period.end.isoformat(), **fields}
         try:
             return parse(Question(measure, project=self.project, **fields), self.period.now)
         except QuestionError as error:

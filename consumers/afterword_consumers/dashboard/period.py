@@ -54,6 +54,11 @@ class Period:
         return self.since - self.count * self.step
 
     @property
+    def end(self) -> datetime:
+        """The end of the bucket that is now, so that the period is as long as the one before."""
+        return self.since + self.count * self.step
+
+    @property
     def buckets(self) -> list[datetime]:
         """Where the buckets of both periods begin."""
         return [self.before + at * self.step for at in range(2 * self.count)]

@@ -21,7 +21,6 @@ from afterword_consumers.dashboard.frame import Frame
 from afterword_consumers.dashboard.wording import day, from_ms, score, whole
 from afterword_consumers.explore.trace import FeedbackPlace, TraceFeedback, read_trace
 from afterword_consumers.explore.traces import GROUND_TRUTH, Order, Trace, TracePlace, find_traces
-from afterword_consumers.query import Plan
 
 _LIMIT: Final = 50
 _FEEDBACK_LIMIT: Final = 100
@@ -94,7 +93,11 @@ async def trace(request: Request) -> Response:
     trace_id = frame.arguments.text("id") or ""
     cursor = read_cursor(frame.arguments.text("cursor"), int, str)
     after = None if cursor is None else FeedbackPlace(*cursor)
-    plan = _plan_of(frame, trace_id)
+    if not trace_id:
+        raise ApiError(
+            400, ErrorCode.MISSING_PARAMETER, "Which trace?", "Write id=… in the address."
+        )
+    plan = frame.plan("count", since=None)
     found = await frame.ask_all(
         {
             "feedback": lambda database: read_trace(
@@ -106,7 +109,7 @@ async def trace(request: Request) -> Response:
                 budget=database.budget,
             ),
             "summary": lambda database: find_traces(
-                database, plan, limit=1, budget=database.budget
+                database, plan, limit=1, trace_id=trace_id, budget=database.budget
             ),
         }
     )
@@ -139,15 +142,6 @@ def _place(cursor: str | None, order: Order) -> TracePlace | None:
         return None
     place = read_cursor(cursor, int, str, str)
     return None if place is None else TracePlace(*place)
-
-
-def _plan_of(frame: Frame, trace_id: str) -> Plan:
-    if not trace_id:
-        raise ApiError(
-            400, ErrorCode.MISSING_PARAMETER, "Which trace?", "Write id=… in the address."
-        )
-    escaped = trace_id.replace("\\", "\\\\").replace("'", "\\'")
-    return frame.plan("count", where=(f"trace_id = '{escaped}'",), since=None)
 
 
 def _trace(

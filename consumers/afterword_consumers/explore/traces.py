@@ -99,6 +99,7 @@ def find_traces(
     after: TracePlace | None = None,
     order: Order = Order.NEWEST,
     search: str = "",
+    trace_id: str | None = None,
     budget: Budget | None = None,
 ) -> list[Trace]:
     """Return traces in an order.
@@ -110,11 +111,13 @@ def find_traces(
         after: Where the page before ended, of the newest.
         order: Which come first.
         search: A trace, session or user of this id has it, or a comment with this text; empty for all.
+        trace_id: Only this one, of any project that the plan looks at.
         budget: What each of the statements may cost.
     """
     settings = (budget or Budget()).settings()
-    choice = _Choice(plan, search, after, order, limit)
-    keys = _newest(database, choice, settings) if order is Order.NEWEST else []
+    choice = _Choice(plan, search, trace_id, after, order, limit)
+    by_time = order is Order.NEWEST and trace_id is None
+    keys = _newest(database, choice, settings) if by_time else []
     if len(keys) < limit:
         keys = _first(database, choice, settings)
     if not keys:
@@ -144,6 +147,7 @@ class _Choice:
 
     plan: Plan
     search: str
+    trace_id: str | None
     after: TracePlace | None
     order: Order
     limit: int
@@ -206,6 +210,8 @@ def _first(
     """Return the traces of a page, in its order; of feedback since a time where one is given."""
     parameters = Parameters()
     where = [*_conditions(choice.plan, parameters), *_search(choice.search, parameters)]
+    if choice.trace_id is not None:
+        where.append(of_traces([choice.trace_id], choice.plan.project, parameters))
     if since is not None:
         where.append(f"created_at >= {parameters.moment(since)}")
     having = [] if choice.after is None else [_behind(choice.after, parameters)]

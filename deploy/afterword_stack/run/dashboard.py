@@ -30,6 +30,7 @@ from afterword.gateway import (
     presented_key,
 )
 from afterword_consumers.api import Api, ApiError, ApiOptions, ErrorCode, create_api
+from afterword_consumers.api.reuse import ReusingConnection
 from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.dashboard import COOKIE, PageOptions, create_pages
 from afterword_schemas import AfterwordError, ConfigurationError, RetryableError
@@ -78,7 +79,10 @@ def open_dashboard(settings: Settings, keys: KeyFile) -> Iterator[GatewayServer]
     )
     clickhouse, freshness = _connection(settings), open_freshness_reader(settings)
     api = Api(
-        clickhouse, admit=partial(_admit, keys), freshness=freshness, options=_options(settings)
+        ReusingConnection(clickhouse),
+        admit=partial(_admit, keys),
+        freshness=freshness,
+        options=_options(settings),
     )
     metrics = RequestMetrics(_PART)
     readiness = Readiness(partial(_check_ready, settings))
