@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 from tests.waiting import wait_until
 
 from afterword_consumers.clickhouse.client import ClickHouse, ClickHouseAddress
@@ -33,6 +33,7 @@ class Pipeline:
     group: str = field(default_factory=lambda: f"g-{uuid.uuid4().hex}")
 
     def __post_init__(self) -> None:
+        self._undelivered: list[KafkaError] = []
         self._producer = Producer(
             {
                 "bootstrap.servers": self.kafka.bootstrap_servers,
@@ -51,12 +52,19 @@ class Pipeline:
 
     def publish_raw(self, value: bytes | None, key: bytes | None, headers: Headers = ()) -> None:
         """Publish bytes; `flush` waits."""
-        self._producer.produce(self.topic, value, key, headers=list(headers))
+        self._producer.produce(
+            self.topic, value, key, headers=list(headers), on_delivery=self._on_delivery
+        )
         self._producer.poll(0)
+
+    def _on_delivery(self, error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            self._undelivered.append(error)
 
     def flush(self) -> None:
         """Wait for the broker to have everything."""
         assert self._producer.flush(30) == 0
+        assert self._undelivered == []
 
     def source(self) -> KafkaSource:
         """Return a member of the group."""
