@@ -1,6 +1,7 @@
 # Needs python3 (3.11 or later) with venv, and make; all else goes into .venv and the user's cache.
 
 PYTHON ?= python3
+WORKERS ?= 4  # more than cores: half of the time tests wait for Kafka, ClickHouse and browsers
 BIN := .venv/bin
 SOURCES := schemas producers consumers deploy tests .ci
 
@@ -20,10 +21,10 @@ demo: .venv/.installed
 	@$(BIN)/afterword demo
 
 test: .venv/.installed-dev
-	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-fast: .venv/.installed-dev
-	@$(BIN)/pytest -n 2 --dist worksteal -m "not (services or engine or browser or npm or docker or slow)" $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not (services or engine or browser or npm or docker or slow)" $(ARGS)
 
 test-pythons: .venv/.installed-dev
 	@$(BIN)/python .ci/pythons.py $(VERSIONS)
