@@ -9,7 +9,7 @@ A point that is missing is None: a gap, never 0.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import ceil, floor
+from math import ceil, floor, log10
 from typing import Any, Final
 
 from afterword_consumers.dashboard.wording import day
@@ -194,9 +194,11 @@ def bars(unit: str, names: Sequence[str], rows: Sequence[Mapping[str, Any]], val
     """
     known = [(name, row) for name, row in zip(names, rows, strict=True) if row[value] is not None]
     values = [float(row[value]) for _, row in known]
-    top = 100 if unit == "percent" else _round_up(max([*values, 1.0]))
+    top = 100 if unit == "percent" else _round_up(max([*values, 0.0]))
+    bottom = -_round_up(-min(values)) if min([*values, 0.0]) < 0 else 0
     data = {
         "unit": unit,
+        "min": bottom,
         "max": top,
         "names": [name for name, _ in known],
         "y": values,
@@ -223,8 +225,12 @@ def _number(value: float | None, otherwise: float) -> float:
 
 
 def _round_up(value: float) -> float:
-    """Return the next of 1, 2, 5, 10, 20, …."""
-    scale = 1.0
-    while scale * 10 <= value:
-        scale *= 10
-    return next(step * scale for step in (1, 2, 5, 10) if step * scale >= value)
+    """Return the next of …, 0.5, 1, 2, 5, 10, …; 1 for 0.
+
+    >>> _round_up(0.034), _round_up(6), _round_up(0)
+    (0.05, 10.0, 1.0)
+    """
+    if value <= 0:
+        return 1.0
+    scale = 10.0 ** floor(log10(value))
+    return round(next(step * scale for step in (1, 2, 5, 10) if step * scale >= value), 12)
