@@ -319,7 +319,7 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise ConfigurationError(
-            _explain(error), "See deploy/README.md for the settings."
+            _explain(error), "See deploy/docs/settings.md for the settings."
         ) from None
     except SettingsError:  # the one variable that is more than text
         raise ConfigurationError(

@@ -15,7 +15,7 @@ from afterword_stack.settings import (
     unknown_variables,
 )
 
-README = Path(__file__).parents[2] / "deploy" / "README.md"
+PAGE = Path(__file__).parents[2] / "deploy" / "docs" / "settings.md"
 UNITS = {
     "clickhouse_timeout_s": "300",
     "command_timeout_s": "15",
@@ -105,7 +105,7 @@ def test_an_unknown_key_in_the_file_is_refused_by_name() -> None:
     assert refusal().splitlines() == [
         "Setting batch_max_rows (AFTERWORD_BATCH_MAX_ROWS): Input should be greater than 0.",
         "afterword.toml: there is not a setting kafka_topci. Is it kafka_topic?",
-        "afterword.toml: there is not a setting whatever. See deploy/README.md for the settings.",
+        "afterword.toml: there is not a setting whatever. See deploy/docs/settings.md for the settings.",
     ]
 
 
@@ -268,7 +268,7 @@ def test_every_setting_is_described_with_its_unit() -> None:
 
 def test_the_readme_lists_every_setting_with_its_default() -> None:
     """In the class's order, and no other."""
-    _, _, section = README.read_text().partition("\n## Settings\n")
+    section = PAGE.read_text()
     listed = re.findall(r"^\| `(\w+)` \| ([^|]*?) ?\|", section.partition("\n## ")[0], re.MULTILINE)
     secret = {"kafka": "", "clickhouse_password": ""}
     defaults = {n: _as_listed(field.default) for n, field in Settings.model_fields.items()} | secret

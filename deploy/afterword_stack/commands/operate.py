@@ -54,7 +54,7 @@ def gateway() -> None:
 
     Takes events from anything that can send a request, and answers once Kafka has them. Without keys
     (`afterword keys create`) it serves this machine only. Settings: AFTERWORD_GATEWAY_HOST,
-    AFTERWORD_GATEWAY_PORT and others; see deploy/README.md.
+    AFTERWORD_GATEWAY_PORT and others; see deploy/docs/settings.md.
     Example: `curl 127.0.0.1:8080/v1/feedback --json '{"trace_id": "tr-1", "value": 1}'`.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
@@ -68,7 +68,7 @@ def dashboard() -> None:
 
     In JSON and CSV; it only reads. A key of scope read (`afterword keys create --project NAME --scope read`) sees its
     project and no other; without keys it serves this machine only. Settings: AFTERWORD_DASHBOARD_HOST,
-    AFTERWORD_DASHBOARD_PORT, AFTERWORD_DASHBOARD_QUERY_TIME_S and others; see deploy/README.md.
+    AFTERWORD_DASHBOARD_PORT, AFTERWORD_DASHBOARD_QUERY_TIME_S and others; see deploy/docs/settings.md.
     Example: `curl -G 127.0.0.1:8081/api/query -d measure=feedback.score -d group_by=metadata.model`.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)

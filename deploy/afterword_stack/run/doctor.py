@@ -43,7 +43,7 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
     """Look at everything; what is wrong in one place does not hide the next."""
     yield Finding(f"Python {platform.python_version()}, afterword {version('afterword')}")
     for name, meant in unknown_variables().items():
-        step = f"is it {meant}?" if meant else "unset it; see deploy/README.md"
+        step = f"is it {meant}?" if meant else "unset it; see deploy/docs/settings.md"
         yield Finding(f"{name} is not a setting", step)
     yield _local_parts()
     stack = running_stack()

@@ -13,7 +13,7 @@ from afterword_stack.commands.app import Root, app
 
 pytestmark = pytest.mark.slow
 
-README = Path(__file__).parents[3] / "deploy" / "README.md"
+PAGE = Path(__file__).parents[3] / "deploy" / "docs" / "cli.md"
 INSTALL = (
     "Install the server parts: pip install '.[server]' in a clone, "
     "or '.[server,local]' for `afterword demo` and `afterword up`."
@@ -115,10 +115,10 @@ def test_a_mistyped_command_is_told_which_one_is_near(capsys: pytest.CaptureFixt
     assert "No such command 'qurey'. Did you mean 'query'?" in capsys.readouterr().err
 
 
-def test_the_readme_lists_every_command() -> None:
+def test_the_page_lists_every_command() -> None:
     """And no other."""
-    _, _, section = README.read_text().partition("\n## Commands\n")
-    cells = re.findall(r"^\| (`afterword [^|]*) \|", section.partition("\n## ")[0], re.MULTILINE)
+    table, _, _ = PAGE.read_text().partition("\n## ")
+    cells = re.findall(r"^\| (`afterword [^|]*) \|", table, re.MULTILINE)
     named = re.findall(r"`afterword ((?:rejected |keys |sample )?[a-z]+)", " ".join(cells))
     assert list(dict.fromkeys(named)) == [" ".join(words) for words in COMMANDS]
 
