@@ -5,6 +5,6 @@ JavaScript.
 """
 
 from afterword_consumers.dashboard.app import PageOptions, create_pages
-from afterword_consumers.dashboard.sign_in import COOKIE
+from afterword_consumers.dashboard.frame import COOKIE
 
 __all__ = ["COOKIE", "PageOptions", "create_pages"]

@@ -42,6 +42,9 @@ PAGES: Final = {
 }
 """Each page, its address and what it is called."""
 
+COOKIE: Final = "afterword_key"
+"""The cookie that holds the key of who has signed in."""
+
 _STALE_S: Final = 60.0
 _POLICY: Final = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 _HEADERS: Final = {
@@ -174,7 +177,7 @@ class Frame:
     @property
     def signed_in(self) -> bool:
         """Whether a key came in a cookie, which can be forgotten."""
-        return not self.projects and bool(self.request.cookies)
+        return COOKIE in self.request.cookies and self.api.is_bound(self.request)
 
     @property
     def has_sample(self) -> bool:
@@ -186,7 +189,7 @@ def render_error(request: Request, error: ApiError) -> Response:
     """Return the page that says why there is no other; without a key, the form that asks for it."""
     if error.status == 401:  # noqa: PLR2004
         query = f"?{request.url.query}" if request.url.query else ""
-        known = error if request.cookies or "authorization" in request.headers else None
+        known = error if COOKIE in request.cookies or "authorization" in request.headers else None
         answer = render_sign_in(request, known, f"{request.url.path}{query}")
         answer.status_code = error.status
         return answer

@@ -27,6 +27,12 @@ from afterword_consumers.query.language.question import COUNT
 LOOK_EVERY_S: Final = 1.0
 HEARTBEAT_S: Final = 15.0
 MAX_READERS: Final = 200
+MAX_WATCHES: Final = 20
+"""Different filters that are watched at once: each costs a look a second."""
+
+
+_PAUSES: Final = 4
+"""How many times as long as a look is the pause behind it, at least."""
 
 _HEADERS: Final = {"cache-control": "no-store", "x-accel-buffering": "no"}
 _Key = tuple[str | None, tuple[str, ...]]
@@ -56,9 +62,11 @@ class LiveUpdates:
             plan = parse(Question(COUNT, project=asked.project, where=where), now)
         except QuestionError as error:
             raise of_question(error) from error
-        if self._readers >= MAX_READERS:
+        key = (asked.project, where)
+        too_many = len(self._watches) >= MAX_WATCHES and key not in self._watches
+        if too_many or self._readers >= MAX_READERS:
             raise ApiError(503, ErrorCode.BUSY, "Too many pages watch.", "Load the page again.")
-        events = self._events(api, (asked.project, where), plan, _last(request))
+        events = self._events(api, key, plan, _last(request))
         return StreamingResponse(events, media_type="text/event-stream", headers=_HEADERS)
 
     async def _events(
@@ -123,7 +131,9 @@ class _Watch:
         return True
 
     async def _look(self, api: Api) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
+            began_s = clock()
             try:
                 found = await api.find(lambda database: self._tail.look(database, database.budget))
             except ApiError:
@@ -131,7 +141,8 @@ class _Watch:
             if found:
                 self.count += len(found)
                 self.wake()
-            await asyncio.sleep(LOOK_EVERY_S)
+            # Of very much feedback a look takes longer, and must not take all of ClickHouse's time.
+            await asyncio.sleep(max(LOOK_EVERY_S, _PAUSES * (clock() - began_s)))
 
 
 def _last(request: Request) -> int | None:

@@ -14,13 +14,13 @@ from afterword_consumers.api.errors import ApiError
 from afterword_consumers.dashboard import kpis
 from afterword_consumers.dashboard.courses import NONE, OTHER, places_of, point_of
 from afterword_consumers.dashboard.figures import MAX_COLOURS, Figure, lines, stack
-from afterword_consumers.dashboard.frame import Frame, Job, literal, rows_of
+from afterword_consumers.dashboard.frame import Frame, Job, literal
 from afterword_consumers.dashboard.headline import Headline, find_headline
 from afterword_consumers.dashboard.kpis import SOURCES, Trend
-from afterword_consumers.explore.comments import COMMENT, find_comments
+from afterword_consumers.explore.comments import find_comments
 from afterword_consumers.explore.paths import find_paths, has_feedback
+from afterword_consumers.explore.phrases import find_grown_phrases
 from afterword_consumers.explore.summary import BEFORE, NOW, Summary, Sums, read_summary
-from afterword_consumers.query import Answer
 from afterword_consumers.query.answer.columns import MIN_COMPARABLE
 from afterword_consumers.query.statistics.comparisons import compare_shares
 from afterword_consumers.query.statistics.intervals import Share, share_interval
@@ -32,6 +32,7 @@ _GROUPS: Final = ("metadata.model", "metadata._prompt", "metadata._environment")
 _PROMPT: Final = "metadata._prompt"
 _SHOWN: Final = 10
 _COMMENTS: Final = 6
+_PHRASES: Final = 8
 
 
 async def overview(request: Request) -> Response:
@@ -51,15 +52,7 @@ async def overview(request: Request) -> Response:
     cards = _cards(frame, by, found)
     only = _only(by, cards["headline"])
     said = await frame.ask_all(_comments(frame, only))
-    grew = said["grew"]
-    return frame.render(
-        "overview.html",
-        by=by,
-        only=only,
-        comments=said["comments"],
-        grew=grew if isinstance(grew, ApiError) else _grew(grew),
-        **cards,
-    )
+    return frame.render("overview.html", by=by, only=only, **said, **cards)
 
 
 ROUTES: Final = [Route("/", overview, methods=["GET"])]
@@ -84,12 +77,16 @@ def _numbers(frame: Frame, by: str | None) -> dict[str, Job]:
 
 def _comments(frame: Frame, only: Sequence[str]) -> dict[str, Job]:
     """Return what is asked then: what people say where something changed."""
+    period = frame.period
     plan = frame.plan("count", where=tuple(only))
+    both = frame.plan("count", where=tuple(only), since=period.before.isoformat())
     return {
         "comments": lambda database: find_comments(
             database, plan, limit=_COMMENTS, budget=database.budget
         ),
-        "grew": frame.question(COMMENT, compare="before", top=20, where=tuple(only)),
+        "grew": lambda database: find_grown_phrases(
+            database, both, period.since, limit=_PHRASES, budget=database.budget
+        ),
     }
 
 
@@ -221,14 +218,6 @@ def _changes(summary: Summary, by: str | None) -> list[dict[str, Any]]:
     order = {"down": 0, "up": 1, "quiet": 2}
     rows.sort(key=lambda row: (row["is_small"], order[row["tone"]], -abs(row["difference"] or 0)))
     return rows[:_SHOWN]
-
-
-def _grew(answer: Answer) -> list[dict[str, Any]]:
-    """Return the comments that came more often than before, those that grew most first."""
-    rows = [row for row in rows_of(answer) if not row["other_values"] and row["n_second"]]
-    rows.sort(key=lambda row: row["n_first"] - row["n_second"])
-    most = max((max(row["n_first"], row["n_second"]) for row in rows[:_SHOWN]), default=1)
-    return [{**row, "most": most} for row in rows[: _SHOWN - 2]]
 
 
 def _name(group: str | None) -> str:

@@ -15,10 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from afterword_consumers.api.errors import ApiError, ErrorCode
-from afterword_consumers.dashboard.frame import render_sign_in
-
-COOKIE: Final = "afterword_key"
-"""The cookie that holds the key."""
+from afterword_consumers.dashboard.frame import COOKIE, render_sign_in
 
 _MAX_BODY_BYTES: Final = 8192
 _MAX_AGE_S: Final = 30 * 86_400
@@ -49,8 +46,9 @@ async def sign_in(request: Request) -> Response:
     return answer
 
 
-async def sign_out(_: Request) -> Response:
+async def sign_out(request: Request) -> Response:
     """Forget the key."""
+    _refuse_other_sites(request)
     answer = RedirectResponse("/sign-in", 303)
     answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return answer
