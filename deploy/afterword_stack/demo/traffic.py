@@ -36,6 +36,8 @@ _PROMPTS: Final = {"summarise-v1": 6.6, "summarise-v2": 6.1, "translate-v1": 7.2
 
 _PRAISE: Final = ("exactly what I needed", "good, but the tone is off", "short and clear")
 _BLAME: Final = ("missed the date", "too long", "wrong currency", "made up a reference")
+_NEW_BLAME: Final = ("made up a reference", "it made up a reference", "wrong currency")
+"""What people say of the model that gets worse."""
 
 
 _CORRECTIONS: Final = (
@@ -63,6 +65,7 @@ class Occasion:
         feedback_id: A version 7 of the time.
         trace_id: Of the request.
         good: How the model would have to be judged.
+        drifting: Whether it is of the model, and the week, that is worse.
     """
 
     feedback_id: str
@@ -72,6 +75,7 @@ class Occasion:
     model: str
     prompt: str
     good: bool
+    drifting: bool
     metadata: dict[str, object]
 
 
@@ -114,7 +118,8 @@ def _same_answer(occasion: Occasion, answer: Occasion) -> Occasion:
 def _occasion(dice: random.Random, number: int, at: datetime, *, late: bool) -> Occasion:
     model = dice.choices(list(_MODELS), (5, 3, 2))[0]
     prompt = dice.choice(list(_PROMPTS))
-    share = _MODELS[model] + (_DRIFT if late and model == DRIFTING_MODEL else 0)
+    drifting = late and model == DRIFTING_MODEL
+    share = _MODELS[model] + (_DRIFT if drifting else 0)
     environment = "production" if dice.random() < 0.9 else "staging"  # noqa: PLR2004  # one in ten
     return Occasion(
         feedback_id=_uuid7(dice, at),
@@ -124,6 +129,7 @@ def _occasion(dice: random.Random, number: int, at: datetime, *, late: bool) -> 
         model=model,
         prompt=prompt,
         good=dice.random() < share,
+        drifting=drifting,
         metadata={
             "model": model,
             "_prompt": prompt,
@@ -161,7 +167,8 @@ def _stars(dice: random.Random, occasion: Occasion) -> Send:
 
 
 def _comment(dice: random.Random, occasion: Occasion) -> Send:
-    said = {"rating": occasion.good, "comment": dice.choice(_PRAISE if occasion.good else _BLAME)}
+    blame = _NEW_BLAME if occasion.drifting else _BLAME
+    said = {"rating": occasion.good, "comment": dice.choice(_PRAISE if occasion.good else blame)}
     return lambda client, _: _give(client, occasion, said)
 
 
