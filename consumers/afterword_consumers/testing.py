@@ -270,7 +270,7 @@ class MemoryStore:
         self.inserts.append(len(rows))
 
     def insert_rejections(self, rejections: Sequence[Rejection]) -> None:
-        """Insert refused messages."""
+        """Insert rejected messages."""
         for rejection in rejections:
             place = rejection.topic_id, rejection.partition, rejection.offset
             self.rejections[place] = rejection

@@ -27,7 +27,7 @@ _PROSE: Final = f"""
     What one person, or one signal, says about an AI answer. A field that is null, where it may
     be, counts as absent.
 
-    The worker also refuses what a JSON Schema cannot say: an event of more than
+    The worker also rejects what a JSON Schema cannot say: an event of more than
     {MAX_EVENT_BYTES:,} bytes; more than {MAX_LEAVES:,} booleans, numbers and strings in `feedback`,
     `metadata` and `metrics` together; a dotted path of more than {MAX_PATH_BYTES} bytes; an object
     that names a key twice; NaN, infinities and integers beyond 64 bits; half of a surrogate pair; a
@@ -95,7 +95,7 @@ _INFO: Final = """
     Services publish feedback on AI answers; a worker stores it in ClickHouse. Delivery
     is at least once, and `feedback_id` makes it exact: the same id again replaces the event.
 
-    There is no topic for refused events. What breaks a rule is stored in the table
+    There is no topic for rejected events. What breaks a rule is stored in the table
     `feedback_rejected` as it came, with a code, a path and a sentence, and
     `afterword rejected replay` publishes it to this topic again.
 """

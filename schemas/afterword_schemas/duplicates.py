@@ -25,7 +25,7 @@ def _walk(node: object, steps: list[str | int]) -> None:
         seen: set[str] = set()
         for key, child in node:
             if key in seen:
-                _refuse([*steps, key])
+                _reject([*steps, key])
             seen.add(key)
             _walk(child, [*steps, key])
     elif isinstance(node, list):
@@ -33,6 +33,6 @@ def _walk(node: object, steps: list[str | int]) -> None:
             _walk(child, [*steps, position])
 
 
-def _refuse(steps: list[str | int]) -> NoReturn:
+def _reject(steps: list[str | int]) -> NoReturn:
     detail = "the object names this key twice, and only one of the values could be kept"
     raise InvalidEventError(RejectCode.DUPLICATE_KEY, json_path(steps), detail)

@@ -1,11 +1,11 @@
 """Every error the project raises on purpose.
 
     AfterwordError
-    ├── InvalidEventError   this one event is wrong: refuse it, never retry
+    ├── InvalidEventError   this one event is wrong: reject it, never retry
     ├── RetryableError      the store or the broker said no for now: retry the whole batch
     │   ├── UnreachableError   nothing answers at the address
     │   └── AccessError   it answers, but the connection or its user is set up wrongly
-    ├── RowsRejectedError   the store read the rows and refused them: find the row
+    ├── RowsRejectedError   the store will never take these rows: find the row
     └── ConfigurationError  a person must change something: stop and say what
 
 The tree follows what the catcher does next, not where the error came from. No message quotes a
@@ -16,7 +16,7 @@ from enum import StrEnum
 
 
 class RejectCode(StrEnum):
-    """Why an event was refused: the closed list that metrics and dashboards group by."""
+    """Why an event was rejected: the closed list that metrics and dashboards group by."""
 
     EMPTY_MESSAGE = "empty_message"
     """The message has no payload at all."""
@@ -94,7 +94,7 @@ class AfterwordError(Exception):
 
 
 class InvalidEventError(AfterwordError):
-    """One event cannot become a row, now or ever: refuse it, never retry.
+    """One event cannot become a row, now or ever: reject it, never retry.
 
     Attributes:
         code: The reason, from the closed list that metrics and dashboards group by.
@@ -159,7 +159,7 @@ class AccessError(RetryableError):
 
 
 class RowsRejectedError(AfterwordError):
-    """The store read the rows and refused them: another try would end alike.
+    """The store read the rows and will never take them: another try would end alike.
 
     Attributes:
         detail: The reason by name, without the values of a row.

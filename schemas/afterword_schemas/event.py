@@ -3,7 +3,7 @@
     event, leaves = read_event(b'{"feedback_id": "0198…", "project": "acme", "value": 4, …}')
 
 SDK, gateway, worker and `afterword check` all call `read_event`, so the verdict is the same in all
-of them. What it accepts can be stored; what it refuses, it refuses with a code, a path and a sentence.
+of them. What it accepts can be stored; what it rejects, it rejects with a code, a path and a sentence.
 """
 
 from collections.abc import Mapping

@@ -87,7 +87,7 @@ def flatten_root(name: str, root: object, into: Leaves) -> None:
         raise InvalidEventError(RejectCode.WRONG_TYPE, place.json_path(), "expected an object")
     _open_object(root, place, MAX_OBJECT_LEVELS, MAX_ARRAY_LEVELS, into)
     if len(into.numbers) + len(into.booleans) + len(into.strings) > MAX_LEAVES:
-        _refuse_count()
+        _reject_leaf_count()
 
 
 def escape_key(key: str) -> str:
@@ -289,7 +289,7 @@ def _open_other(  # noqa: PLR0912, PLR0917  # a branch a type; positional: calle
                 raise InvalidEventError(RejectCode.TOO_DEEP, place.json_path(key), detail)
             if leaf:
                 if into.keys > MAX_LEAVES and len(into) > MAX_LEAVES:
-                    _refuse_count()
+                    _reject_leaf_count()
                 _open_object(leaf, place.objects[key], objects - 1, arrays, into)
         case list():
             if not arrays:
@@ -313,10 +313,10 @@ def _open_long_array(
     for position, item in enumerate(node):
         _open_other(item, place, position, objects, arrays, into)
         if position % _LONG_ARRAY == 0 and len(into) > MAX_LEAVES:
-            _refuse_count()
+            _reject_leaf_count()
 
 
-def _refuse_count() -> NoReturn:
+def _reject_leaf_count() -> NoReturn:
     detail = f"more than {MAX_LEAVES} values in one event"
     raise InvalidEventError(RejectCode.TOO_MANY_LEAVES, "$", detail)
 

@@ -1,4 +1,4 @@
-"""What one event may hold; past a limit it is refused with code and path, never truncated."""
+"""What one event may hold; past a limit it is rejected with code and path, never truncated."""
 
 from typing import Final
 

@@ -17,7 +17,7 @@ class ReceiptStatus(StrEnum):
     """On the topic: the workers have not finished with the newest of what was published."""
 
     REJECTED = "rejected"
-    """The newest of what was published was refused by a worker."""
+    """The newest of what was published was rejected by a worker."""
 
     UNKNOWN = "unknown"
     """Neither in ClickHouse nor on the topic."""

@@ -3,8 +3,8 @@
 >>> capped_ms(4_070_908_800_000, message_ms=1_769_851_800_125)
 1769851800125
 
-A time before 2015 is refused: it comes from a wrong unit, which a developer can see and mend. A time
-ahead of its message is capped, not refused: a wrong clock is not the fault of the person who gave
+A time before 2015 is rejected: it comes from a wrong unit, which a developer can see and mend. A time
+ahead of its message is capped, not rejected: a wrong clock is not the fault of the person who gave
 the feedback. Nothing is lost then, and the order of such events is the order in which they arrive.
 """
 

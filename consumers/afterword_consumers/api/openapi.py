@@ -179,7 +179,7 @@ def _rest() -> Json:
         "/api/rejected": {
             "get": operation(
                 "rejected",
-                "List refused messages, the newest first.",
+                "List rejected messages, the newest first.",
                 "Rejected",
                 [
                     parameter(

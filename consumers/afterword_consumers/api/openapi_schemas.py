@@ -91,7 +91,7 @@ _FEEDBACK: Final = _record(
     leaves=_LEAVES,
     ground_truth={"oneOf": [_LEAVES, {"type": "null"}]},
 )
-_REFUSED: Final = _with_optional(
+_REJECTED: Final = _with_optional(
     _record(
         rejected_at=_TIME,
         published_at=_TIME,
@@ -133,6 +133,6 @@ SCHEMAS: Final[Json] = {
         stored=_COUNT,
         rejected_24h=_listed(_record(code=_TEXT, count=_COUNT)),
     ),
-    "Rejected": _record(rejected=_listed(_REFUSED), next=_OR_NULL),
+    "Rejected": _record(rejected=_listed(_REJECTED), next=_OR_NULL),
 }
 """By name; each answer has one."""

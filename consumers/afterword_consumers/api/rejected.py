@@ -1,4 +1,4 @@
-"""`/api/rejected`: what was refused, and why.
+"""`/api/rejected`: what was rejected, and why.
 
 GET /api/rejected?code=unknown_field&payload=true
 """
@@ -15,7 +15,7 @@ from afterword_consumers.api.errors import ApiError, ErrorCode
 from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.pages import Page, read_cursor
 from afterword_consumers.api.service import api_of
-from afterword_consumers.rejected.listing import RejectedPlace, RejectedRow, find_refusals
+from afterword_consumers.rejected.listing import RejectedPlace, RejectedRow, find_rejected
 from afterword_consumers.rfc3339 import rfc3339
 from afterword_schemas import RejectCode
 
@@ -27,7 +27,7 @@ MAX_PAYLOADS: Final = 20
 
 
 async def rejected(request: Request) -> Response:
-    """List refused messages, the newest first."""
+    """List rejected messages, the newest first."""
     api = api_of(request)
     asked = api.read(request, one=_ONE)
     arguments = asked.arguments
@@ -38,7 +38,7 @@ async def rejected(request: Request) -> Response:
     cursor = read_cursor(arguments.text("cursor"), int, str, int, int)
     found = await api.ask(
         request,
-        lambda database: find_refusals(
+        lambda database: find_rejected(
             database,
             project=asked.project,
             code=code,
@@ -49,7 +49,7 @@ async def rejected(request: Request) -> Response:
         ),
     )
     page = Page.of(found, limit)
-    items = [_refusal(one) for one in page.items]
+    items = [_item(row) for row in page.items]
     return json_answer({"rejected": items, "next": page.next})
 
 
@@ -69,21 +69,21 @@ def _code(given: str | None) -> str | None:
     )
 
 
-def _refusal(one: RejectedRow) -> dict[str, Any]:
+def _item(row: RejectedRow) -> dict[str, Any]:
     told = {
-        "rejected_at": rfc3339(one.place.rejected_ms),
-        "published_at": rfc3339(one.published_ms),
-        "replayed_at": None if one.replayed_ms is None else rfc3339(one.replayed_ms),
-        "code": one.code,
-        "path": one.path,
-        "detail": one.detail,
-        "topic": one.topic,
-        "partition": one.place.partition,
-        "offset": one.place.offset,
-        "project": one.project or None,
-        "feedback_id": one.feedback_id,
+        "rejected_at": rfc3339(row.place.rejected_ms),
+        "published_at": rfc3339(row.published_ms),
+        "replayed_at": None if row.replayed_ms is None else rfc3339(row.replayed_ms),
+        "code": row.code,
+        "path": row.path,
+        "detail": row.detail,
+        "topic": row.topic,
+        "partition": row.place.partition,
+        "offset": row.place.offset,
+        "project": row.project or None,
+        "feedback_id": row.feedback_id,
     }
-    return told if one.payload is None else told | _payload(one.payload)
+    return told if row.payload is None else told | _payload(row.payload)
 
 
 def _payload(raw: bytes) -> dict[str, str]:

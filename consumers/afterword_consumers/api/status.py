@@ -1,4 +1,4 @@
-"""`/api/status`: how fresh the tables are, how far the workers are behind, what is stored and refused."""
+"""`/api/status`: how fresh the tables are, how far the workers are behind, what is stored and rejected."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from afterword_consumers.api.json_answers import json_answer
 from afterword_consumers.api.service import api_of
 from afterword_consumers.query.answer.formats import freshness_fields
 from afterword_consumers.query.compile.parameters import Parameters
-from afterword_consumers.rejected.listing import count_refusals
+from afterword_consumers.rejected.listing import count_rejected
 
 _REJECTED_WITHIN: Final = timedelta(hours=24)
 
@@ -27,7 +27,7 @@ async def status(request: Request) -> Response:
         request,
         lambda database: (
             _count_stored(database, asked.project),
-            count_refusals(
+            count_rejected(
                 database,
                 project=asked.project,
                 since=datetime.now(UTC) - _REJECTED_WITHIN,

@@ -78,7 +78,7 @@ class ClickHouseSink:
             raise
 
     def insert_rejections(self, rejections: Sequence[Rejection]) -> None:
-        """Insert refused messages in one request."""
+        """Insert rejected messages in one request."""
         columns = (
             "kafka_topic",
             "topic_id",

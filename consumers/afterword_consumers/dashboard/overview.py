@@ -24,7 +24,7 @@ from afterword_consumers.explore.summary import BEFORE, NOW, Summary, Sums, read
 from afterword_consumers.query.answer.columns import MIN_COMPARABLE
 from afterword_consumers.query.statistics.comparisons import compare_shares
 from afterword_consumers.query.statistics.intervals import Share, share_interval
-from afterword_consumers.rejected.listing import count_refusals
+from afterword_consumers.rejected.listing import count_rejected
 
 _GROUPS: Final = ("metadata.model", "metadata._prompt", "metadata._environment")
 """By what feedback is told apart, the first that there is, where the URL names nothing."""
@@ -69,7 +69,7 @@ def _numbers(frame: Frame, by: str | None) -> dict[str, Job]:
     )
     return {
         "summary": lambda database: read_summary(database, plan, period.since, database.budget),
-        "rejected": lambda database: count_refusals(
+        "rejected": lambda database: count_rejected(
             database, project=frame.project, since=period.since, budget=database.budget
         ),
     }

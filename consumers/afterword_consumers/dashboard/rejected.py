@@ -21,9 +21,9 @@ from afterword_consumers.dashboard.wording import from_ms, percent, whole
 from afterword_consumers.rejected.listing import (
     RejectedPlace,
     RejectedRow,
-    count_refusals,
-    count_refusals_by_time,
-    find_refusals,
+    count_rejected,
+    count_rejected_by_time,
+    find_rejected,
 )
 
 _LIMIT: Final = 20
@@ -73,14 +73,14 @@ async def rejected(request: Request) -> Response:
     period, project = frame.period, frame.project
     found = await frame.ask_all(
         {
-            "counts": lambda database: count_refusals(
+            "counts": lambda database: count_rejected(
                 database, project=project, since=period.since, budget=database.budget
             ),
-            "by_time": lambda database: count_refusals_by_time(
+            "by_time": lambda database: count_rejected_by_time(
                 database, project=project, since=period.since, bucket=period.bucket,
                 budget=database.budget,
             ),
-            "messages": lambda database: find_refusals(
+            "messages": lambda database: find_rejected(
                 database, project=project, code=code, limit=_LIMIT + 1, after=after,
                 with_payload=True, budget=database.budget,
             ),

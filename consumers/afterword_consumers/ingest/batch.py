@@ -1,6 +1,6 @@
 """What is written together: the rows of many messages, and up to where they cover each partition.
 
-    taken = batch.take(messages, index)    # judge and encode; refused messages are set aside
+    taken = batch.take(messages, index)    # judge and encode, or reject
     batch.body(0, len(batch)), batch.rejections, batch.next_offsets
     batch.chains()                             # the events that need what is stored: see `chains`
 
@@ -69,7 +69,7 @@ class Batch:
         kinds: The `Kind` of each.
         next_offsets: By partition, the offset after the last message taken.
         raw_bytes: Of all payloads, keys and headers: messages stay in memory until they are written.
-        count: Messages taken, the refused ones included.
+        count: Messages taken, the rejected ones included.
     """
 
     topic_id: str
@@ -147,7 +147,7 @@ class Batch:
         return chains
 
     def reject(self, message: Message, error: InvalidEventError, now_ms: int) -> None:
-        """Set a refused message aside, whole."""
+        """Keep a rejected message whole, beside the lines."""
         self.rejections.append(Rejection.of(message, self.topic_id, error, now_ms))
 
     def _take(self, message: Message, index: PathIndex, now_ms: int) -> None:
@@ -200,7 +200,7 @@ def _kind(event: Event, row: Row, published_ms: int) -> Kind:
 
 
 def _check_key(message: Message, event: Event) -> None:
-    """Refuse a patch that may have met another partition than the other events of its id."""
+    """Reject a patch that may have met another partition than the other events of its id."""
     if event.op == "patch" and message.key() != event.feedback_id.encode():
         detail = "the key of a patch's message must be its feedback_id, in lower case"
         raise InvalidEventError(RejectCode.WRONG_KEY, "$.feedback_id", detail)

@@ -41,12 +41,12 @@ class Piece:
     Attributes:
         token: The same for every try to insert this piece.
         chains: Of each row, the positions of the events that it is made of.
-        refused: Positions of events that do not fit what is stored, and why.
+        rejected: Positions of events that do not fit what is stored, and why.
     """
 
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     chains: list[tuple[Key, list[int]]] = field(default_factory=list)
-    refused: list[tuple[int, InvalidEventError]] = field(default_factory=list)
+    rejected: list[tuple[int, InvalidEventError]] = field(default_factory=list)
     _lines: bytearray = field(default_factory=bytearray)
     _ends: "array[int]" = field(default_factory=lambda: array("Q"))
 
@@ -135,7 +135,7 @@ class Resolver:
                 row = self._state_after(position, state)
             except InvalidEventError as error:
                 # Its traceback would lead back to the piece, and the worker runs without the collector.
-                piece.refused.append((position, error.with_traceback(None)))
+                piece.rejected.append((position, error.with_traceback(None)))
                 continue
             accepted.append(position)
             if row is not None:

@@ -105,7 +105,7 @@ class Inserter:
                 self._write(batch)
             except AbandonedError:
                 return
-            except BaseException as failure:  # noqa: BLE001  # raised again by `wait`
+            except BaseException as failure:  # noqa: BLE001  # raised again by `finished`
                 self._failure = failure
                 return
             finally:
@@ -131,11 +131,11 @@ class Inserter:
     def _write_piece(self, batch: Batch, piece: Piece) -> None:
         # Before the rows: read again after a crash, a patch that did not fit its base would be taken
         # for one that a later row of its id holds.
-        for position, error in piece.refused:
+        for position, error in piece.rejected:
             batch.reject(batch.messages[position], error, time.time_ns() // 1_000_000)
-        self._record(batch.rejections[len(batch.rejections) - len(piece.refused) :])
+        self._record(batch.rejections[len(batch.rejections) - len(piece.rejected) :])
 
-        def refuse(row: int, error: RowsRejectedError) -> None:
+        def reject_row(row: int, error: RowsRejectedError) -> None:
             chain_key, positions = piece.chains[row]
             if len(positions) == 1:
                 self._reject(batch, positions[0], error)
@@ -145,16 +145,16 @@ class Inserter:
             for half in (positions[:middle], positions[middle:]):
                 self._write_chains(batch, {chain_key: half})
 
-        self._insert(piece, refuse)
+        self._insert(piece, reject_row)
 
     def _record(self, rejections: Sequence[Rejection]) -> None:
         for portion in portions(rejections, lambda rejection: rejection.size):
             self._insist(partial(self._sink.insert_rejections, portion))
 
     def _insert(
-        self, lines: Batch | Piece, refuse: Callable[[int, RowsRejectedError], None]
+        self, lines: Batch | Piece, reject_row: Callable[[int, RowsRejectedError], None]
     ) -> None:
-        """Insert lines; halve them until a refused one stands alone."""
+        """Insert lines; halve them until one that ClickHouse refuses stands alone."""
         stretches = [(0, len(lines))]
         while stretches:
             start, stop = stretches.pop()
@@ -167,7 +167,7 @@ class Inserter:
                 )
             except RowsRejectedError as error:
                 if stop - start == 1:
-                    refuse(start, error)
+                    reject_row(start, error)
                 else:
                     middle = (start + stop) // 2
                     stretches += [(middle, stop), (start, middle)]
@@ -175,12 +175,12 @@ class Inserter:
     def _reject(self, batch: Batch, position: int, error: RowsRejectedError) -> None:
         _log.error("ClickHouse refused a row, it is kept in feedback_rejected: %s", error)
         detail = f"ClickHouse refused the row: {error.detail}"
-        refusal = InvalidEventError(RejectCode.STORE_REFUSED, "$", detail)
-        batch.reject(batch.messages[position], refusal, time.time_ns() // 1_000_000)
+        invalid = InvalidEventError(RejectCode.STORE_REFUSED, "$", detail)
+        batch.reject(batch.messages[position], invalid, time.time_ns() // 1_000_000)
         self._record(batch.rejections[-1:])
 
     def _insist(self, action: Callable[[], _Result]) -> _Result:
-        """Do something until it succeeds; only rows that are refused end it with an error."""
+        """Do something until it succeeds; only `RowsRejectedError` ends it with an error."""
         failures = 0
         while True:
             if self._abandoned.is_set():

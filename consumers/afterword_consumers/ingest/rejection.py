@@ -1,4 +1,4 @@
-"""A refused message, kept whole: its bytes, where it stood, and why it was refused."""
+"""A rejected message, kept whole: its bytes, where it stood, and why it was rejected."""
 
 from dataclasses import dataclass
 

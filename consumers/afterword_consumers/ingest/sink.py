@@ -34,7 +34,7 @@ class Sink(Protocol):
         """
 
     def insert_rejections(self, rejections: Sequence[Rejection]) -> None:
-        """Insert refused messages."""
+        """Insert rejected messages."""
 
     def insert_paths_seen(self, paths_seen: Sequence[PathSeen]) -> None:
         """Insert paths into the path index."""

@@ -2,7 +2,7 @@
 
     reader = FreshnessReader("127.0.0.1:9092", topic="feedback.events", group="afterword", settings={})
     fresh = reader.read()          # before the tables are read
-    fresh.complete_until         # everything published by then is stored, or was refused
+    fresh.complete_until         # everything published by then is stored, or was rejected
 
 The workers record it beside the offsets that they commit (`completeness`), and Kafka tells what has come
 since. So it holds whether the workers are busy, stopped, or were killed.

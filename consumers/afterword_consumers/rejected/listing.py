@@ -1,7 +1,7 @@
-"""Refused messages for whoever may read one project: page by page, and counted.
+"""Rejected messages for whoever may read one project: page by page, and counted.
 
-    find_refusals(database, project="acme", code="unknown_field", limit=50)
-    count_refusals(database, project="acme", since=now - timedelta(days=1))
+    find_rejected(database, project="acme", code="unknown_field", limit=50)
+    count_rejected(database, project="acme", since=now - timedelta(days=1))
 
 A message is of the project that it names; what names none can be seen by the operator alone. `rejected`
 replays them.
@@ -20,7 +20,7 @@ from afterword_consumers.query.database import whole
 
 @dataclass(frozen=True, slots=True)
 class RejectedPlace:
-    """A place in the order of refused messages; the next page begins behind it."""
+    """A place in the order of rejected messages; the next page begins behind it."""
 
     rejected_ms: int
     topic_id: str
@@ -34,10 +34,10 @@ class RejectedPlace:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A refused message.
+    """A rejected message.
 
     Attributes:
-        place: When it was refused, in milliseconds since 1970, and where it stood.
+        place: When it was rejected, in milliseconds since 1970, and where it stood.
         published_ms: When it was published at first, likewise. Its copy keeps that time, or old
             feedback would overrule newer.
         replayed_ms: When it was published again; None if it was not.
@@ -58,15 +58,15 @@ class RejectedRow:
     payload: bytes | None = None
 
 
-REFUSAL_COLUMNS: Final = """\
+REJECTED_COLUMNS: Final = """\
 toUnixTimestamp64Milli(rejected_at) AS rejected_ms, topic_id, kafka_partition, kafka_offset,
     kafka_topic, toUnixTimestamp64Milli(published_at), toUnixTimestamp64Milli(replayed_at),
     code, path, detail, project, toString(feedback_id)"""
-"""What `read_refusal` takes of a row of `feedback_rejected`, in this order."""
+"""What `read_rejected_row` takes of a row of `feedback_rejected`, in this order."""
 
 
-def read_refusal(row: Sequence[Cell]) -> RejectedRow:
-    """Return the refusal of a row; its payload is not read."""
+def read_rejected_row(row: Sequence[Cell]) -> RejectedRow:
+    """Return the rejected message of a row; its payload is not read."""
     rejected_ms, topic_id, partition, offset, topic, published_ms, replayed_ms = row[:7]
     code, path, detail, project, feedback_id = row[7:]
     return RejectedRow(
@@ -82,7 +82,7 @@ def read_refusal(row: Sequence[Cell]) -> RejectedRow:
     )
 
 
-def find_refusals(
+def find_rejected(
     database: Database,
     *,
     project: str | None = None,
@@ -92,7 +92,7 @@ def find_refusals(
     with_payload: bool = False,
     budget: Budget | None = None,
 ) -> list[RejectedRow]:
-    """Return refused messages, the newest first.
+    """Return rejected messages, the newest first.
 
     Args:
         database: Where to look.
@@ -111,24 +111,24 @@ def find_refusals(
     if after is not None:
         conditions.append(_behind(after, parameters))
     sql = f"""\
-SELECT {REFUSAL_COLUMNS}
+SELECT {REJECTED_COLUMNS}
 FROM feedback_rejected FINAL
 WHERE {" AND ".join(conditions)}
 ORDER BY rejected_ms DESC, topic_id DESC, kafka_partition DESC, kafka_offset DESC
 LIMIT {parameters.count(limit)}"""
     rows = database.query(sql, parameters.values, budget.settings()).rows
-    found = [read_refusal(row) for row in rows]
+    found = [read_rejected_row(row) for row in rows]
     return _with_payloads(database, project, found, budget) if with_payload and found else found
 
 
-def count_refusals(
+def count_rejected(
     database: Database,
     *,
     project: str | None = None,
     since: datetime,
     budget: Budget | None = None,
 ) -> dict[str, int]:
-    """Return how many were refused since a time for each code, the most first."""
+    """Return how many were rejected since a time for each code, the most first."""
     parameters = Parameters()
     conditions = [of_project(project, parameters), f"rejected_at >= {parameters.moment(since)}"]
     sql = f"""\
@@ -141,7 +141,7 @@ ORDER BY n DESC, code"""
     return {str(code): whole(count) for code, count in rows}
 
 
-def count_refusals_by_time(
+def count_rejected_by_time(
     database: Database,
     *,
     project: str | None = None,

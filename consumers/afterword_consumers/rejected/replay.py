@@ -1,11 +1,11 @@
-"""What was refused: counted, looked at, and published again once the reason is gone.
+"""What was rejected: counted, looked at, and published again once the reason is gone.
 
     for count in replay(clickhouse, publish, Selection(code="unknown_field")): ...
     mend(clickhouse, publish, message, b'{"feedback_id": …}')     # one whose own bytes are wrong
 
-A message goes through the topic again, byte for byte, and is judged anew: it is stored, or refused
+A message goes through the topic again, byte for byte, and is judged anew: it is stored, or rejected
 under its new offset. It is marked, and so is its copy by a header, so that a second replay moves
-nothing, also of what was refused again.
+nothing, also of what was rejected again.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from typing import Final
 
 from afterword_consumers.clickhouse.client import ClickHouse
 from afterword_consumers.query import Cell
-from afterword_consumers.rejected.listing import REFUSAL_COLUMNS, RejectedRow, read_refusal
+from afterword_consumers.rejected.listing import REJECTED_COLUMNS, RejectedRow, read_rejected_row
 from afterword_schemas import Event, read_event, to_ms
 
 _MAX_PAGE_ROWS: Final = 1_000
@@ -23,7 +23,7 @@ _MAX_PAGE_BYTES: Final = 16 * 1024 * 1024
 """Of the keys, headers and payloads that one answer holds, unless a single message is larger."""
 
 REPLAY_HEADER: Final = "afterword-replay-of"
-"""Header of a message that was published again: the place it was refused at first."""
+"""Header of a message that was published again: the place it was rejected at first."""
 
 _WAITING: Final = (
     f"replayed_at = toDateTime64(0, 3, 'UTC') AND NOT has(headers.name, '{REPLAY_HEADER}')"
@@ -44,42 +44,42 @@ _NEVER: Final = "replayed_at = toDateTime64(0, 3, 'UTC')"
 
 @dataclass(frozen=True, slots=True)
 class RejectedMessage:
-    """A refused message as it came.
+    """A rejected message as it came.
 
     Attributes:
-        refusal: Why, when and where it was refused, with its payload.
+        row: Why, when and where it was rejected, with its payload.
     """
 
-    refusal: RejectedRow
+    row: RejectedRow
     key: bytes
     headers: tuple[tuple[str, bytes], ...]
 
     @property
     def payload(self) -> bytes:
         """The bytes as they came."""
-        return self.refusal.payload or b""
+        return self.row.payload or b""
 
     @property
     def is_replay(self) -> bool:
-        """Whether it is the copy of a refused message that was published again, and refused once more."""
+        """Whether it is the copy of a rejected message that was published again, and rejected once more."""
         return any(name == REPLAY_HEADER for name, _ in self.headers)
 
     @property
     def replay_headers(self) -> tuple[tuple[str, bytes], ...]:
         """The headers of its copy: its own, and the one that marks the copy."""
         own = [header for header in self.headers if header[0] != REPLAY_HEADER]
-        return (*own, (REPLAY_HEADER, str(self.refusal.place).encode()))
+        return (*own, (REPLAY_HEADER, str(self.row.place).encode()))
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which refused messages; every part that is set must fit.
+    """Which rejected messages; every part that is set must fit.
 
     Attributes:
         code: A `RejectCode`.
         place: `partition:offset`.
         topic_id: Kafka's id of the topic: a place is one of each topic that ever had the name.
-        waiting: Only those that were not replayed, and are no replay that was refused again.
+        waiting: Only those that were not replayed, and are no replay that was rejected again.
         again: Of the latter too, where `waiting` would leave them out.
     """
 
@@ -109,7 +109,7 @@ class Selection:
 
 
 def counts(clickhouse: ClickHouse) -> list[tuple[str, int, int]]:
-    """Return for each code how many were refused and how many of them wait, the most first."""
+    """Return for each code how many were rejected and how many of them wait, the most first."""
     rows = clickhouse.query(
         f"SELECT code, count(), countIf({_WAITING}) "
         "FROM feedback_rejected FINAL GROUP BY code ORDER BY count() DESC, code"
@@ -120,7 +120,7 @@ def counts(clickhouse: ClickHouse) -> list[tuple[str, int, int]]:
 def find(
     clickhouse: ClickHouse, selection: Selection, limit: int, *, with_content: bool = True
 ) -> list[RejectedMessage]:
-    """Return refused messages, the newest first.
+    """Return rejected messages, the newest first.
 
     Args:
         clickhouse: Where they are.
@@ -151,7 +151,7 @@ def mend(
     message: RejectedMessage,
     payload: bytes,
 ) -> str:
-    """Publish a mended payload in place of a refused message, and mark that one as replayed.
+    """Publish a mended payload in place of a rejected message, and mark that one as replayed.
 
     Args:
         clickhouse: Where the message is.
@@ -164,13 +164,13 @@ def mend(
         The event's feedback_id.
 
     Raises:
-        InvalidEventError: The payload would be refused, too; nothing was published.
+        InvalidEventError: The payload would be rejected, too; nothing was published.
     """
     event, _ = read_event(payload)
     feedback_id = event.feedback_id.lower()
-    published_ms = _published_ms(event, message.refusal.published_ms)
-    mended = replace(message.refusal, payload=payload, published_ms=published_ms)
-    publish([replace(message, refusal=mended, key=feedback_id.encode())])
+    published_ms = _published_ms(event, message.row.published_ms)
+    mended = replace(message.row, payload=payload, published_ms=published_ms)
+    publish([replace(message, row=mended, key=feedback_id.encode())])
     _mark(clickhouse, [message])
     return feedback_id
 
@@ -190,7 +190,7 @@ def replay(
     publish: Callable[[Sequence[RejectedMessage]], None],
     selection: Selection,
 ) -> Iterator[int]:
-    """Publish refused messages again, partition by partition, each in its order, page by page.
+    """Publish rejected messages again, partition by partition, each in its order, page by page.
 
     Args:
         clickhouse: Where they are.
@@ -202,7 +202,7 @@ def replay(
     Yields:
         After each page, how many messages it held.
     """
-    # Up to where each partition was refused so far: what the worker refuses again meanwhile has a
+    # Up to where each partition was rejected so far: what the worker rejects again meanwhile has a
     # later offset and is not taken along, or this would never end.
     ends = clickhouse.query(
         "SELECT topic_id, kafka_partition, max(kafka_offset) FROM feedback_rejected "
@@ -276,7 +276,7 @@ def _mark(clickhouse: ClickHouse, page: Sequence[RejectedMessage]) -> None:
     """Write the rows again with the time of replay, which is their version."""
     places = ",".join(
         f"('{_quote(place.topic_id)}',{place.partition},{place.offset})"
-        for place in (message.refusal.place for message in page)
+        for place in (message.row.place for message in page)
     )
     clickhouse.command(
         "INSERT INTO feedback_rejected SELECT * REPLACE (now64(3, 'UTC') AS replayed_at) "
@@ -289,7 +289,7 @@ def _read(
     clickhouse: ClickHouse, columns: str, where: str, parameters: Mapping[str, str | int]
 ) -> list[RejectedMessage]:
     rows = clickhouse.query(
-        f"SELECT {REFUSAL_COLUMNS}, {columns} FROM feedback_rejected FINAL WHERE {where}",
+        f"SELECT {REJECTED_COLUMNS}, {columns} FROM feedback_rejected FINAL WHERE {where}",
         parameters,
     ).rows
     return [_message(row) for row in rows]
@@ -298,7 +298,7 @@ def _read(
 def _message(row: Sequence[Cell]) -> RejectedMessage:
     *told, key, headers, payload = row
     return RejectedMessage(
-        refusal=replace(read_refusal(told), payload=bytes.fromhex(str(payload))),
+        row=replace(read_rejected_row(told), payload=bytes.fromhex(str(payload))),
         key=bytes.fromhex(str(key)),
         headers=tuple(_header(text) for text in str(headers).split(",") if text),
     )

@@ -174,7 +174,7 @@ def edit(
     settings = load_settings(notice).within(timeout)
     with open_database(settings.clickhouse) as clickhouse:
         message = _check_one(find(clickhouse, _selection(None, place), _TOLD), place)
-        if message.refusal.replayed_ms is not None and not again:
+        if message.row.replayed_ms is not None and not again:
             raise ConfigurationError(
                 f"The message at {place} was published again before.", "Add --again."
             )
@@ -256,7 +256,7 @@ def _mended(message: RejectedMessage, source: str | None) -> bytes:
     if source is not None:
         with open_events(source) as file:
             return file.read().strip()
-    name = f"{str(message.refusal.place).replace(':', '-')}.json"
+    name = f"{str(message.row.place).replace(':', '-')}.json"
     text = message.payload
     while True:
         text = editor.edit(text, name=name)
@@ -267,7 +267,7 @@ def _mended(message: RejectedMessage, source: str | None) -> bytes:
             if not sys.stdin.isatty() or not typer.confirm(
                 f"{printable(str(error))}\nEdit it again?", default=True, err=True
             ):
-                with _keeping(text, str(message.refusal.place)):
+                with _keeping(text, str(message.row.place)):
                     raise
         else:
             return text.strip()
@@ -306,7 +306,7 @@ def _publish(transport: Transport, messages: Sequence[RejectedMessage]) -> None:
             message.payload,
             message.replay_headers,
             reports.append,
-            timestamp_ms=message.refusal.published_ms,
+            timestamp_ms=message.row.published_ms,
         )
         try:
             send()
@@ -329,7 +329,7 @@ def _check_one(found: Sequence[RejectedMessage], place: str) -> RejectedMessage:
         raise _nothing_at(place)
     if len(found) > 1:
         choices = " or ".join(
-            f"{message.refusal.place}@{message.refusal.place.topic_id}" for message in found
+            f"{message.row.place}@{message.row.place.topic_id}" for message in found
         )
         raise ConfigurationError(
             f"{len(found)} refused messages stand at {place}, each of another topic of this name.",
@@ -358,30 +358,30 @@ def _selection(code: str | None, place: str | None, *, waiting: bool = False) ->
 
 
 def _summary(message: RejectedMessage) -> dict[str, object]:
-    refusal = message.refusal
+    row = message.row
     return {
-        "at": str(refusal.place),
-        "rejected": _time(refusal.place.rejected_ms),
+        "at": str(row.place),
+        "rejected": _time(row.place.rejected_ms),
         "replayed": _replayed(message),
-        "code": refusal.code,
-        "path": refusal.path,
-        "why": refusal.detail,
+        "code": row.code,
+        "path": row.path,
+        "why": row.detail,
     }
 
 
 def _replayed(message: RejectedMessage) -> str:
     """Return whether it was published again, as `counts` has it: what came of a replay does not wait."""
-    if message.refusal.replayed_ms is not None:
+    if message.row.replayed_ms is not None:
         return "yes"
     return "refused again" if message.is_replay else "no"
 
 
 def _print(message: RejectedMessage) -> None:
-    refusal = message.refusal
-    out(f"topic     {refusal.topic} ({refusal.place.topic_id})")
-    out(f"at        {refusal.place}")
-    out(f"rejected  {_time(refusal.place.rejected_ms)} UTC")
-    at = "" if refusal.replayed_ms is None else f", {_time(refusal.replayed_ms)} UTC"
+    row = message.row
+    out(f"topic     {row.topic} ({row.place.topic_id})")
+    out(f"at        {row.place}")
+    out(f"rejected  {_time(row.place.rejected_ms)} UTC")
+    at = "" if row.replayed_ms is None else f", {_time(row.replayed_ms)} UTC"
     out(f"replayed  {_replayed(message)}{at}")
     out(f"why       {_why(message)}")
     out(f"key       {_text(message.key)}")
@@ -392,8 +392,8 @@ def _print(message: RejectedMessage) -> None:
 
 
 def _why(message: RejectedMessage) -> str:
-    refusal = message.refusal
-    return f"{printable(refusal.detail)} [{refusal.code} at {printable(refusal.path)}]"
+    row = message.row
+    return f"{printable(row.detail)} [{row.code} at {printable(row.path)}]"
 
 
 def _time(ms: int) -> str:

@@ -223,7 +223,7 @@ def test_a_piece_leaves_no_cycles_behind() -> None:
     gc.disable()
     try:
         piece = Resolver(batch, batch.chains(), store, max_bytes=1_000_000).next_piece()
-        assert [position for position, _ in piece.refused] == [1]
+        assert [position for position, _ in piece.rejected] == [1]
         del piece
         assert gc.collect() == 0
     finally:

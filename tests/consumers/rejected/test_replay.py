@@ -70,12 +70,12 @@ def test_a_message_is_found_as_it_came(store: ClickHouse) -> None:
     (found,) = find(store, Selection(place="3:7"), 10)
     assert (found.key, found.payload) == (b"\xff\x00", b"\x80\x1b[31m\x00'\n")
     assert found.headers == (("schema", b"feedback/v1"), ("bin", b"\xfe:,\x00"))
-    refusal = found.refusal
-    assert (refusal.topic, refusal.place) == ("t", RejectedPlace(NOW_MS, "id-1", 3, 7))
-    assert str(refusal.place) == "3:7"
-    told = (refusal.code, refusal.path, refusal.detail)
+    row = found.row
+    assert (row.topic, row.place) == ("t", RejectedPlace(NOW_MS, "id-1", 3, 7))
+    assert str(row.place) == "3:7"
+    told = (row.code, row.path, row.detail)
     assert told == ("unknown_field", "$.vlaue", "no such field")
-    assert refusal.replayed_ms is None
+    assert row.replayed_ms is None
 
 
 def test_a_replay_publishes_each_partition_in_its_order(store: ClickHouse) -> None:
@@ -83,7 +83,7 @@ def test_a_replay_publishes_each_partition_in_its_order(store: ClickHouse) -> No
     refuse(store, [5, 3, 4], partition=1)
     refuse(store, [9, 8], partition=0)
     pages, published = replay_all(store)
-    assert [str(message.refusal.place) for message in published] == [
+    assert [str(message.row.place) for message in published] == [
         "0:8",
         "0:9",
         "1:3",
@@ -100,7 +100,7 @@ def test_a_second_replay_publishes_nothing(store: ClickHouse) -> None:
     assert replay_all(store)[0] == [2]
     assert replay_all(store)[0] == []
     assert counts(store) == [("unknown_field", 2, 0)]
-    assert [message.refusal.replayed_ms is None for message in find(store, Selection(), 9)] == [
+    assert [message.row.replayed_ms is None for message in find(store, Selection(), 9)] == [
         False
     ] * 2
 
@@ -118,7 +118,7 @@ def test_pages_are_bounded_by_rows(store: ClickHouse) -> None:
     refuse(store, range(1_450))
     pages, published = replay_all(store)
     assert pages == [1_000, 450]
-    assert [message.refusal.place.offset for message in published] == list(range(1_450))
+    assert [message.row.place.offset for message in published] == list(range(1_450))
 
 
 def test_pages_are_bounded_by_bytes(store: ClickHouse) -> None:
@@ -135,7 +135,7 @@ def test_a_list_reads_no_payloads(store: ClickHouse) -> None:
     refuse(store, [1], payload=b"large")
     (found,) = find(store, Selection(), 10, with_content=False)
     assert (found.payload, found.key, found.headers) == (b"", b"", ())
-    assert found.refusal.code == "unknown_field"
+    assert found.row.code == "unknown_field"
 
 
 def test_a_replay_of_what_is_refused_again_ends(store: ClickHouse) -> None:
@@ -159,13 +159,13 @@ def test_a_page_that_kafka_did_not_take_stays_unmarked(store: ClickHouse) -> Non
     refuse(store, range(1_200))
 
     def publish(page: Sequence[RejectedMessage]) -> None:
-        if page[0].refusal.place.offset == 1_000:
+        if page[0].row.place.offset == 1_000:
             raise RetryableError("the broker is away")
 
     with pytest.raises(RetryableError, match="the broker is away"):
         list(replay(store, publish, Selection()))
     assert counts(store) == [("unknown_field", 1_200, 200)]
-    assert [message.refusal.place.offset for message in replay_all(store)[1]] == list(
+    assert [message.row.place.offset for message in replay_all(store)[1]] == list(
         range(1_000, 1_200)
     )
 
@@ -177,10 +177,10 @@ def test_a_selection_is_by_code_and_place(store: ClickHouse) -> None:
     refuse(store, [1], partition=1, code=RejectCode.TOO_DEEP)
     assert len(find(store, Selection(code="too_deep"), 9)) == 3
     assert len(find(store, Selection(code="too_deep"), 2)) == 2
-    assert [str(m.refusal.place) for m in replay_all(store, place="0:1")[1]] == ["0:1"]
+    assert [str(m.row.place) for m in replay_all(store, place="0:1")[1]] == ["0:1"]
     found = replay_all(store, code="too_deep")[1]
-    assert [str(message.refusal.place) for message in found] == ["0:3", "0:4", "1:1"]
-    assert [str(m.refusal.place) for m in find(store, Selection(waiting=True), 9)] == ["0:2"]
+    assert [str(message.row.place) for message in found] == ["0:3", "0:4", "1:1"]
+    assert [str(m.row.place) for m in find(store, Selection(waiting=True), 9)] == ["0:2"]
     assert counts(store) == [("too_deep", 3, 0), ("unknown_field", 2, 1)]
 
 
@@ -190,7 +190,7 @@ def test_a_topic_made_anew_is_another_topic(store: ClickHouse) -> None:
     refuse(store, [1], topic_id=r"it's \ 2")
     pages, published = replay_all(store)
     assert pages == [1, 1]
-    assert [message.refusal.place.topic_id for message in published] == ["id-1", r"it's \ 2"]
+    assert [message.row.place.topic_id for message in published] == ["id-1", r"it's \ 2"]
     assert replay_all(store)[0] == []
 
 

@@ -38,7 +38,7 @@ class Freshness:
 
     Attributes:
         complete_until: Everything that Kafka's topic held at this time, in UTC, is in the tables:
-            stored or refused. None where that is not known.
+            stored or rejected. None where that is not known.
         waiting: Messages of the topic that the group has not finished; None where Kafka did not
             answer.
         note: A sentence where `complete_until` is None or old, else empty.
