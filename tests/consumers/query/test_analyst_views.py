@@ -99,7 +99,7 @@ def test_views_answer_as_questions_do(
 
 
 def _about(names: list[str], cells: list[Any]) -> list[Any]:
-    """Leave the ends of a mean's interval the room that query-language.md tells of the views: 0.02 % of its half."""
+    """Leave the ends of a mean's interval the room that statistics.md tells of the views: 0.02 % of its half."""
     row = dict(zip(names, cells, strict=True))
     half = max(
         (

@@ -1,4 +1,4 @@
-"""How far intervals in the views are off the exact ones, as query-language.md says it; SciPy knows those."""
+"""How far intervals in the views are off the exact ones, as statistics.md says it; SciPy knows those."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from scipy import stats
 
 from afterword_consumers.query import Database
 
-_PAGE: Final = (Path(__file__).parents[3] / "consumers" / "docs" / "query-language.md").read_text(
+_PAGE: Final = (Path(__file__).parents[3] / "consumers" / "docs" / "statistics.md").read_text(
     encoding="utf-8"
 )
 _COUNTS: Final = (*range(2, 40), 150)

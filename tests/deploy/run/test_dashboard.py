@@ -103,7 +103,7 @@ def test_command_line_api_and_view_agree(
     afterword: "Afterword",
     database_of: ClickHouse,
 ) -> None:
-    """One question, three ways in: the same numbers; the view's interval is as near as query-language.md says."""
+    """One question, three ways in: the same numbers; the view's interval is as near as statistics.md says."""
     pipeline.publish(
         *((EVENT % (number, "acme", "tr-1", number)).encode() for number in range(1, 8))
     )
