@@ -24,7 +24,7 @@ test: .venv/.installed-dev
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-fast: .venv/.installed-dev
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not (services or engine or browser or npm or docker or slow)" $(ARGS)
+	@$(BIN)/pytest -n 2 --dist worksteal -m "not (services or engine or browser or npm or docker or slow)" $(ARGS)
 
 test-pythons: .venv/.installed-dev
 	@$(BIN)/python .ci/pythons.py $(VERSIONS)

@@ -3,12 +3,14 @@
 Nothing here skips: where the parts cannot start, the tests that need them fail and say why.
 """
 
+import re
 import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import clickhouse_connect
 import hypothesis
@@ -44,6 +46,12 @@ _CLICKHOUSE_IMAGE = "clickhouse/clickhouse-server:26.9"
 _BROWSERS = ("google-chrome", "chromium", "chromium-headless-shell")
 
 
+_LEFT_OUT = re.compile(r"not \(([a-z ]+)\)")
+"""An expression that leaves out tests by their markers: `not (services or browser)`."""
+
+_WHOLE_FILE = re.compile(r"^pytestmark = \[?pytest\.mark\.([a-z]+)", re.MULTILINE)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a run insist on what else it would leave out, as `.ci/run` does."""
     parser.addoption(
@@ -59,6 +67,18 @@ def pytest_report_header(config: pytest.Config) -> str:
         f"kafka: {_describe_kafka()}; clickhouse: {_describe_clickhouse()}; {_describe_docker()}; "
         f"{_describe_browser(config)}; {_describe_npm(config)}"
     )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out, unread, a file whose every test the run leaves out, as `make test-fast` does with many.
+
+    What such a file imports takes seconds: schemathesis makes its cases, and SciPy its distributions.
+    """
+    left_out = _LEFT_OUT.fullmatch(config.option.markexpr)
+    if left_out is None or collection_path.suffix != ".py":
+        return None
+    mark = _WHOLE_FILE.search(collection_path.read_text("utf-8"))
+    return True if mark and mark[1] in left_out[1].split(" or ") else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
