@@ -104,8 +104,9 @@ def test_other_greenlets_go_on_while_one_waits(run: Run, library: str, way: str)
             except DeliveryError:
                 pass
         beating = spawn(beat)
-        assert count(lambda: client.flush(0.5)) > 20
-        assert count(lambda: time.sleep(0.5)) > 20
+        # A call that stops all others leaves time for one beat, however long it takes.
+        assert count(lambda: client.flush(0.5)) > 3
+        assert count(lambda: time.sleep(0.5)) > 3
         assert count(close) > 3
         over = True
     """
